@@ -1,0 +1,62 @@
+"""The contract of a check. Built-in checks and users' own keep the same one.
+
+A check is a frozen dataclass whose fields are its options (each with a default)::
+
+    @dataclass(frozen=True, slots=True)
+    class MaxLength:
+        limit: int = 4000
+
+        info: ClassVar[CheckInfo] = CheckInfo("max_length", "1", "The answer is short enough.", codes={"too_long": "..."})
+
+        def applies_to(self, interaction: Interaction) -> bool:
+            return interaction.final_output is not None
+
+        def inspect(self, interaction: Interaction) -> Iterable[Finding]:
+            if len(interaction.final_output) > self.limit:
+                yield Finding("too_long", f"the answer has more than {self.limit} characters")
+
+A check never returns "error": it raises, and the runner makes an ``ERRORED`` verdict of it.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol, runtime_checkable
+
+from checks.finding import Finding
+from checks.interaction import Interaction
+
+
+@dataclass(frozen=True, slots=True)
+class CheckInfo:
+    """What a check is. ``codes`` is the closed set of its finding codes, each with one sentence.
+
+    ``version`` changes whenever the same trace could be judged otherwise.
+    """
+
+    name: str
+    version: str
+    summary: str
+    codes: Mapping[str, str] = field(default_factory=dict)
+
+
+class OptionError(ValueError):
+    """An option of a check that cannot be. ``option`` names it; the text gives the value and the rule."""
+
+    def __init__(self, option: str, problem: str) -> None:
+        super().__init__(problem)
+        self.option = option
+
+
+@runtime_checkable
+class Check(Protocol):
+    """A rule about one interaction. Pure and cheap to call; options are validated in ``__post_init__`` (``OptionError``)."""
+
+    info: ClassVar[CheckInfo]
+
+    def applies_to(self, interaction: Interaction) -> bool:
+        """Whether there is anything to judge: the denominator of the check's pass rate."""
+        ...
+
+    def inspect(self, interaction: Interaction) -> Iterable[Finding]:
+        """Yield what is wrong; nothing yielded means passed. Called only where ``applies_to`` is true."""
+        ...

@@ -1,0 +1,1 @@
+"""One file per span convention; ``read`` makes an Interaction of a trace."""

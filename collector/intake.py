@@ -1,0 +1,121 @@
+"""What a receiver hands on, and how it is refused. Receivers know this module and nothing behind it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from checks.trace import Feedback
+
+
+class Source(StrEnum):
+    """Where telemetry came in. A label on ``/metrics``."""
+
+    OTLP_GRPC = "otlp_grpc"
+    OTLP_HTTP = "otlp_http"
+    KAFKA = "kafka"
+    FILE = "file"
+    API = "api"
+
+
+class Refusal(StrEnum):
+    """Why something was not taken. A label on ``/metrics``."""
+
+    MALFORMED = "malformed"
+    TOO_LARGE = "too_large"
+    TOO_MANY_SPANS = "too_many_spans"
+    UNSUPPORTED_TYPE = "unsupported_type"
+    INVALID_ID = "invalid_id"
+    INVALID_TIME = "invalid_time"
+    NO_TRACE_ID = "no_trace_id"
+    OVERLOADED = "overloaded"
+    SHUTTING_DOWN = "shutting_down"
+    METRICS_SIGNAL = "metrics_signal"
+
+
+RETRYABLE = frozenset({Refusal.OVERLOADED, Refusal.SHUTTING_DOWN})
+"""The refusals after which the sender should send the same bytes again."""
+
+
+class Refused(Exception):
+    """A request that is not taken. The text is for the sender and holds nothing of what was sent."""
+
+    def __init__(self, reason: Refusal, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.retry_after_s = retry_after_s
+
+    @property
+    def is_retryable(self) -> bool:
+        """Whether the sender should try the same bytes again later."""
+        return self.reason in RETRYABLE
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What one request held of one trace.
+
+    ``spans`` is an OTLP ``TracesData`` message and ``logs`` a ``LogsData`` message, encoded, each with this trace's records only:
+    since protobuf merges repeated fields, the pieces of a trace are put together by joining their bytes.
+    ``span_ids`` names the spans in ``spans`` (8 bytes each). ``root_end_ns`` is the end time of the root span if it is among them.
+    """
+
+    trace_id: str
+    spans: bytes = b""
+    logs: bytes = b""
+    span_ids: tuple[bytes, ...] = ()
+    log_count: int = 0
+    has_root: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes of telemetry held."""
+        return len(self.spans) + len(self.logs)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A decoded request: its pieces, and the records in it that were refused, by reason."""
+
+    source: Source
+    pieces: tuple[Piece, ...] = ()
+    rejected: Mapping[Refusal, int] = field(default_factory=dict)
+
+    @property
+    def span_count(self) -> int:
+        """Accepted spans."""
+        return sum(len(p.span_ids) for p in self.pieces)
+
+    @property
+    def rejected_count(self) -> int:
+        """Spans or log records that were refused."""
+        return sum(self.rejected.values())
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackTarget:
+    """What a piece of feedback is about: exactly one of the four is set."""
+
+    trace_id: str | None = None
+    span_id: str | None = None
+    session_id: str | None = None
+    response_id: str | None = None
+
+
+class Intake(Protocol):
+    """Where receivers put what they decoded. All methods are called on the front process's event loop."""
+
+    async def accept(self, batch: Batch) -> None:
+        """Take a batch; returns once it may be acknowledged. Counts accepted and rejected records.
+
+        Raises ``Refused`` (``OVERLOADED``, ``SHUTTING_DOWN``) if it can't be taken now; then nothing of it was kept.
+        """
+        ...
+
+    async def accept_feedback(self, target: FeedbackTarget, feedback: Feedback) -> str | None:
+        """Keep feedback durably. Returns the id of the trace it belongs to, ``None`` if that is not known yet."""
+        ...
+
+    def refused(self, source: Source, reason: Refusal, records: int = 0) -> None:
+        """Count a request (and the records in it, where they could be counted) that was refused before it got here."""
+        ...

@@ -1,0 +1,1 @@
+"""The way out: metrics, the store, datasets, the API."""

@@ -1,0 +1,1 @@
+"""Failing traces as regression cases, and cases as files that eval tools load."""

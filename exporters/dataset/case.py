@@ -1,0 +1,76 @@
+"""A case: one regression test made of a production trace. Data and its public JSON shape; no I/O."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class ExampleType(StrEnum):
+    """What kind of example a case is."""
+
+    TYPICAL = "typical"
+    EDGE = "edge"
+    ADVERSARIAL = "adversarial"
+    HISTORICAL_FAILURE = "historical_failure"
+    MISSING_DATA = "missing_data"
+
+
+class CaseStatus(StrEnum):
+    """Where a case stands: seen by nobody, taken into the dataset, or set aside. A label on ``/metrics``."""
+
+    CANDIDATE = "candidate"
+    PROMOTED = "promoted"
+    DISMISSED = "dismissed"
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What must hold when the case is run again. ``checks`` maps a check's name to its version and options."""
+
+    answer: str | None = None
+    must_mention: tuple[str, ...] = ()
+    must_not_mention: tuple[str, ...] = ()
+    json_schema: Mapping[str, Any] | None = None
+    relevant_documents: tuple[str, ...] = ()
+    checks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    expected_tool_calls: tuple[Mapping[str, Any], ...] = ()
+    forbidden_tool_calls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the app knew when it answered: retrieved documents, earlier messages, system prompt, tool definitions."""
+
+    documents: tuple[Mapping[str, Any], ...] = ()
+    messages: tuple[Mapping[str, Any], ...] = ()
+    system: str | None = None
+    tools: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The trace a case came from."""
+
+    trace_id: str
+    service: str
+    model: str | None = None
+    failed_checks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One test case. ``id`` is stable for its trace, ``fingerprint`` the same for repetitions of one failure."""
+
+    id: str
+    fingerprint: str
+    source: Source
+    input: str | None
+    context: Context
+    observed_output: str | None
+    expectation: Expectation
+    kind: ExampleType = ExampleType.HISTORICAL_FAILURE
+    tags: tuple[str, ...] = ()
+    reviewed_by: str | None = None
+    redacted: tuple[str, ...] = ()
+    """The entity types that were replaced, each once, sorted."""

@@ -1,0 +1,65 @@
+"""The record of one evaluated trace: all that the sinks (metrics, store, dataset) need, and nothing that is alive.
+
+Made in a worker process, pickled to the front process, handed to every sink. Plain data only.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from checks.report import Outcome, Verdict
+from checks.trace import CloseReason, Feedback
+from exporters.dataset.case import Case
+
+
+@dataclass(frozen=True, slots=True)
+class CallFacts:
+    """The figures of one model call. Tokens are ``None`` where not recorded; ``input_tokens`` includes cached ones."""
+
+    provider: str | None = None
+    model: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    ttft_ns: int | None = None
+    duration_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One evaluated trace.
+
+    ``spans`` and ``logs`` are OTLP ``TracesData`` and ``LogsData`` bytes of this trace alone, zstd-compressed (empty
+    where there are none). ``view`` is the JSON-able view of ``checks.view``. ``keys`` are other ids by which feedback may name the trace, as ``(kind, id)``
+    with kind ``span``, ``response`` or ``session``. ``previous`` are the verdicts of the evaluation that this one replaces, ``None`` for
+    the first.
+    """
+
+    trace_id: str
+    service: str
+    convention: str
+    closed_by: CloseReason
+    start_ns: int
+    end_ns: int
+    duration_ns: int
+    span_count: int
+    truncated: bool
+    view: Mapping[str, Any]
+    verdicts: tuple[Verdict, ...]
+    calls: tuple[CallFacts, ...] = ()
+    feedback: tuple[Feedback, ...] = ()
+    session_id: str | None = None
+    user_id: str | None = None
+    keys: tuple[tuple[str, str], ...] = ()
+    spans: bytes = b""
+    logs: bytes = b""
+    case: Case | None = None
+    previous: tuple[Verdict, ...] | None = None
+    evaluated_ns: int = 0
+    scopes: tuple[str, ...] = field(default=())
+    """Names of instrumentation scopes that no convention could read; only for traces without a convention."""
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether any check failed."""
+        return any(v.outcome is Outcome.FAILED for v in self.verdicts)

@@ -1,0 +1,1 @@
+"""What sidecheck remembers: traces, verdicts, feedback and cases in a SQL database."""
