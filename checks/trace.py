@@ -40,6 +40,16 @@ class Feedback:
     source: str = "api"
 
 
+@dataclass(frozen=True, slots=True)
+class FeedbackTarget:
+    """What a piece of feedback is about: exactly one of the four is set."""
+
+    trace_id: str | None = None
+    span_id: str | None = None
+    session_id: str | None = None
+    response_id: str | None = None
+
+
 @dataclass(frozen=True)
 class Trace:
     """All that is known of one trace when it was closed.
@@ -84,8 +94,10 @@ class Trace:
     @property
     def is_partial(self) -> bool:
         """Whether the trace was judged without its root, without some parent, or cut by a limit."""
-        return self.truncated or any(s.parent_id is not None and s.parent_id not in self.by_id for s in self.spans) or (
-            not any(s.parent_id is None for s in self.spans)
+        return (
+            self.truncated
+            or any(s.parent_id is not None and s.parent_id not in self.by_id for s in self.spans)
+            or (not any(s.parent_id is None for s in self.spans))
         )
 
     @property

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from checks.trace import Feedback
+from checks.trace import Feedback, FeedbackTarget
 
 
 class Source(StrEnum):
@@ -57,7 +57,7 @@ class Piece:
 
     ``spans`` is an OTLP ``TracesData`` message and ``logs`` a ``LogsData`` message, encoded, each with this trace's records only:
     since protobuf merges repeated fields, the pieces of a trace are put together by joining their bytes.
-    ``span_ids`` names the spans in ``spans`` (8 bytes each). ``root_end_ns`` is the end time of the root span if it is among them.
+    ``span_ids`` names the spans in ``spans`` (8 bytes each).  ``has_root`` says whether the root span is among them.
     """
 
     trace_id: str
@@ -90,16 +90,6 @@ class Batch:
     def rejected_count(self) -> int:
         """Spans or log records that were refused."""
         return sum(self.rejected.values())
-
-
-@dataclass(frozen=True, slots=True)
-class FeedbackTarget:
-    """What a piece of feedback is about: exactly one of the four is set."""
-
-    trace_id: str | None = None
-    span_id: str | None = None
-    session_id: str | None = None
-    response_id: str | None = None
 
 
 class Intake(Protocol):

@@ -14,7 +14,13 @@ _ids = itertools.count(1)
 
 def a_span(**parts: Any) -> Span:
     """A root span of one second with an id of its own."""
-    defaults = {"trace_id": TRACE_ID, "span_id": f"{next(_ids):016x}", "name": "POST /chat", "start_ns": SECOND, "end_ns": 2 * SECOND}
+    defaults = {
+        "trace_id": TRACE_ID,
+        "span_id": f"{next(_ids):016x}",
+        "name": "POST /chat",
+        "start_ns": SECOND,
+        "end_ns": 2 * SECOND,
+    }
     return Span(**{"resource": {"service.name": "shop"}, **defaults, **parts})
 
 
@@ -32,7 +38,9 @@ def a_model_call(**parts: Any) -> ModelCall:
 
 def a_retrieval(*documents: Document | str, **parts: Any) -> Retrieval:
     """A retrieval of these documents; a string is a document's text, its id ``doc-N``."""
-    made = tuple(d if isinstance(d, Document) else Document(id=f"doc-{n}", content=d) for n, d in enumerate(documents, 1))
+    made = tuple(
+        d if isinstance(d, Document) else Document(id=f"doc-{n}", content=d) for n, d in enumerate(documents, 1)
+    )
     return Retrieval(**{"span_id": "00000000000000bb", "documents": made, **parts})
 
 

@@ -17,11 +17,16 @@ class ExampleType(StrEnum):
 
 
 class CaseStatus(StrEnum):
-    """Where a case stands: seen by nobody, taken into the dataset, or set aside. A label on ``/metrics``."""
+    """Where a case stands. A label on ``/metrics``."""
 
     CANDIDATE = "candidate"
+    """Made of a failing trace, seen by nobody yet."""
     PROMOTED = "promoted"
+    """Taken into the dataset."""
     DISMISSED = "dismissed"
+    """Set aside by a person."""
+    WITHDRAWN = "withdrawn"
+    """A candidate whose trace was judged again and no longer fails."""
 
 
 @dataclass(frozen=True, slots=True)
