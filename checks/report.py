@@ -25,7 +25,11 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One check's judgement. ``error`` names the exception's type and place (never its text) for ``ERRORED``."""
+    """One check's judgement.
+
+    ``error`` names the exception's type and place (never its text) for ``ERRORED``, the limit and the place for
+    ``TIMED_OUT``. ``findings_cut`` is true where the check found more than is kept.
+    """
 
     check: str
     version: str
@@ -34,6 +38,7 @@ class Verdict:
     findings: tuple[Finding, ...] = ()
     duration_ns: int = 0
     error: str | None = None
+    findings_cut: bool = False
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,8 @@ class Record:
     evaluated_ns: int = 0
     scopes: tuple[str, ...] = field(default=())
     """Names of instrumentation scopes that no convention could read; only for traces without a convention."""
+    previous_feedback: tuple[Feedback, ...] | None = None
+    """The feedback that the replaced evaluation knew, so that each piece is counted once; ``None``: not known."""
 
     @property
     def is_failing(self) -> bool:

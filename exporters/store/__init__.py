@@ -1,1 +1,41 @@
 """What sidecheck remembers: traces, verdicts, feedback and cases in a SQL database."""
+
+from exporters.store.errors import BadCursor, Conflict, NotFound, StoreError, StoreUnavailable
+from exporters.store.model import (
+    CaseChange,
+    CaseLimits,
+    CaseQuery,
+    Counts,
+    Kept,
+    Page,
+    Removed,
+    SaveResult,
+    StoredCase,
+    StoredTrace,
+    TraceQuery,
+    TraceSummary,
+    VerdictSet,
+)
+from exporters.store.store import Store
+
+__all__ = [
+    "BadCursor",
+    "CaseChange",
+    "CaseLimits",
+    "CaseQuery",
+    "Conflict",
+    "Counts",
+    "Kept",
+    "NotFound",
+    "Page",
+    "Removed",
+    "SaveResult",
+    "Store",
+    "StoreError",
+    "StoreUnavailable",
+    "StoredCase",
+    "StoredTrace",
+    "TraceQuery",
+    "TraceSummary",
+    "VerdictSet",
+]

@@ -1,0 +1,142 @@
+"""Finds personal data in a text with Presidio's recognisers, without a language model unless one is asked for.
+
+Owns the two ways to run them. ``gated`` looks first, in one cheap pass, which recognisers could find something, and
+runs only those. ``presidio`` runs all of them in Presidio's own engine: it finds the same, takes 10 to 200 times as
+long, and is there to compare with.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, NamedTuple, Self, get_args
+
+from checks.builtin import pii_policy
+from checks.builtin.pii_email import in_tokens
+from checks.builtin.pii_gates import compile_gates
+from checks.builtin.pii_phone import PhoneScanner
+from checks.builtin.pii_policy import DEFAULT_ENTITIES, NER_ENTITIES, RULES, PiiMatch
+from checks.builtin.pii_recognizers import Find, finder, ip_recognisers, ner_finder, recogniser, stock_finder
+from checks.builtin.pii_text import normalise
+
+__all__ = ["DEFAULT_ENTITIES", "Mode", "PiiEngine", "PiiMatch", "Scan"]
+
+Mode = Literal["gated", "presidio"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What was found in one text, in order of place, and where looking stopped early (``None``: it did not)."""
+
+    matches: tuple[PiiMatch, ...]
+    cut_at: int | None = None
+    phones_cut_at: int | None = None
+
+
+class _Raw(NamedTuple):
+    """Findings before the policy, and where the search for phone numbers stopped early."""
+
+    matches: list[PiiMatch]
+    phones_cut_at: int | None = None
+
+
+class PiiEngine:
+    """Finds personal data of the given kinds. Cheap to make: Presidio is imported by the first ``find`` or ``load``."""
+
+    def __init__(
+        self,
+        entities: Sequence[str] = DEFAULT_ENTITIES,
+        mode: Mode = "gated",
+        *,
+        max_chars: int | None = None,
+        max_phones: int | None = None,
+        phone_regions: Sequence[str] | None = None,
+        ner_model: str | None = None,
+    ) -> None:
+        """Choose what to look for, and how much to spend on it.
+
+        Args:
+            entities: Presidio's names, out of ``pii_policy.RULES``.
+            mode: ``gated``, or ``presidio`` (the slow reference; it keeps no ``max_phones``).
+            max_chars: how many characters of a text to look at; ``None`` for all.
+            max_phones: how many possible phone numbers of one text to parse; ``None`` for all.
+            phone_regions: whose national numbers to read (ISO 3166); ``None`` for Presidio's eight.
+            ner_model: an installed spaCy model, for ``PERSON`` and ``LOCATION`` (both, if ``entities`` has neither).
+
+        Raises:
+            ValueError: an unknown entity or mode, or an entity that needs a model where none is given.
+        """
+        unknown = sorted(set(entities) - set(RULES))
+        if unknown:
+            raise ValueError(f"unknown entities {', '.join(unknown)}: known are {', '.join(RULES)}")
+        if mode not in get_args(Mode):
+            raise ValueError(f"unknown mode {mode!r}: known are {', '.join(get_args(Mode))}")
+        self._by_pattern = tuple(name for name in RULES if name in entities and name not in NER_ENTITIES)
+        self._by_model = tuple(name for name in NER_ENTITIES if name in entities)
+        if self._by_model and ner_model is None:
+            raise ValueError(f"{', '.join(self._by_model)} cannot be found without a language model: give ner_model")
+        self._mode = mode
+        self._max_chars = max_chars
+        self._max_phones = max_phones
+        self._phone_options = {} if phone_regions is None else {"supported_regions": tuple(phone_regions)}
+        self._ner_model = ner_model
+
+    def find(self, text: str) -> list[PiiMatch]:
+        """The personal data in a text, in order of place, not overlapping; offsets in code points of ``text``."""
+        return list(self.scan(text).matches)
+
+    def scan(self, text: str) -> Scan:
+        """As ``find``, and says where it stopped looking."""
+        cut_at = self._max_chars if self._max_chars is not None and len(text) > self._max_chars else None
+        text = text[:cut_at]
+        plain = normalise(text)
+        raw = self._search(plain)
+        named = self._names(text) if self._names else []
+        return Scan(tuple(pii_policy.apply(plain, raw.matches + named)), cut_at, raw.phones_cut_at)
+
+    def load(self) -> Self:
+        """Import Presidio and make the recognisers now, so that the first text does not wait for it."""
+        self.scan("")
+        return self
+
+    @cached_property
+    def _search(self) -> Callable[[str], _Raw]:
+        if self._mode == "presidio":
+            find = stock_finder(self._recogniser(name) for name in self._by_pattern)
+            return lambda text: _Raw(find(text))
+        return self._gated()
+
+    @cached_property
+    def _names(self) -> Find | None:
+        if self._ner_model is None:
+            return None
+        return ner_finder(self._ner_model, self._by_model or NER_ENTITIES)
+
+    def _recogniser(self, name: str) -> Any:
+        return recogniser(name, **(self._phone_options if name == "PHONE_NUMBER" else {}))
+
+    def _gated(self) -> Callable[[str], _Raw]:
+        behind = self._finders()
+        phones = PhoneScanner(self._recogniser("PHONE_NUMBER")) if "PHONE_NUMBER" in self._by_pattern else None
+        open_gates = compile_gates(frozenset(behind) | ({"PHONE_NUMBER"} if phones else set()))
+
+        def search(text: str) -> _Raw:
+            hits = open_gates(text)
+            found = [match for gate, find in behind.items() if gate in hits for match in find(text)]
+            if phones is None or "PHONE_NUMBER" not in hits:
+                return _Raw(found)
+            numbers, cut_at = phones.scan(text, self._max_phones)
+            return _Raw(found + numbers, cut_at)
+
+        return search
+
+    def _finders(self) -> dict[str, Find]:
+        """What to run behind which gate, the phone numbers left out."""
+        finders: dict[str, Find] = {}
+        for name in self._by_pattern:
+            if name == "IP_ADDRESS":
+                finders |= {gate: finder(made) for gate, made in ip_recognisers().items()}
+            elif name == "EMAIL_ADDRESS":
+                finders[name] = in_tokens(finder(recogniser(name)))
+            elif name != "PHONE_NUMBER":
+                finders[name] = finder(recogniser(name))
+        return finders

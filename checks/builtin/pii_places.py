@@ -1,0 +1,96 @@
+"""Where the PII check looks: the captured texts of an interaction, and the strings inside structured tool data."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from checks.finding import Evidence
+from checks.interaction import Interaction
+
+Place = Literal["output", "input", "system", "documents", "tool_arguments", "tool_results"]
+PLACES: tuple[Place, ...] = get_args(Place)
+
+NAMES: Mapping[Place, str] = {
+    "output": "the answer",
+    "input": "the user's input",
+    "system": "the system prompt",
+    "documents": "a retrieved document",
+    "tool_arguments": "the arguments of a tool call",
+    "tool_results": "the result of a tool call",
+}
+
+MOST_STRINGS = 2000
+"""How many strings inside one tool's arguments or result are looked at."""
+_LARGEST_NUMBER = 10**20  # longer than any card or phone number; str() refuses integers of thousands of digits
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedText:
+    """One captured text. ``path`` is as in ``Interaction.texts``; without ``has_offsets`` it is only a part of that."""
+
+    place: Place
+    text: str
+    path: str
+    span_id: str | None = None
+    has_offsets: bool = True
+
+    def evidence(self, start: int, end: int) -> Evidence:
+        """Points at a part of the text, or where that has no offsets at the whole of ``path``."""
+        if self.has_offsets:
+            return Evidence(self.span_id, self.path, start, end)
+        return Evidence(self.span_id, self.path)
+
+
+def texts_in(interaction: Interaction, places: tuple[Place, ...]) -> Iterator[PlacedText]:
+    """The recorded texts in these places, as they come in ``Interaction.texts``, then the structured tool data."""
+    for path, span_id, text in interaction.texts():
+        place = _place_of(path)
+        if place in places:
+            yield PlacedText(place, text, path, span_id)
+    for n, call in enumerate(interaction.tool_calls):
+        for place, part, value in _structured(call.arguments, call.result):
+            if place in places:
+                path = f"tool_calls[{n}].{part}"
+                yield from (PlacedText(place, text, path, call.span_id, has_offsets=False) for text in strings(value))
+
+
+def was_recorded(interaction: Interaction, places: tuple[Place, ...]) -> bool:
+    """Whether any text in these places was recorded, an empty one too."""
+    if any(_place_of(path) in places for path, _, _ in interaction.texts()):
+        return True
+    return any(
+        place in places for call in interaction.tool_calls for place, _, _ in _structured(call.arguments, call.result)
+    )
+
+
+def strings(value: Any) -> Iterator[str]:
+    """The strings in parsed JSON, keys too, and its integers as strings; ``MOST_STRINGS`` at most, however deep."""
+    left = MOST_STRINGS
+    stack = [value]
+    while stack and left:
+        item = stack.pop()
+        if isinstance(item, Mapping):
+            stack += [part for pair in item.items() for part in pair]
+        elif isinstance(item, list | tuple):
+            stack += item
+        elif isinstance(item, int) and abs(item) < _LARGEST_NUMBER:
+            stack.append(str(item))
+        elif isinstance(item, str):
+            left -= 1
+            yield item
+
+
+def _structured(arguments: Any, result: Any) -> Iterator[tuple[Place, str, Any]]:
+    """What ``Interaction.texts`` leaves out: arguments and results that are no strings."""
+    if arguments is not None and not isinstance(arguments, str):
+        yield "tool_arguments", "arguments", arguments
+    if result is not None and not isinstance(result, str):
+        yield "tool_results", "result", result
+
+
+def _place_of(path: str) -> Place:
+    if path.startswith("documents["):
+        return "documents"
+    if path.startswith("tool_calls["):
+        return "tool_arguments" if path.endswith(".arguments") else "tool_results"
+    return "output" if path == "output" else "input" if path == "input" else "system"

@@ -1,0 +1,148 @@
+"""Presidio's own recogniser objects, made quiet and kept offline. With the phone parser the only use of Presidio.
+
+Importing this module is cheap; the first recogniser is not (Presidio imports spaCy: about 1.5 s and 100 MB).
+"""
+
+import importlib
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from checks.builtin.pii_policy import PiiMatch
+
+if TYPE_CHECKING:
+    from presidio_analyzer import EntityRecognizer, RecognizerResult
+
+LANGUAGE = "en"
+"""What recognisers are registered under. Their patterns do not depend on it."""
+
+Find = Callable[[str], list[PiiMatch]]
+"""Takes a text, returns raw findings."""
+
+_CLASSES = {
+    "PHONE_NUMBER": "PhoneRecognizer",
+    "CREDIT_CARD": "CreditCardRecognizer",
+    "US_SSN": "UsSsnRecognizer",
+    "US_ITIN": "UsItinRecognizer",
+    "IBAN_CODE": "IbanRecognizer",
+    "IP_ADDRESS": "IpRecognizer",
+    "CRYPTO": "CryptoRecognizer",
+    "US_PASSPORT": "UsPassportRecognizer",
+    "US_DRIVER_LICENSE": "UsLicenseRecognizer",
+    "US_BANK_NUMBER": "UsBankRecognizer",
+    "UK_NHS": "NhsRecognizer",
+    "MEDICAL_LICENSE": "MedicalLicenseRecognizer",
+}
+
+
+def recogniser(entity: str, **options: Any) -> "EntityRecognizer":
+    """Make Presidio's recogniser of this entity.
+
+    Args:
+        entity: one with a rule in ``pii_policy``, but no NER entity.
+        options: for the recogniser's constructor.
+    """
+    _silence("presidio-analyzer", "tldextract")
+    made: EntityRecognizer
+    if entity == "EMAIL_ADDRESS":
+        made = _offline_email_class()(**options)
+    else:
+        made = getattr(importlib.import_module("presidio_analyzer.predefined_recognizers"), _CLASSES[entity])(**options)
+    if entity == "IBAN_CODE":
+        made.global_regex_flags = _registry_flags()  # type: ignore[attr-defined]  # it is a PatternRecognizer
+    return made
+
+
+def ip_recognisers() -> "dict[str, EntityRecognizer]":
+    """Presidio's IP recogniser in two, by gate: the pattern of plain IPv4, and the slow ones of IPv6."""
+    from presidio_analyzer.predefined_recognizers import IpRecognizer
+
+    patterns = IpRecognizer.PATTERNS
+    plain = [pattern for pattern in patterns if pattern.name == "IPv4"]
+    rest = [pattern for pattern in patterns if pattern.name != "IPv4"]
+    return {gate: recogniser("IP_ADDRESS", patterns=some) for gate, some in (("IPV4", plain), ("IPV6", rest)) if some}
+
+
+def finder(made: "EntityRecognizer") -> Find:
+    """Run one recogniser alone, without engine, context or language model."""
+    nothing: Any = None  # pattern recognisers take no notice of what an NLP engine found
+
+    def find(text: str) -> list[PiiMatch]:
+        return as_matches(made.analyze(text, made.supported_entities, nothing))
+
+    return find
+
+
+def stock_finder(recognisers: Iterable["EntityRecognizer"]) -> Find:
+    """Run recognisers in Presidio's AnalyzerEngine on an NLP engine that does nothing: the reference, and slow."""
+    from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
+    from presidio_analyzer.nlp_engine import NoOpNlpEngine
+
+    held = list(recognisers)
+    if not held:
+        return lambda _: []
+    engine = AnalyzerEngine(
+        registry=RecognizerRegistry(held, supported_languages=[LANGUAGE]),
+        nlp_engine=NoOpNlpEngine([{"lang_code": LANGUAGE, "model_name": ""}]),
+        supported_languages=[LANGUAGE],
+    )
+    entities = [entity for made in held for entity in made.supported_entities]
+    return lambda text: as_matches(engine.analyze(text, LANGUAGE, entities=entities))
+
+
+def ner_finder(model: str, entities: Sequence[str]) -> Find:
+    """Run an installed spaCy model for these of ``NER_ENTITIES``. Nothing is ever downloaded.
+
+    Raises:
+        ModuleNotFoundError: the model is not installed.
+    """
+    import spacy
+    from presidio_analyzer.nlp_engine import SpacyNlpEngine
+    from presidio_analyzer.predefined_recognizers import SpacyRecognizer
+
+    _silence("presidio-analyzer")
+    if not spacy.util.is_package(model):
+        raise ModuleNotFoundError(f"the spaCy model {model!r} is not installed", name=model)
+    engine = SpacyNlpEngine(models=[{"lang_code": LANGUAGE, "model_name": model}])
+    engine.load()
+    wanted = list(entities)
+    made = SpacyRecognizer(supported_entities=wanted)
+    return lambda text: as_matches(made.analyze(text, wanted, engine.process_text(text, LANGUAGE)))
+
+
+def as_matches(results: Iterable["RecognizerResult"]) -> list[PiiMatch]:
+    """Presidio's results as plain tuples."""
+    return [PiiMatch(found.start, found.end, found.entity_type, float(found.score)) for found in results]
+
+
+@cache
+def _offline_email_class() -> "type[EntityRecognizer]":
+    """Presidio's e-mail recogniser with the suffix list that tldextract ships: its default downloads a newer one."""
+    from presidio_analyzer.predefined_recognizers import EmailRecognizer
+    from tldextract import TLDExtract
+
+    extract = TLDExtract(cache_dir=None, suffix_list_urls=())
+
+    class OfflineEmailRecognizer(EmailRecognizer):
+        def validate_result(self, pattern_text: str) -> bool:
+            return extract(pattern_text).fqdn != ""
+
+    return OfflineEmailRecognizer
+
+
+def _registry_flags() -> int:
+    """The flags that Presidio's registry sets on every recogniser: with them IBANs in lower case are found too."""
+    from presidio_analyzer import RecognizerRegistry
+
+    return RecognizerRegistry().global_regex_flags or 0
+
+
+def _silence(*loggers: str) -> None:
+    """Drop all that these loggers say: Presidio logs at every construction, and texts that it could not validate."""
+    for name in loggers:
+        logging.getLogger(name).addFilter(_drop)
+
+
+def _drop(_: logging.LogRecord) -> bool:
+    return False

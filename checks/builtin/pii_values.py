@@ -1,0 +1,65 @@
+"""When two spellings are the same piece of personal data: for what a user typed first, and for what is allowed."""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from checks.builtin.pii_text import normalise
+from checks.interaction import Interaction
+
+_BY_DIGITS = frozenset({"PHONE_NUMBER", "CREDIT_CARD", "US_SSN", "US_ITIN", "UK_NHS", "US_BANK_NUMBER"})
+_LONGEST_CALLING_CODE = 3
+_SHORTEST_PHONE = 7
+
+
+def typed_by_user(interaction: Interaction) -> tuple[str, ...]:
+    """What the user wrote, normalised: the input and the earlier user messages.
+
+    A message into which the app pasted a retrieved document is left out: what it holds, the user did not type.
+    """
+    messages = (m.content for call in interaction.model_calls for m in call.input or () if m.role == "user")
+    texts = dict.fromkeys(text for text in (interaction.user_input, *messages) if text)
+    pasted = [d.content for d in interaction.documents if d.content and d.content.strip()]
+    return tuple(normalise(text) for text in texts if not any(content in text for content in pasted))
+
+
+def is_said(entity: str, value: str, texts: Iterable[str]) -> bool:
+    """Whether one of the normalised texts holds the value, however it is spaced, punctuated or capitalised there."""
+    pattern = _spelling(entity, normalise(value))
+    return any(pattern.search(text) for text in texts)
+
+
+def is_allowed(entity: str, value: str, allow: Iterable[str]) -> bool:
+    """Whether the value is one of ``allow``, or an e-mail address at one of its domains."""
+    folded = normalise(value).casefold()
+    domain = folded.rpartition("@")[2] if entity == "EMAIL_ADDRESS" else None
+    return any(_allows(normalise(item).casefold().strip(), entity, folded, domain) for item in allow)
+
+
+def _allows(item: str, entity: str, value: str, domain: str | None) -> bool:
+    if item == value:
+        return True
+    if domain is not None:
+        return domain == item.removeprefix("@") or domain.endswith("." + item.removeprefix("@"))
+    return entity in _BY_DIGITS and _digits(item) == _digits(value)
+
+
+def _spelling(entity: str, value: str) -> re.Pattern[str]:
+    """Matches the value in other spellings. A phone number is the same with and without its calling code."""
+    if entity in _BY_DIGITS:
+        digits = _digits(value)
+        if entity == "PHONE_NUMBER":
+            digits = digits.lstrip("0")
+            digits = digits[-max(_SHORTEST_PHONE, len(digits) - _LONGEST_CALLING_CODE) :]
+            return re.compile(r"[^0-9\n]{0,3}".join(digits) + "(?![0-9])")
+        return re.compile("(?<![0-9])" + r"[^0-9\n]{0,3}".join(digits) + "(?![0-9])")
+    if entity == "IBAN_CODE":
+        return re.compile("[ -]?".join(_escaped(re.sub("[ -]", "", value))), re.IGNORECASE)
+    return re.compile(rf"(?<!\w){re.escape(value)}(?!\w)", re.IGNORECASE)
+
+
+def _escaped(text: str) -> Iterator[str]:
+    return map(re.escape, text)
+
+
+def _digits(text: str) -> str:
+    return re.sub("[^0-9]", "", text)

@@ -1,0 +1,129 @@
+"""Runs planned checks on one interaction and gives one verdict for each, whatever the checks do.
+
+Owns the order of decisions (selected, sampled, applicable, inspected) and the line between a bad answer (``FAILED``)
+and a broken check (``ERRORED``, ``TIMED_OUT``). Knows neither what checks look for nor how they are configured.
+"""
+
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from checks.check import Check
+from checks.deadline import Deadline, DeadlineExceeded, no_deadline
+from checks.duration import format_duration
+from checks.finding import Finding, Severity
+from checks.interaction import Interaction
+from checks.plan import PlannedCheck
+from checks.report import Outcome, Report, Verdict
+from checks.vetting import InvalidFindingError, vet
+
+_SCORES = {Outcome.PASSED: 1.0, Outcome.FAILED: 0.0}
+_LONGEST_TYPE_NAME = 80
+
+
+def run(
+    interaction: Interaction,
+    plan: Sequence[PlannedCheck],
+    clock: Callable[[], int] = time.perf_counter_ns,
+    deadline: Deadline = no_deadline,
+) -> Report:
+    """Judge an interaction.
+
+    Args:
+        interaction: What the app did.
+        plan: The checks; each gets its verdict, in this order.
+        clock: Nanoseconds of a clock that never goes back.
+        deadline: Interrupts a check that takes longer than its ``deadline_ns``. The default never does.
+
+    Returns:
+        One verdict for each planned check. Nothing a check does raises here, but ``KeyboardInterrupt`` passes.
+    """
+    return Report(interaction, tuple(_judge(planned, interaction, clock, deadline) for planned in plan))
+
+
+def load(plan: Sequence[PlannedCheck]) -> None:
+    """Let the checks get ready: call ``load()`` of those that have one.
+
+    For the start of a worker, so that no trace waits, and no deadline passes, while a library is imported. A check
+    that fails here fails in the same way on its first trace, where a verdict tells of it.
+    """
+    for planned in plan:
+        prepare = getattr(planned.check, "load", None)
+        if callable(prepare):
+            with suppress(Exception, SystemExit):
+                prepare()
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How a check ended, before it is signed and timed."""
+
+    outcome: Outcome
+    findings: tuple[Finding, ...] = ()
+    findings_cut: bool = False
+    error: str | None = None
+
+
+def _judge(planned: PlannedCheck, interaction: Interaction, clock: Callable[[], int], deadline: Deadline) -> Verdict:
+    started = clock()
+    end = _attempt(planned, interaction, deadline)
+    return Verdict(
+        check=planned.name,
+        version=planned.check.info.version,
+        outcome=end.outcome,
+        score=_SCORES.get(end.outcome),
+        findings=end.findings,
+        duration_ns=max(0, clock() - started),
+        error=end.error,
+        findings_cut=end.findings_cut,
+    )
+
+
+def _attempt(planned: PlannedCheck, interaction: Interaction, deadline: Deadline) -> _End:
+    try:
+        with deadline(planned.deadline_ns):
+            return _decide(planned, interaction)
+    except KeyboardInterrupt:
+        raise
+    except DeadlineExceeded as late:
+        limit = format_duration(planned.deadline_ns)
+        return _End(Outcome.TIMED_OUT, error=f"not done after {limit}, at {_place(late, planned.check)}")
+    except InvalidFindingError as invalid:
+        return _End(Outcome.ERRORED, error=f"InvalidFindingError: {invalid}")
+    except BaseException as error:  # noqa: BLE001 -- a check that calls sys.exit() must not end the process
+        return _End(Outcome.ERRORED, error=f"{_type(error)} at {_place(error, planned.check)}")
+
+
+def _decide(planned: PlannedCheck, interaction: Interaction) -> _End:
+    """Cheapest first: a trace that is not selected or not sampled costs none of the check's own code."""
+    if not planned.selection.matches(interaction):
+        return _End(Outcome.NOT_APPLICABLE)
+    if not planned.selection.samples(interaction.trace_id):
+        return _End(Outcome.NOT_SAMPLED)
+    check = planned.check
+    if not check.applies_to(interaction):
+        return _End(Outcome.NOT_APPLICABLE)
+    findings, cut = vet(check.inspect(interaction), check.info, interaction)
+    failed = any(finding.severity is Severity.ERROR for finding in findings)
+    return _End(Outcome.FAILED if failed else Outcome.PASSED, findings, cut)
+
+
+def _type(error: BaseException) -> str:
+    return type(error).__name__[:_LONGEST_TYPE_NAME]
+
+
+def _place(error: BaseException, check: Check) -> str:
+    """``module:line`` of the innermost frame in the check's own package; the class where none is.
+
+    Frames of libraries further in say little about which rule broke. The exception's text is left out: it quotes input.
+    """
+    module = type(check).__module__
+    package = module.rpartition(".")[0] or module
+    place = f"{module}.{type(check).__qualname__}"
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        name = str(frame.f_globals.get("__name__"))
+        if name == package or name.startswith(f"{package}."):
+            place = f"{name}:{line}"
+    return place

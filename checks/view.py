@@ -1,0 +1,122 @@
+"""The view of an interaction: one flat, JSON-able dict, the same for every convention.
+
+What the app did not record has no key. Printed by ``sidecheck check --json``, kept in the store, shown on the web page.
+"""
+
+import base64
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from checks.interaction import Document, Failure, Interaction, ModelCall, ToolCall, Usage
+
+_MAX_DEPTH = 64
+_NANOSECONDS_PER_MS = 1_000_000
+_UNKNOWN_ERROR = "_OTHER"  # what OpenTelemetry's semantic conventions name an error of unknown type
+
+
+def view(interaction: Interaction) -> dict[str, Any]:
+    """The view of ``interaction``.
+
+    Keys: ``input``, ``output``, ``system``, ``model`` (the one that answered, else the one asked for),
+    ``model_response``, ``provider``, ``tool_calls``, ``tool_definitions`` (names), ``documents``, ``tokens`` (sums over
+    all model calls), ``finish_reasons``, ``error``, ``refusal`` (only where true), ``streaming``, ``ttft_ms`` (of the
+    first model call that has one), ``session_id``, ``user_id``.
+    """
+    calls = interaction.model_calls
+    answering = _last(call.response_model for call in calls)
+    found = {
+        "input": interaction.user_input,
+        "output": interaction.final_output,
+        "system": interaction.system,
+        "model": answering or _last(call.model for call in calls),
+        "model_response": answering,
+        "provider": _last(call.provider for call in calls),
+        "tool_calls": [_tool_call(call) for call in interaction.tool_calls] or None,
+        "tool_definitions": _tool_names(calls),
+        "documents": [_document(document) for document in interaction.documents] or None,
+        "tokens": _tokens(call.usage for call in calls),
+        "finish_reasons": _unique(reason for call in calls for reason in call.finish_reasons),
+        "error": _error(interaction.error),
+        "refusal": interaction.refusal or None,
+        "streaming": _streaming(calls),
+        "ttft_ms": next((c.ttft_ns / _NANOSECONDS_PER_MS for c in calls if c.ttft_ns is not None), None),
+        "session_id": interaction.session_id,
+        "user_id": interaction.user_id,
+    }
+    return _recorded(found)
+
+
+def _recorded(found: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _last(values: Iterable[str | None]) -> str | None:
+    return next((value for value in reversed(tuple(values)) if value is not None), None)
+
+
+def _unique(values: Iterable[str]) -> list[str] | None:
+    return list(dict.fromkeys(values)) or None
+
+
+def _tool_names(calls: Iterable[ModelCall]) -> list[str] | None:
+    return _unique(tool.name for call in calls for tool in call.tools or ())
+
+
+def _tool_call(call: ToolCall) -> dict[str, Any]:
+    found = {
+        "id": call.id,
+        "name": call.name,
+        "arguments": _plain(call.arguments),
+        "result": _plain(call.result),
+        "error": (call.error.message or call.error.type or _UNKNOWN_ERROR) if call.error else None,
+    }
+    return _recorded(found)
+
+
+def _document(document: Document) -> dict[str, Any]:
+    found = {
+        "id": document.id,
+        "content": document.content,
+        "source": document.source,
+        "title": document.title,
+        "score": document.score,
+    }
+    return _recorded(found)
+
+
+def _tokens(usages: Iterable[Usage]) -> dict[str, int] | None:
+    """The sums of what was recorded; a kind of token that no call recorded is left out."""
+    totals: dict[str, int] = {}
+    for usage in usages:
+        for name in ("input", "output", "cached_input"):
+            figure = getattr(usage, name)
+            if figure is not None:
+                totals[name] = totals.get(name, 0) + figure
+    return totals or None
+
+
+def _error(failure: Failure | None) -> dict[str, Any] | None:
+    if failure is None:
+        return None
+    return _recorded({"type": failure.type, "message": failure.message}) or {"type": _UNKNOWN_ERROR}
+
+
+def _streaming(calls: Iterable[ModelCall]) -> bool | None:
+    recorded = [call.streaming for call in calls if call.streaming is not None]
+    return any(recorded) if recorded else None
+
+
+def _plain(value: Any, depth: int = _MAX_DEPTH) -> Any:
+    """``value`` as JSON can hold it: bytes as base64; ``None`` for NaN, infinities and what lies too deep."""
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, (Mapping, list, tuple)):
+        if depth == 0:
+            return None
+        if isinstance(value, Mapping):
+            return {str(key): _plain(item, depth - 1) for key, item in value.items()}
+        return [_plain(item, depth - 1) for item in value]
+    return value if value is None or isinstance(value, (str, bool, int, float)) else str(value)

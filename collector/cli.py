@@ -1,0 +1,207 @@
+"""The command line. Owns arguments, exit codes and what a person reads; the work is done elsewhere.
+
+Exit codes: 0 all is well, 1 a check failed, 2 input or configuration that cannot be used.
+"""
+
+import asyncio
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from collector.settings import ConfigError, Settings, as_yaml, json_schema, load, warnings
+
+FAILED, UNUSABLE = 1, 2
+
+app = typer.Typer(
+    name="sidecheck",
+    help="An online evaluation sidecar for LLM apps: traces in, verdicts, metrics and regression cases out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
+app.add_typer(config_app, name="config")
+
+ConfigPath = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="YAML file; without it the defaults. SIDECHECK_ variables override both."),
+]
+
+
+def main() -> None:
+    """Run ``sidecheck``."""
+    try:
+        app()
+    except BrokenPipeError:  # `sidecheck check --json ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(UNUSABLE)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"sidecheck {version('sidecheck')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _show_version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def serve(config: ConfigPath = None) -> None:
+    """Run the sidecar: take in OTLP, check every trace, serve metrics and the API, until Ctrl-C or SIGTERM.
+
+    An app sends its traces here with OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 (http/protobuf)
+    or http://127.0.0.1:4317 (grpc).
+    """
+    from collector import logs
+    from collector.app import run_until_signal
+
+    settings = _settings(config)
+    logs.configure()
+    for warning in warnings(settings):
+        typer.echo(f"warning: {warning}", err=True)
+    with _told():
+        asyncio.run(run_until_signal(settings))
+
+
+@app.command()
+def check(
+    paths: Annotated[
+        list[str],
+        typer.Argument(help="*.binpb, *.logs.binpb (OTLP protobuf), *.json, *.jsonl (OTLP/JSON); - is standard input."),
+    ],
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON line a trace instead of a table.")] = False,
+    config: ConfigPath = None,
+) -> None:
+    """Check traces in files: the same pipeline, without a server.
+
+    Exit code 0: all passed, 1: something failed, 2: a file could not be read.
+    """
+    from collector.commands.check import run
+
+    settings = _settings(config)
+    with _told():
+        raise typer.Exit(run(paths, settings, as_json=as_json))
+
+
+@app.command()
+def demo(
+    *,
+    leave: Annotated[bool, typer.Option("--exit", help="End by itself instead of staying up until Ctrl-C.")] = False,
+) -> None:
+    """See it work: start a sidecar, send recorded traces of real apps to it through OTLP, show the verdicts.
+
+    Keeps its data in a temporary folder and takes other ports where the usual ones are in use.
+    """
+    from collector import logs
+    from collector.commands.demo import run
+
+    logs.configure()
+    with _told(), tempfile.TemporaryDirectory(prefix="sidecheck-demo-") as folder:
+        asyncio.run(run(Path(folder), leave=leave))
+
+
+@app.command()
+def export(
+    *,
+    out: Annotated[str, typer.Option("--out", "-o", help="File or folder to write; - is standard output.")],
+    format_name: Annotated[str, typer.Option("--format", "-f", help="Dataset format.")] = "jsonl",
+    include: Annotated[
+        list[str] | None, typer.Option("--include", help="candidates: take cases that nobody reviewed yet, too.")
+    ] = None,
+    kind: Annotated[list[str] | None, typer.Option("--kind", help="Only cases of this kind; may be repeated.")] = None,
+    since: Annotated[str | None, typer.Option("--since", help="Only cases made since: 24h, 7d or 2026-11-01.")] = None,
+    config: ConfigPath = None,
+) -> None:
+    """Write cases as test cases for an eval tool: reviewed ones, or unreviewed ones too."""
+    from collector.commands.export import run
+
+    with _told():
+        run(_settings(config), out=out, format_name=format_name, include=include or [], kinds=kind or [], since=since)
+
+
+@app.command()
+def feedback(
+    trace_id: Annotated[str, typer.Argument(help="The trace that the feedback is about: 32 hex digits.")],
+    *,
+    thumbs: Annotated[str | None, typer.Option("--thumbs", help="up or down.")] = None,
+    score: Annotated[float | None, typer.Option("--score", help="0 (bad) to 1 (good).")] = None,
+    comment: Annotated[str | None, typer.Option("--comment", help="In the user's words.")] = None,
+    user: Annotated[str | None, typer.Option("--user", help="Who says so.")] = None,
+    url: Annotated[str | None, typer.Option("--url", help="Address of the API; else api.listen.")] = None,
+    config: ConfigPath = None,
+) -> None:
+    """Send a user's feedback on a trace to a running sidecar: the same as POST /v1/feedback."""
+    from collector.commands.feedback import run
+
+    if thumbs not in (None, "up", "down"):
+        _stop(f"--thumbs {thumbs}: must be up or down")
+    said: dict[str, Any] = {"thumbs_up": thumbs and thumbs == "up", "score": score, "comment": comment, "user_id": user}
+    body = {"trace_id": trace_id, **{key: value for key, value in said.items() if value is not None}}
+    with _told():
+        typer.echo(run(url or f"http://{_settings(config).api.listen}", body))
+
+
+@config_app.command("validate")
+def config_validate(config: ConfigPath = None) -> None:
+    """Say whether the configuration can be used; exit code 2 and every problem if not."""
+    settings = _settings(config)
+    for warning in warnings(settings):
+        typer.echo(f"warning: {warning}", err=True)
+    typer.echo(f"{config or 'the default configuration'}: valid, {len(settings.checks)} checks")
+
+
+@config_app.command("show")
+def config_show(config: ConfigPath = None) -> None:
+    """Print the configuration in force: defaults, file and environment together."""
+    typer.echo(as_yaml(_settings(config)), nl=False)
+
+
+@config_app.command("schema")
+def config_schema() -> None:
+    """Print the JSON Schema of the configuration file, for editors."""
+    typer.echo(json.dumps(json_schema(), indent=2))
+
+
+def _settings(path: Path | None) -> Settings:
+    try:
+        return load(path, os.environ)
+    except ConfigError as error:
+        _stop(str(error))
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Expected errors end as one sentence and exit code 2, never as a stack trace."""
+    from collector.commands.problems import EXPECTED
+
+    try:
+        yield
+    except EXPECTED as error:
+        _stop(str(error))
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def _stop(problem: str) -> NoReturn:
+    typer.echo(f"sidecheck: {problem}", err=True)
+    raise typer.Exit(UNUSABLE)
+
+
+if __name__ == "__main__":
+    main()

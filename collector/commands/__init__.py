@@ -1,0 +1,1 @@
+"""What the commands of ``sidecheck`` do once their arguments are read."""

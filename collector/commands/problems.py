@@ -1,0 +1,15 @@
+"""The errors that a user of the command line can cause, and that are told in one sentence."""
+
+from checks.catalogue import CheckConfigError
+from collector.receivers.files import UnreadableFile
+from collector.servers import CannotListenError
+from collector.settings import ConfigError
+from exporters.dataset.export import ExportError
+from exporters.store import StoreError
+
+
+class CommandError(Exception):
+    """A command that cannot do what it was asked. The text says why and what to do."""
+
+
+EXPECTED = (CannotListenError, CheckConfigError, CommandError, ConfigError, ExportError, StoreError, UnreadableFile)

@@ -1,0 +1,128 @@
+"""What people said of the answer, where the app recorded it inside the trace.
+
+Read are ``gen_ai.user.feedback`` and ``gen_ai.evaluation.result`` events (log records and span events), OpenInference
+annotations, and plain feedback attributes on spans. An evaluation counts as feedback only if its name or its annotator
+says that a person gave it: a judge's score for relevance is none.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from checks.trace import Feedback, Trace
+from collector.conventions import attributes as attrs
+
+_FEEDBACK_EVENT = "gen_ai.user.feedback"
+_EVALUATION_EVENT = "gen_ai.evaluation.result"
+_PREFIXES = ("gen_ai.user.feedback.", "gen_ai.feedback.", "user.feedback.", "user_feedback.", "feedback.")
+_ANNOTATIONS = tuple(f"{scope}{kind}" for kind in ("annotations", "evaluations") for scope in ("", "trace."))
+_WORDS_OF_FEEDBACK = frozenset({"feedback", "thumb", "thumbs", "rating", "vote", "csat", "satisfaction"})
+_GOOD = frozenset({"up", "thumbs_up", "thumbsup", "positive", "like", "liked", "good", "upvote", "helpful"})
+_BAD = frozenset(
+    {"down", "thumbs_down", "thumbsdown", "negative", "dislike", "disliked", "bad", "downvote", "unhelpful"}
+)
+_SCORE_KEYS = ("score.value", "score", "value")
+_LABEL_KEYS = ("score.label", "label", "sentiment", "thumbs", "thumb", "value", "rating", "score")
+_COMMENT_KEYS = ("comment", "explanation", "text", "reason")
+_HIGHEST_RATING = 5
+
+
+def read(trace: Trace) -> tuple[Feedback, ...]:
+    """All feedback on a trace: what came beside it, and what it holds; each once, in order of time."""
+    inside = sorted({*_in_logs(trace), *_in_spans(trace)}, key=_order)
+    return (*trace.feedback, *(given for given in inside if given not in trace.feedback))
+
+
+def _order(given: Feedback) -> tuple[Any, ...]:
+    return given.time_ns, given.span_id or "", given.source, repr(given)
+
+
+def _in_logs(trace: Trace) -> Iterator[Feedback]:
+    for record in trace.logs:
+        found = {**record.attributes, **attrs.mapping(record.body)}
+        yield from _in_event(record.event_name, found, record.span_id, record.time_ns, "log")
+
+
+def _in_spans(trace: Trace) -> Iterator[Feedback]:
+    for span in trace.spans:
+        for event in span.events:
+            yield from _in_event(event.name, event.attributes, span.span_id, event.time_ns, "event")
+        yield from _in_attributes(span.attributes, span.span_id, span.end_ns)
+
+
+def _in_event(
+    name: str, found: Mapping[str, Any], span_id: str | None, time_ns: int, source: str
+) -> Iterator[Feedback]:
+    if name == _FEEDBACK_EVENT:
+        found = {**found, **_under(found, *_PREFIXES)}
+    elif name == _EVALUATION_EVENT:
+        found = _under(found, "gen_ai.evaluation.")
+        if not _is_from_a_person(found):
+            return
+    else:
+        return
+    if given := _feedback(found, span_id, time_ns, source):
+        yield given
+
+
+def _in_attributes(found: Mapping[str, Any], span_id: str, time_ns: int) -> Iterator[Feedback]:
+    if (own := _under(found, *_PREFIXES)) and (given := _feedback(own, span_id, time_ns, "attribute")):
+        yield given
+    for annotations in attrs.indexed(found, *_ANNOTATIONS).values():
+        for item in annotations:
+            wrapped = attrs.mapping(item)
+            annotation = attrs.mapping(wrapped.get("annotation") or wrapped.get("evaluation"))
+            given = _feedback(annotation, span_id, time_ns, "attribute")
+            if given and _is_from_a_person(annotation):
+                yield given
+
+
+def _under(found: Mapping[str, Any], *prefixes: str) -> dict[str, Any]:
+    """The attributes under any of ``prefixes``, by the rest of their key; one without a rest is the ``value``."""
+    rests: dict[str, Any] = {}
+    for key, value in found.items():
+        dotted = f"{key}."
+        if dotted.startswith(prefixes):
+            prefix = next(p for p in prefixes if dotted.startswith(p))
+            rests[key[len(prefix) :] or "value"] = value
+    return rests
+
+
+def _is_from_a_person(found: Mapping[str, Any]) -> bool:
+    annotator = attrs.text(found, "annotator_kind")
+    if annotator is not None:
+        return annotator.upper() == "HUMAN"
+    words = re.findall(r"[a-z]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", attrs.text(found, "name") or "").lower())
+    return not _WORDS_OF_FEEDBACK.isdisjoint(words)
+
+
+def _feedback(found: Mapping[str, Any], span_id: str | None, time_ns: int, source: str) -> Feedback | None:
+    thumbs_up = _thumb(found)
+    score = float(thumbs_up) if thumbs_up is not None else _score(found)
+    comment = attrs.text(found, *_COMMENT_KEYS)
+    if score is None and comment is None:
+        return None
+    user = attrs.identifier(found, "user_id", "user.id", "enduser.id")
+    return Feedback(score, thumbs_up, comment, user, span_id, time_ns, source)
+
+
+def _thumb(found: Mapping[str, Any]) -> bool | None:
+    said = attrs.flag(found, "thumbs_up", "thumbsUp", "score.value", "score", "value")
+    if said is not None:
+        return said
+    score = attrs.number(found, *_SCORE_KEYS)
+    if score in (0, 1) and "thumb" in (attrs.text(found, "name") or "").lower():
+        return score == 1
+    words = ((attrs.text(found, key) or "").strip().lower().replace("-", "_").replace(" ", "_") for key in _LABEL_KEYS)
+    return next((word in _GOOD for word in words if word in _GOOD or word in _BAD), None)
+
+
+def _score(found: Mapping[str, Any]) -> float | None:
+    """A score from 0 to 1 as it is, -1 as 0, a rating of 1 to 5 stars scaled. Other scales have unknown ends."""
+    score = attrs.number(found, *_SCORE_KEYS)
+    if score is not None:
+        return max(score, 0.0) if score == -1 or 0 <= score <= 1 else None
+    rating = attrs.number(found, "rating", "stars")
+    if rating is None or not 1 <= rating <= _HIGHEST_RATING:
+        return None
+    return (rating - 1) / (_HIGHEST_RATING - 1)

@@ -1,0 +1,43 @@
+"""OpenTelemetry GenAI semantic conventions, from 1.28 on: model calls, agents, tools, retrievals.
+
+Reads ``gen_ai.system`` and ``gen_ai.provider.name``; content in per-message events, in
+``gen_ai.client.inference.operation.details`` events, and in span attributes.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from checks.interaction import Message
+from checks.span import LogRecord, Span
+from collector.conventions import events, messages, semconv
+from collector.conventions.reading import Convention, Reading
+
+
+def read(span: Span, records: Sequence[LogRecord]) -> Reading | None:
+    """What ``span`` means in GenAI terms; ``None`` where it has no ``gen_ai.*`` operation."""
+    found = span.attributes
+    operation = semconv.operation(found)
+    if operation == "execute_tool":
+        return Reading(step=semconv.tool_call(span, records))
+    if operation == "retrieval":
+        return Reading(step=semconv.retrieval(span, records))
+    if operation in semconv.AGENT_OPERATIONS:
+        return _agent(span, records)
+    if semconv.is_model_call(found):
+        return Reading(step=semconv.model_call(span, records))
+    return Reading() if operation is not None else None
+
+
+def _agent(span: Span, records: Sequence[LogRecord]) -> Reading:
+    """An agent's run: its tokens and messages repeat those of its model calls, so it is no step of its own."""
+    found = events.attributes_of(span, records)
+    asked = messages.read(found.get("gen_ai.input.messages"), "user")
+    answered = messages.read(found.get("gen_ai.output.messages"), "assistant")
+    return Reading(is_entry=True, input=_last_text(asked, "user"), output=_last_text(answered, "assistant"))
+
+
+def _last_text(said: tuple[Message, ...] | None, role: str) -> Any:
+    return next((m.content for m in reversed(said or ()) if m.role == role), None)
+
+
+CONVENTION = Convention("genai", read)

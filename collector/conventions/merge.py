@@ -1,0 +1,34 @@
+"""Two records of one thing made one: what the first did not record is taken from the second."""
+
+import dataclasses
+from typing import Any, TypeVar
+
+from checks.interaction import Usage
+
+Recorded = TypeVar("Recorded")
+
+
+def fill(base: Recorded, other: Recorded) -> Recorded:
+    """``base`` with every field that it did not record (``None``, or an empty collection) taken from ``other``.
+
+    Both are dataclasses of the same type. Token counts are filled one by one.
+    """
+    changes: dict[str, Any] = {}
+    for field in dataclasses.fields(base):  # type: ignore[arg-type]  # Recorded is a dataclass by contract
+        mine, theirs = getattr(base, field.name), getattr(other, field.name)
+        if isinstance(mine, Usage):
+            changes[field.name] = fill(mine, theirs)
+        elif is_unrecorded(mine) and not is_unrecorded(theirs):
+            changes[field.name] = theirs
+    return dataclasses.replace(base, **changes) if changes else base  # type: ignore[type-var]  # as above
+
+
+def recorded(thing: Any) -> int:
+    """How many fields of a dataclass were recorded: which of two records tells more."""
+    values = (getattr(thing, field.name) for field in dataclasses.fields(thing))
+    return sum(recorded(value) if isinstance(value, Usage) else not is_unrecorded(value) for value in values)
+
+
+def is_unrecorded(value: Any) -> bool:
+    """Whether a field holds what stands for "not recorded"."""
+    return value is None or value == () or value == {}

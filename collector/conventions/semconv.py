@@ -1,0 +1,132 @@
+"""The ``gen_ai.*`` vocabulary of the OpenTelemetry GenAI semantic conventions, all generations of it.
+
+Shared by the convention itself and by its dialects. Owns the keys, the operations, and how content is found: in span
+attributes, in log records, in span events.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from checks.interaction import Message, ModelCall, ResponseFormat, Retrieval, ToolCall
+from checks.span import LogRecord, Span
+from collector.conventions import attributes as attrs
+from collector.conventions import definitions, documents, events, failures, formats, messages
+from collector.conventions.calls import CallContent, CallKeys, build
+
+OPERATION = "gen_ai.operation.name"
+CALL_OPERATIONS = frozenset({"chat", "generate_content", "text_completion"})
+AGENT_OPERATIONS = frozenset({"invoke_agent", "invoke_workflow"})
+OTHER_OPERATIONS = frozenset({"embeddings", "execute_tool", "retrieval", "create_agent", "plan"})
+
+KEYS = CallKeys(
+    provider=("gen_ai.provider.name", "gen_ai.system"),
+    model=("gen_ai.request.model",),
+    response_model=("gen_ai.response.model",),
+    response_id=("gen_ai.response.id",),
+    finish_reasons=("gen_ai.response.finish_reasons", "gen_ai.response.finish_reason"),
+    input_tokens=("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"),
+    output_tokens=("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens"),
+    cached_input=("gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_read_input_tokens"),
+    reasoning=("gen_ai.usage.reasoning.output_tokens", "gen_ai.usage.reasoning_tokens"),
+    streaming=("gen_ai.request.stream", "gen_ai.is_streaming"),
+    ttft_seconds=("gen_ai.response.time_to_first_chunk", "gen_ai.client.operation.time_to_first_chunk"),
+)
+
+_REQUEST = "gen_ai.request."
+_NOT_PARAMETERS = frozenset({"model", "stream", "structured_output_schema"})
+_CALL_EVIDENCE = frozenset(
+    {
+        *KEYS.output_tokens,
+        *KEYS.finish_reasons,
+        "gen_ai.output.messages",
+        "gen_ai.input.messages",
+        "gen_ai.request.max_tokens",
+        "gen_ai.request.temperature",
+    }
+)
+
+
+def operation(found: Mapping[str, Any]) -> str | None:
+    """The recorded ``gen_ai.operation.name``."""
+    return attrs.text(found, OPERATION)
+
+
+def is_model_call(found: Mapping[str, Any]) -> bool:
+    """Whether these are a model call's attributes: by the operation or, lacking a known one, by what there is."""
+    name = operation(found)
+    if name in CALL_OPERATIONS:
+        return True
+    if name in AGENT_OPERATIONS or name in OTHER_OPERATIONS:
+        return False
+    return attrs.text(found, *KEYS.model, *KEYS.response_model) is not None and not _CALL_EVIDENCE.isdisjoint(found)
+
+
+def model_call(span: Span, records: Sequence[LogRecord], keys: CallKeys = KEYS) -> ModelCall:
+    """The model call that ``span`` stands for, its content taken from wherever it is recorded."""
+    found = events.attributes_of(span, records)
+    said = events.said(span, records)
+    answer = found.get("gen_ai.output.messages")
+    content = CallContent(
+        input=_with_system(messages.read(found.get("gen_ai.input.messages"), "user") or said.input, found),
+        output=messages.read(answer, "assistant") if answer is not None else said.output,
+        tools=definitions.read(found.get("gen_ai.tool.definitions")),
+        response_format=response_format(found),
+        finish_reasons=messages.finish_reasons(answer) or said.finish_reasons,
+        parameters=parameters(found),
+    )
+    return build(span, found, keys, content)
+
+
+def parameters(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The ``gen_ai.request.*`` attributes by their last name, without the model."""
+    given = {key[len(_REQUEST) :]: value for key, value in found.items() if key.startswith(_REQUEST)}
+    return {key: value for key, value in given.items() if key not in _NOT_PARAMETERS}
+
+
+def response_format(found: Mapping[str, Any]) -> ResponseFormat | None:
+    """The response format, wherever a generation of the conventions or a dialect of it records one."""
+    by_schema = formats.of_schema(
+        found.get("gen_ai.request.structured_output_schema") or found.get("llm.request.structured_output_schema")
+    )
+    if by_schema is not None:
+        return by_schema
+    for key in ("gen_ai.request.response_format", "gen_ai.openai.request.response_format", "gen_ai.output.type"):
+        if (found_format := formats.of_value(found.get(key))) is not None:
+            return found_format
+    return None
+
+
+def tool_call(span: Span, records: Sequence[LogRecord]) -> ToolCall:
+    """The run of a tool: an ``execute_tool`` span."""
+    found = events.attributes_of(span, records)
+    return ToolCall(
+        span_id=span.span_id,
+        name=attrs.text(found, "gen_ai.tool.name"),
+        id=attrs.identifier(found, "gen_ai.tool.call.id"),
+        arguments=messages.arguments(found.get("gen_ai.tool.call.arguments")),
+        result=found.get("gen_ai.tool.call.result"),
+        start_ns=span.start_ns,
+        duration_ns=span.duration_ns,
+        error=failures.of_span(span),
+    )
+
+
+def retrieval(span: Span, records: Sequence[LogRecord]) -> Retrieval:
+    """A look-up of documents: a ``retrieval`` span."""
+    found = events.attributes_of(span, records)
+    return Retrieval(
+        span_id=span.span_id,
+        query=attrs.text(found, "gen_ai.retrieval.query.text", "gen_ai.retrieval.query"),
+        documents=documents.read(found.get("gen_ai.retrieval.documents")),
+        start_ns=span.start_ns,
+        duration_ns=span.duration_ns,
+        error=failures.of_span(span),
+    )
+
+
+def _with_system(said: tuple[Message, ...] | None, found: Mapping[str, Any]) -> tuple[Message, ...] | None:
+    """The input with the system prompt that is recorded apart from the messages put before it."""
+    system = messages.read(found.get("gen_ai.system_instructions"), "system")
+    if not system or (said and any(message.role == "system" for message in said)):
+        return said
+    return (*system, *(said or ()))

@@ -1,0 +1,143 @@
+"""Tool calls put together from three records of them: what the model asked for, the tool's span, the tool's answer.
+
+Owns when these mean one call: the same id, or the same name and arguments. Answers come in the messages of a later
+model call, which repeats the conversation so far; requests of earlier traces in it are no calls of this one.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from checks.interaction import Message, ModelCall, ToolCall, ToolRequest
+from collector.conventions import merge
+
+_Key = tuple[str | None, bytes]
+
+
+def combine(calls: Sequence[ModelCall], runs: Sequence[ToolCall]) -> tuple[ToolCall, ...]:
+    """Every tool call of a trace once.
+
+    Args:
+        calls: The model calls in order of time.
+        runs: The tool calls that have spans, in order of time.
+    """
+    ledger = _Ledger()
+    for n, call in enumerate(calls):
+        ledger.hear(call.input or (), may_be_new=_may_ask_unheard(calls[:n]), before=calls[0])
+        for request in _requests(call.output or ()):
+            ledger.ask(request, call)
+    unmatched = [run for run in runs if not ledger.ran_by_id(run)]
+    for run in unmatched:
+        ledger.ran(run)
+    return tuple(entry.call() for entry in ledger.entries)
+
+
+def _may_ask_unheard(earlier: Sequence[ModelCall]) -> bool:
+    """Whether some model call's answer was not recorded, so that a request may show up in a later conversation only."""
+    return any(call.output is None for call in earlier)
+
+
+def _requests(messages: Sequence[Message]) -> Iterator[ToolRequest]:
+    for message in messages:
+        yield from message.tool_requests
+
+
+@dataclass(slots=True)
+class _Entry:
+    """One tool call as far as it is known."""
+
+    name: str | None
+    id: str | None
+    arguments: Any
+    start_ns: int
+    key: _Key | None
+    answered_as: str | None = None
+    """The id in the later conversation, where the tool's answer names it. The responses API has another one before."""
+    result: Any = None
+    run: ToolCall | None = None
+
+    def call(self) -> ToolCall:
+        run = self.run or ToolCall(span_id=None, start_ns=self.start_ns)
+        asked = ToolCall(
+            span_id=run.span_id,
+            name=self.name,
+            id=self.answered_as or self.id,
+            arguments=self.arguments,
+            result=run.result if run.result is not None else self.result,
+            start_ns=run.start_ns,
+        )
+        return merge.fill(asked, run)
+
+
+class _Ledger:
+    """The tool calls found so far, and by which ids they go."""
+
+    def __init__(self) -> None:
+        self.entries: list[_Entry] = []
+        self._by_id: dict[str, _Entry] = {}
+
+    def ask(self, request: ToolRequest, call: ModelCall) -> None:
+        """A model's answer asks for a tool."""
+        if request.id is None or request.id not in self._by_id:
+            self._add(request.name, request.id, request.arguments, call.start_ns + call.duration_ns)
+
+    def hear(self, conversation: Sequence[Message], *, may_be_new: bool, before: ModelCall) -> None:
+        """A model call is given the conversation so far, with earlier requests and the tools' answers."""
+        old = {(r.id, r.name) for r in _requests(before.input or ())} if may_be_new else set()
+        for request in _requests(conversation):
+            if request.id in self._by_id:
+                continue
+            entry = self._under_another_id(request)
+            if entry is not None and request.id is not None:
+                entry.answered_as = request.id
+                self._by_id[request.id] = entry
+            elif entry is None and may_be_new and (request.id, request.name) not in old:
+                self.ask(request, before)
+        for message in conversation:
+            answered = self._by_id.get(message.tool_call_id or "") if message.role == "tool" else None
+            if answered is not None and answered.result is None:
+                answered.result = message.content
+
+    def ran_by_id(self, run: ToolCall) -> bool:
+        """A tool ran whose span names a call; false where that call is not known."""
+        entry = self._by_id.get(run.id or "")
+        if entry is not None:
+            entry.run = run if entry.run is None else merge.fill(entry.run, run)
+        return entry is not None
+
+    def ran(self, run: ToolCall) -> None:
+        """A tool ran whose call must be found by name and arguments, or was never asked for by a model."""
+        if self.ran_by_id(run):  # another span of a call that became known just now
+            return
+        waiting = [entry for entry in self.entries if entry.run is None and entry.name == run.name]
+        key = _key(run.name, run.arguments)
+        same = next((entry for entry in waiting if key is not None and entry.key == key), None)
+        vague = (entry for entry in waiting if entry.arguments is None or run.arguments is None)
+        entry = same or next(vague, None) or self._add(run.name, run.id, run.arguments, run.start_ns)
+        entry.run = run
+
+    def _add(self, name: str | None, call_id: str | None, arguments: Any, start_ns: int) -> _Entry:
+        entry = _Entry(name, call_id, arguments, start_ns, _key(name, arguments))
+        self.entries.append(entry)
+        if call_id is not None:
+            self._by_id[call_id] = entry
+        return entry
+
+    def _under_another_id(self, request: ToolRequest) -> _Entry | None:
+        """The first call with the request's name and arguments that no other id has claimed."""
+        key = _key(request.name, request.arguments)
+        if key is None:
+            return None
+        return next((entry for entry in self.entries if entry.answered_as is None and entry.key == key), None)
+
+
+def _key(name: str | None, arguments: Any) -> _Key | None:
+    """What tells calls without an id apart; ``None`` where the arguments were not recorded or cannot be compared."""
+    if arguments is None:
+        return None
+    try:
+        return name, orjson.dumps(arguments, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+    except (TypeError, ValueError, RecursionError):
+        return None

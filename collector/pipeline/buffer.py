@@ -1,0 +1,243 @@
+"""The traces that are still open: one owner, no lock, no clock of its own, no I/O.
+
+A trace is a heap entry with the time at which it is due. It closes for a named reason: its root was seen and the
+``settle`` time is over, nothing came for ``idle``, it is ``max_age`` old, or it met a limit. Knows bytes and span ids;
+what a span says is nobody's business here.
+"""
+
+import heapq
+import sys
+from collections import OrderedDict
+from collections.abc import Container
+from dataclasses import dataclass, field
+
+from checks.trace import CloseReason
+from collector.intake import Piece
+
+REMEMBERED_CAPPED = 10_000
+"""How many traces that met a limit are remembered, so that what still comes for them is dropped and counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class AssemblyLimits:
+    """When a trace closes. Times in nanoseconds."""
+
+    settle_ns: int = 2_000_000_000
+    idle_ns: int = 30_000_000_000
+    max_age_ns: int = 600_000_000_000
+    max_spans: int = 10_000
+    max_bytes: int = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedTrace:
+    """A trace as it left the buffer: encoded OTLP as in ``Piece``.
+
+    ``late`` says that it had been judged before; ``touched`` that feedback for it is in the store.
+    ``has_root`` says whether a span without a parent is among ``spans``.
+    """
+
+    trace_id: str
+    spans: bytes
+    logs: bytes
+    closed_by: CloseReason
+    span_count: int
+    truncated: bool = False
+    late: bool = False
+    touched: bool = False
+    has_root: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes of telemetry held."""
+        return len(self.spans) + len(self.logs)
+
+
+@dataclass(slots=True)
+class _Open:
+    trace_id: str
+    opened_ns: int
+    touched_ns: int
+    settles_ns: int | None = None
+    has_root: bool = False
+    spans: list[bytes] = field(default_factory=list)
+    logs: list[bytes] = field(default_factory=list)
+    ids: set[bytes] = field(default_factory=set)
+    digests: set[int] = field(default_factory=set)
+    size: int = 0
+    late: bool = False
+    touched: bool = False
+    met_limit: CloseReason | None = None
+    scheduled_ns: int = sys.maxsize
+
+    def due(self, limits: AssemblyLimits) -> tuple[int, CloseReason]:
+        if self.met_limit is not None:
+            return self.opened_ns, self.met_limit
+        found = min(
+            (self.touched_ns + limits.idle_ns, 1, CloseReason.IDLE),
+            (self.opened_ns + limits.max_age_ns, 2, CloseReason.MAX_AGE),
+        )
+        if self.settles_ns is not None:
+            found = min(found, (self.settles_ns, 0, CloseReason.ROOT_SEEN))
+        return found[0], found[2]
+
+    def close(self, reason: CloseReason) -> ClosedTrace:
+        return ClosedTrace(
+            trace_id=self.trace_id,
+            spans=b"".join(self.spans),
+            logs=b"".join(self.logs),
+            closed_by=reason,
+            span_count=len(self.ids),
+            truncated=self.met_limit is not None,
+            late=self.late,
+            touched=self.touched,
+            has_root=self.has_root,
+        )
+
+
+class TraceBuffer:
+    """Groups pieces by trace until a reason closes them. Every time is a monotonic clock's, passed in by the owner."""
+
+    def __init__(self, limits: AssemblyLimits) -> None:
+        self.limits = limits
+        self.bytes = 0
+        self._open: dict[str, _Open] = {}
+        self._heap: list[tuple[int, str]] = []
+        self._new: dict[str, None] = {}
+        self._capped: OrderedDict[str, None] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def __contains__(self, trace_id: object) -> bool:
+        return trace_id in self._open
+
+    def add(self, piece: Piece, now_ns: int) -> int:
+        """Take a piece. Returns how many records of it were dropped because their trace had met a limit."""
+        if piece.trace_id in self._capped:
+            return len(piece.span_ids) + piece.log_count
+        entry = self._entry(piece.trace_id, now_ns)
+        entry.touched_ns = now_ns
+        digest = hash((piece.spans, piece.logs))
+        if digest in entry.digests:  # a client that lost our answer sends the same bytes again
+            return 0
+        entry.digests.add(digest)
+        if piece.span_ids and not entry.ids:
+            self._new[piece.trace_id] = None
+        self._keep(entry, piece)
+        if piece.has_root:
+            entry.has_root = True
+            self._settle(entry, now_ns)
+        self._check_limits(entry)
+        self._schedule(entry)
+        return 0
+
+    def touch(self, trace_id: str, now_ns: int) -> None:
+        """Let a trace be judged (again) after ``settle``, though no span came: feedback did."""
+        entry = self._entry(trace_id, now_ns)
+        entry.touched = True
+        if not entry.ids:
+            self._settle(entry, now_ns)
+            self._new[trace_id] = None
+
+    def mark_late(self, trace_id: str, now_ns: int) -> None:
+        """Say that this open trace had been judged before: what came is late, its root need not come again."""
+        entry = self._open.get(trace_id)
+        if entry is not None and not entry.late:
+            entry.late = True
+            self._settle(entry, now_ns)
+
+    def take_new(self) -> list[tuple[str, bool]]:
+        """The traces that got their first span, or were touched, since the last call: (id, whether it has spans)."""
+        found = [(trace_id, bool(self._open[trace_id].ids)) for trace_id in self._new if trace_id in self._open]
+        self._new.clear()
+        return found
+
+    def take_due(self, now_ns: int, most: int, busy: Container[str] = ()) -> list[ClosedTrace]:
+        """Close and return at most ``most`` traces that are due; one in ``busy`` stays until it is no longer."""
+        taken: list[ClosedTrace] = []
+        waiting: list[tuple[int, str]] = []
+        while self._heap and self._heap[0][0] <= now_ns and len(taken) < most:
+            scheduled, trace_id = heapq.heappop(self._heap)
+            entry = self._open.get(trace_id)
+            if entry is None:
+                continue
+            due, reason = entry.due(self.limits)
+            if due > now_ns:
+                entry.scheduled_ns = due
+                heapq.heappush(self._heap, (due, trace_id))
+            elif trace_id in busy:
+                waiting.append((scheduled, trace_id))
+            else:
+                taken.append(self._close(entry, reason))
+        for item in waiting:
+            heapq.heappush(self._heap, item)
+        return taken
+
+    def next_due_ns(self) -> int | None:
+        """When the next trace may be due (never later than it really is); ``None`` if none is open."""
+        return self._heap[0][0] if self._heap else None
+
+    def evict(self, excess: int, busy: Container[str] = ()) -> list[ClosedTrace]:
+        """Close the oldest traces, those in ``busy`` left out, until ``excess`` bytes are free."""
+        taken: list[ClosedTrace] = []
+        freed = 0
+        for entry in list(self._open.values()):  # a dict keeps the order in which traces were opened
+            if freed >= excess:
+                break
+            if entry.trace_id in busy:
+                continue
+            freed += entry.size
+            taken.append(self._close(entry, CloseReason.EVICTED))
+        return taken
+
+    def drain(self, busy: Container[str] = ()) -> list[ClosedTrace]:
+        """Close everything that is not in ``busy``, because no more will come."""
+        entries = [entry for entry in self._open.values() if entry.trace_id not in busy]
+        return [self._close(entry, CloseReason.SHUTDOWN) for entry in entries]
+
+    def _entry(self, trace_id: str, now_ns: int) -> _Open:
+        entry = self._open.get(trace_id)
+        if entry is None:
+            entry = self._open[trace_id] = _Open(trace_id, opened_ns=now_ns, touched_ns=now_ns)
+            self._schedule(entry)
+        return entry
+
+    def _keep(self, entry: _Open, piece: Piece) -> None:
+        if piece.spans:
+            entry.spans.append(piece.spans)
+            entry.ids.update(piece.span_ids)
+        if piece.logs:
+            entry.logs.append(piece.logs)
+        entry.size += piece.size
+        self.bytes += piece.size
+
+    def _check_limits(self, entry: _Open) -> None:
+        if len(entry.ids) >= self.limits.max_spans:
+            entry.met_limit = CloseReason.SPAN_LIMIT
+        elif entry.size >= self.limits.max_bytes:
+            entry.met_limit = CloseReason.BYTE_LIMIT
+
+    def _settle(self, entry: _Open, now_ns: int) -> None:
+        """Shorten the wait; a later call does not lengthen it again."""
+        if entry.settles_ns is None:
+            entry.settles_ns = now_ns + self.limits.settle_ns
+            self._schedule(entry)
+
+    def _schedule(self, entry: _Open) -> None:
+        # A trace that is touched again is due later than its heap entry says; take_due looks again. So only an
+        # earlier time needs a new entry, and the heap holds at most three a trace.
+        due, _ = entry.due(self.limits)
+        if due < entry.scheduled_ns:
+            entry.scheduled_ns = due
+            heapq.heappush(self._heap, (due, entry.trace_id))
+
+    def _close(self, entry: _Open, reason: CloseReason) -> ClosedTrace:
+        del self._open[entry.trace_id]
+        self._new.pop(entry.trace_id, None)
+        self.bytes -= entry.size
+        if entry.met_limit is not None:
+            self._capped[entry.trace_id] = None
+            if len(self._capped) > REMEMBERED_CAPPED:
+                self._capped.popitem(last=False)
+        return entry.close(reason)

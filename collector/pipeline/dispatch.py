@@ -1,0 +1,93 @@
+"""Records to the store: a bounded queue, batches, retries, and a count of what could not be kept."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import stamina
+import structlog
+
+from collector.logs import place_of
+from collector.pipeline.decided import is_retryable
+from exporters.record import Record
+from exporters.store import StoreError
+
+QUEUE = 64
+"""Batches that may wait for the store before the workers are held back."""
+MOST_AT_ONCE = 512
+"""Records in one transaction at most."""
+
+log = structlog.get_logger()
+Save = Callable[[Sequence[Record]], Awaitable[None]]
+Ended = Callable[[Sequence[Record], str | None], None]
+
+
+class Dispatch:
+    """One writer to the store.
+
+    ``save`` raises ``StoreError``; a retryable one is tried again with growing waits for ``retry_for_s`` seconds.
+    ``ended`` is called with the records and ``None`` once they are kept, or with the reason why they were dropped.
+    """
+
+    def __init__(self, save: Save, ended: Ended, retry_for_s: float = 300.0) -> None:
+        self._save = save
+        self._ended = ended
+        self._retry_for_s = retry_for_s
+        self._queue: asyncio.Queue[Sequence[Record]] = asyncio.Queue(QUEUE)
+        self._task: asyncio.Task[None] | None = None
+        self.problem: str | None = None
+        """Why the store does not take records at this moment; ``None`` while it does."""
+
+    def __len__(self) -> int:
+        return self._queue.qsize()
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._task = asyncio.create_task(self._run(), name="dispatch")
+
+    async def put(self, records: Sequence[Record]) -> None:
+        """Queue a batch; waits while the queue is full."""
+        await self._queue.put(records)
+
+    async def stop(self, within_s: float) -> int:
+        """Write what is queued, then end. Returns how many batches were left over after ``within_s`` seconds."""
+        try:
+            await asyncio.wait_for(self._queue.join(), within_s)
+        except TimeoutError:
+            log.error("the store did not take everything before the end", batches=self._queue.qsize())
+        if self._task is not None:
+            self._task.cancel()
+        return self._queue.qsize()
+
+    async def _run(self) -> None:
+        while True:
+            batches = [await self._queue.get()]
+            while not self._queue.empty() and sum(map(len, batches)) < MOST_AT_ONCE:
+                batches.append(self._queue.get_nowait())
+            await self._write([record for batch in batches for record in batch])
+            for _ in batches:
+                self._queue.task_done()
+
+    async def _write(self, records: Sequence[Record]) -> None:
+        try:
+            async for attempt in stamina.retry_context(
+                on=is_retryable, attempts=None, timeout=self._retry_for_s, wait_initial=0.05, wait_max=5.0
+            ):
+                with attempt:
+                    if attempt.num > 1:
+                        self._note("the store is busy; its writes are tried again")
+                    await self._save(records)
+        except StoreError as error:
+            self._note(str(error))
+            self._ended(records, "store_failed")
+            return
+        except Exception as error:  # noqa: BLE001 - the writer must live; a bug in one batch costs that batch only
+            log.error("records could not be stored", error=place_of(error), records=len(records))
+            self._ended(records, "store_failed")
+            return
+        self.problem = None
+        self._ended(records, None)
+
+    def _note(self, problem: str) -> None:
+        if self.problem is None:
+            log.warning("store degraded", problem=problem)
+        self.problem = problem

@@ -1,0 +1,176 @@
+"""One closed trace in, one record out: assemble, read, inspect, draft a case, compress.
+
+Runs in a worker process beside the app's traffic, or in-process for ``sidecheck check``. Owns no queue and no store.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import zstandard
+from checks.view import view
+
+from checks import catalogue, runner
+from checks.interaction import Interaction, ModelCall
+from checks.report import Outcome, Report, Verdict
+from checks.trace import CloseReason, Feedback, Trace
+from collector.conventions.read import read
+from collector.pipeline.assembler import assemble
+from exporters.dataset.case import Case
+from exporters.dataset.promote import draft
+from exporters.dataset.redact import RedactionFailed, Redactor
+from exporters.record import CallFacts, Record
+
+ZSTD_LEVEL = 3
+MOST_KEYS = 64
+"""Feedback may name a trace by so many of its span and response ids; one call has one or two."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A trace to judge: encoded OTLP as in ``Piece``, and what came beside it."""
+
+    trace_id: str
+    spans: bytes
+    logs: bytes
+    closed_by: CloseReason
+    feedback: tuple[Feedback, ...] = ()
+    truncated: bool = False
+    previous: tuple[Verdict, ...] | None = None
+    previous_feedback: tuple[Feedback, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeOptions:
+    """How a judge is made; plain data, so that it can be sent to a worker process."""
+
+    checks: Mapping[str, Mapping[str, Any]]
+    drafts_cases: bool = True
+    redacts: bool = True
+
+
+class Judge:
+    """Judges traces by a fixed plan of checks. Raises ``checks.catalogue.CheckConfigError`` for a bad plan."""
+
+    def __init__(self, options: JudgeOptions, deadline: Any = None, wall_ns: Callable[[], int] = time.time_ns) -> None:
+        self._options = options
+        self._plan = catalogue.build(options.checks)
+        self._promoting = frozenset(p.name for p in self._plan if p.promote)
+        self._deadline = deadline
+        self._redactor = _redactor() if options.drafts_cases and options.redacts else None
+        self._wall_ns = wall_ns
+
+    def report(self, job: Job) -> Report:
+        """The verdicts on one trace, without a record of it."""
+        trace = assemble(job.trace_id, job.spans, job.logs, job.closed_by, job.feedback, job.truncated)
+        return self._run(read(trace))
+
+    def judge(self, job: Job) -> Record:
+        """The verdicts on one trace as a record for the sinks."""
+        return self._record(job, self.report(job))
+
+    def _run(self, interaction: Interaction) -> Report:
+        extra = {} if self._deadline is None else {"deadline": self._deadline}
+        return runner.run(interaction, self._plan, **extra)
+
+    def _record(self, job: Job, report: Report) -> Record:
+        interaction = report.interaction
+        trace = interaction.trace
+        return Record(
+            trace_id=trace.trace_id,
+            service=trace.service,
+            convention=interaction.convention,
+            closed_by=trace.closed_by,
+            start_ns=trace.start_ns,
+            end_ns=trace.start_ns + trace.duration_ns,
+            duration_ns=trace.duration_ns,
+            span_count=len(trace.spans),
+            truncated=trace.truncated,
+            view=view(interaction),
+            verdicts=report.verdicts,
+            calls=tuple(_facts(call) for call in interaction.model_calls),
+            feedback=interaction.feedback,
+            session_id=interaction.session_id,
+            user_id=interaction.user_id,
+            keys=_keys(interaction),
+            spans=compress(job.spans),
+            logs=compress(job.logs),
+            case=self._draft(report),
+            previous=job.previous,
+            previous_feedback=job.previous_feedback,
+            evaluated_ns=self._wall_ns(),
+            scopes=_scopes(trace) if interaction.convention == "none" else (),
+        )
+
+    def _draft(self, report: Report) -> Case | None:
+        if not self._options.drafts_cases:
+            return None
+        try:
+            return draft(report, self._redactor, self._promoting)
+        except RedactionFailed:
+            return None  # what cannot be redacted is not promoted; the trace and its verdicts stay
+
+
+def unjudged(job: Job, plan: Sequence[tuple[str, str]], error: str, now_ns: int) -> Record:
+    """The record of a trace that no worker survived: every check ``ERRORED``; ``plan`` is (name, version) a check."""
+    verdicts = tuple(Verdict(name, version, Outcome.ERRORED, error=error) for name, version in plan)
+    return Record(
+        trace_id=job.trace_id,
+        service="unknown_service",
+        convention="none",
+        closed_by=job.closed_by,
+        start_ns=now_ns,
+        end_ns=now_ns,
+        duration_ns=0,
+        span_count=0,
+        truncated=job.truncated,
+        view={},
+        verdicts=verdicts,
+        previous=job.previous,
+        spans=compress(job.spans),
+        logs=compress(job.logs),
+        evaluated_ns=now_ns,
+    )
+
+
+def compress(data: bytes) -> bytes:
+    """Zstandard; nothing stays nothing."""
+    return zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(data) if data else b""
+
+
+def decompress(data: bytes) -> bytes:
+    """The opposite of ``compress``."""
+    return zstandard.ZstdDecompressor().decompress(data) if data else b""
+
+
+def _redactor() -> Redactor:
+    from checks.builtin.pii_engine import PiiEngine
+
+    return Redactor(PiiEngine().find)
+
+
+def _facts(call: ModelCall) -> CallFacts:
+    return CallFacts(
+        provider=call.provider,
+        model=call.response_model or call.model,
+        input_tokens=call.usage.input,
+        output_tokens=call.usage.output,
+        cached_input_tokens=call.usage.cached_input,
+        ttft_ns=call.ttft_ns,
+        duration_ns=call.duration_ns,
+    )
+
+
+def _keys(interaction: Interaction) -> tuple[tuple[str, str], ...]:
+    root = interaction.trace.root
+    spans = [root.span_id] if root else []
+    spans += [call.span_id for call in interaction.model_calls]
+    responses = [call.response_id for call in interaction.model_calls if call.response_id]
+    sessions = [interaction.session_id] if interaction.session_id else []
+    named = [("span", s) for s in spans] + [("response", r) for r in responses] + [("session", s) for s in sessions]
+    return tuple(dict.fromkeys(named[-MOST_KEYS:]))
+
+
+def _scopes(trace: Trace) -> tuple[str, ...]:
+    return tuple(sorted({span.scope.name for span in trace.spans}))

@@ -1,0 +1,143 @@
+"""One span or log record of a request: is it valid, which trace is it of, and with what bytes is it kept.
+
+What is wrong with one record is that record's refusal; what is no protobuf refuses the whole request: a sender that
+garbles one record can't be trusted with the next.
+
+Decisions:
+
+- A span whose end lies before its start is accepted: clocks differ, and the assembler clamps the duration.
+- A time that does not fit into a signed 64-bit integer (after the year 2262) is refused with its record.
+- A parent id of zeros means "no parent".
+- A log record without a valid trace id belongs to no trace (``logs.proto`` says so of both cases). It is counted and
+  dropped; an app sends all of its logs here, so that is no error. An invalid span id is taken off it.
+"""
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+from google.protobuf.message import DecodeError, Message
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, LogsData, ResourceLogs, ScopeLogs
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, TracesData
+
+from collector.intake import Refusal, Refused
+from collector.receivers.limits import MIB, ReceiverLimits
+from collector.receivers.truncation import cut_attributes, cut_value, mark_cut
+from collector.receivers.wire import WireError, delimited, holds_more_than
+
+TRACE_ID_BYTES = 16
+SPAN_ID_BYTES = 8
+MAX_TIME_NS = (1 << 63) - 1
+MAX_FIELDS = 100_000
+"""The most fields in one record of more than 1 MiB, those of its attributes included."""
+
+_Message = TypeVar("_Message", bound=Message)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A valid record: the trace it is of, and the bytes to keep. ``span_id`` and ``is_root`` are a span's."""
+
+    trace_id: bytes
+    data: bytes
+    span_id: bytes = b""
+    is_root: bool = False
+
+
+def parse(kind: type[_Message], data: bytes, what: str) -> _Message:
+    """Return the message; ``what`` names it to the sender.
+
+    Raises:
+        Refused: ``MALFORMED`` for bytes that are no such message or hold text that is not UTF-8, ``TOO_LARGE`` for a
+            message that is made of too many fields.
+    """
+    try:
+        if len(data) > MIB and holds_more_than(MAX_FIELDS, data, kind):
+            raise Refused(Refusal.TOO_LARGE, f"{what} holds more than {MAX_FIELDS} fields")
+        return kind.FromString(data)
+    except (DecodeError, WireError):
+        raise malformed(what) from None
+
+
+def malformed(what: str) -> Refused:
+    """Return the refusal of bytes that cannot be read."""
+    return Refused(
+        Refusal.MALFORMED,
+        f"{what} is not valid OTLP protobuf: it is cut off, of the wrong type, or its text is not UTF-8",
+    )
+
+
+def read_resource_spans(data: bytes, what: str) -> ResourceSpans:
+    """Read a resource of spans, at the depth at which it is kept."""
+    return parse(TracesData, delimited(1, data), what).resource_spans[0]
+
+
+def read_scope_spans(data: bytes, what: str) -> ScopeSpans:
+    """Read a scope of spans, at the depth at which it is kept."""
+    return parse(TracesData, delimited(1, delimited(2, data)), what).resource_spans[0].scope_spans[0]
+
+
+def read_resource_logs(data: bytes, what: str) -> ResourceLogs:
+    """Read a resource of log records, at the depth at which it is kept."""
+    return parse(LogsData, delimited(1, data), what).resource_logs[0]
+
+
+def read_scope_logs(data: bytes, what: str) -> ScopeLogs:
+    """Read a scope of log records, at the depth at which it is kept."""
+    return parse(LogsData, delimited(1, delimited(2, data)), what).resource_logs[0].scope_logs[0]
+
+
+def read_span(data: bytes, what: str, limits: ReceiverLimits) -> Record | Refusal:
+    """Read a span; return why it is refused where it is not valid."""
+    span = parse(TracesData, _enclosed(data), what).resource_spans[0].scope_spans[0].spans[0]
+    if not (is_id(span.trace_id, TRACE_ID_BYTES) and is_id(span.span_id, SPAN_ID_BYTES)):
+        return Refusal.INVALID_ID
+    if len(span.parent_span_id) not in {0, SPAN_ID_BYTES}:
+        return Refusal.INVALID_ID
+    if max(span.start_time_unix_nano, span.end_time_unix_nano) > MAX_TIME_NS:
+        return Refusal.INVALID_TIME
+    is_root = not any(span.parent_span_id)
+    changed = bool(span.parent_span_id) and is_root
+    if changed:
+        span.ClearField("parent_span_id")
+    changed |= len(data) > limits.attribute_bytes and _cut_span(span, limits.attribute_bytes)
+    return Record(span.trace_id, span.SerializeToString() if changed else data, span.span_id, is_root)
+
+
+def read_log(data: bytes, what: str, limits: ReceiverLimits) -> Record | Refusal:
+    """Read a log record; return why it is refused where it is not valid or names no trace."""
+    log = parse(LogsData, _enclosed(data), what).resource_logs[0].scope_logs[0].log_records[0]
+    if not is_id(log.trace_id, TRACE_ID_BYTES):
+        return Refusal.NO_TRACE_ID
+    if max(log.time_unix_nano, log.observed_time_unix_nano) > MAX_TIME_NS:
+        return Refusal.INVALID_TIME
+    changed = bool(log.span_id) and not is_id(log.span_id, SPAN_ID_BYTES)
+    if changed:
+        log.ClearField("span_id")
+    changed |= len(data) > limits.attribute_bytes and _cut_log(log, limits.attribute_bytes)
+    return Record(log.trace_id, log.SerializeToString() if changed else data)
+
+
+def _enclosed(record: bytes) -> bytes:
+    """Return a message that holds the record alone, as deep as it is kept.
+
+    Decoders stop at a depth of 100: what can be read here can be read again when the trace is put together.
+    """
+    return delimited(1, delimited(2, delimited(2, record)))
+
+
+def is_id(value: bytes, length: int) -> bool:
+    """Whether this is a valid id: of this length and not all zeros (W3C Trace Context, section 3.2.2)."""
+    return len(value) == length and any(value)
+
+
+def _cut_span(span: Span, limit: int) -> bool:
+    carriers = (span.attributes, *(e.attributes for e in span.events), *(link.attributes for link in span.links))
+    return sum(cut_attributes(attributes, limit) for attributes in carriers) > 0
+
+
+def _cut_log(log: LogRecord, limit: int) -> bool:
+    body_cut = cut_value(log.body, limit)
+    attributes_cut = cut_attributes(log.attributes, limit)
+    if body_cut:
+        mark_cut(log.attributes, ["body"])
+    return body_cut or attributes_cut

@@ -1,0 +1,82 @@
+"""The configuration: one YAML file, environment variables over it, defaults beneath.
+
+``load`` is the way in; a configuration that cannot be used is refused whole, before anything listens. The options
+themselves are in ``settings_models``, and this module is where everything about them is imported from.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from checks.catalogue import DEFAULT_CHECKS, CheckConfigError, build
+from collector.settings_docs import Option, all_keys, as_yaml, describe, json_schema
+from collector.settings_errors import ConfigError, Problem, explain, place_of
+from collector.settings_models import Settings
+from collector.settings_sources import Tree, overlay_environment, read_file
+from collector.settings_units import Address, format_duration, format_size, parse_size
+
+__all__ = [
+    "Address",
+    "ConfigError",
+    "Option",
+    "Problem",
+    "Settings",
+    "as_yaml",
+    "describe",
+    "format_duration",
+    "format_size",
+    "json_schema",
+    "load",
+    "parse_size",
+    "warnings",
+]
+
+
+def load(path: Path | None, env: Mapping[str, str]) -> Settings:
+    """Read the file at ``path`` (``None``: no file), with the ``SIDECHECK_`` variables of ``env`` over it.
+
+    Raises:
+        ConfigError: with everything that is wrong: the file, a key, a value, a check's option, or a variable.
+    """
+    tree = read_file(path) if path is not None else Tree()
+    if tree.data.get("checks") is None:
+        tree.data["checks"] = {name: {} for name in DEFAULT_CHECKS}  # so that a variable for one check keeps the others
+    problems = overlay_environment(tree, env, all_keys(), open_key="checks")
+    try:
+        settings = Settings.model_validate(tree.data)
+    except ValidationError as error:
+        raise ConfigError(*problems, *explain(error, all_keys(), tree.places)) from error
+    problems += _check_problems(settings, tree)
+    if problems:
+        raise ConfigError(*problems)
+    return settings
+
+
+def _check_problems(settings: Settings, tree: Tree) -> list[Problem]:
+    """What the checks say of their options. Each is built alone, so that the mistakes of all are found at once."""
+    problems = []
+    for name, options in settings.checks.items():
+        try:
+            build({name: options})
+        except CheckConfigError as error:
+            path = tuple(error.key.partition("[")[0].split("."))
+            problems.append(Problem(error.key, error.problem, place_of(path, tree.places)))
+    return problems
+
+
+def warnings(settings: Settings) -> list[str]:
+    """What is allowed and may still surprise, one sentence each. Meant to be logged at the start."""
+    found = [
+        f"{key} is {address}, which other machines can reach: there is no access control in this version, "
+        "so let only trusted networks through"
+        for key, address in settings.listeners.items()
+        if not address.is_loopback
+    ]
+    for key, size in (("limits.request", settings.limits.request), ("assembly.max_bytes", settings.assembly.max_bytes)):
+        if size > settings.limits.memory:
+            memory = format_size(settings.limits.memory)
+            found.append(
+                f"{key} is {format_size(size)}, more than limits.memory ({memory}): nothing that large can be taken in"
+            )
+    return found

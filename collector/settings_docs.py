@@ -1,0 +1,77 @@
+"""The configuration written out: as YAML, as a JSON Schema for editors, and as the rows of a table."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from collector.settings_errors import Path, without_password
+from collector.settings_models import Section, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option as documentation shows it: dotted ``key``, ``default`` as YAML has it, a line of ``description``."""
+
+    key: str
+    default: str
+    description: str
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it."""
+        return "SIDECHECK_" + self.key.upper().replace(".", "__")
+
+
+def describe() -> list[Option]:
+    """Every option, in the order of the configuration file."""
+    return [
+        Option(".".join(path), _inline(default), description) for path, default, description in _options(Settings(), ())
+    ]
+
+
+def all_keys() -> list[Path]:
+    """The path of every key that exists, sections included; below ``checks`` users name their own."""
+    options = [path for path, _, _ in _options(Settings(), ())]
+    return list(dict.fromkeys(path[:n] for path in options for n in range(1, len(path) + 1)))
+
+
+def _options(section: Section, parent: Path) -> Iterator[tuple[Path, Any, str]]:
+    written = section.model_dump(mode="json")
+    for name, info in type(section).model_fields.items():
+        value = getattr(section, name)
+        if isinstance(value, Section):
+            yield from _options(value, (*parent, name))
+        else:
+            yield (*parent, name), written[name], info.description or ""
+
+
+def _inline(value: Any) -> str:
+    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=1000)
+    return text.removesuffix("\n").removesuffix("\n...").strip()
+
+
+def as_yaml(settings: Settings, *, show_passwords: bool = False) -> str:
+    """The configuration as a YAML file would say it, every key there. A password in a URL is shown as ``***``."""
+    written = settings.model_dump(mode="json")
+    if settings.store.url and not show_passwords:
+        written["store"]["url"] = without_password(settings.store.url)
+    return yaml.safe_dump(written, sort_keys=False, allow_unicode=True)
+
+
+def json_schema() -> dict[str, Any]:
+    """A JSON Schema (2020-12) of the configuration file, for editors."""
+    schema = Settings.model_json_schema(mode="serialization")  # the mode that gives defaults as they are written
+    for model in (schema, *schema["$defs"].values()):
+        model["properties"] = {name: _nullable(part) for name, part in model["properties"].items()}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "sidecheck configuration"}
+
+
+def _nullable(part: dict[str, Any]) -> dict[str, Any]:
+    """A section may be left empty."""
+    if "$ref" in part:
+        return {"anyOf": [{"$ref": part["$ref"]}, {"type": "null"}], **{k: v for k, v in part.items() if k != "$ref"}}
+    if part.get("type") == "object":
+        return {**part, "type": ["object", "null"]}
+    return part

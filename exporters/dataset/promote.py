@@ -1,0 +1,180 @@
+"""From a failing report to a case: what went in, what came out, and what must hold when it is run again.
+
+Pure: decides what a case holds. Whether a person must look at it first, and how many of one kind are kept, is the
+store's and the settings' business.
+"""
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from checks.interaction import Document, Interaction, Message, ModelCall, ToolDefinition
+from checks.plan import PlannedCheck
+from checks.report import Report, Verdict
+from exporters.dataset.case import Case, Context, ExampleType, Source
+from exporters.dataset.expectations import Leak, error_codes, expect, kind_of, leaks_in
+from exporters.dataset.plain import plain
+from exporters.dataset.redact import Redactor
+
+_TOKEN = re.compile(r"[\w-]+")
+_HAS_DIGIT = re.compile(r"\d")
+
+
+def draft(
+    report: Report,
+    redact: Redactor | None = None,
+    promoting: Collection[str] | None = None,
+    plan: Sequence[PlannedCheck] = (),
+) -> Case | None:
+    """The case that a failing report makes; ``None`` where nothing failed that should make one.
+
+    Args:
+        report: the verdicts on one interaction.
+        redact: replaces personal data in every text of the case; ``None`` keeps the texts as they were captured.
+        promoting: names of the checks whose failure makes a case; ``None`` for those that ``plan`` does not except.
+            A failure of another check is named in the case's ``failed_checks`` and demands nothing.
+        plan: the checks as configured: their options are written beside the check that must hold.
+
+    Raises:
+        RedactionFailed: personal data could not be removed. There must be no case then.
+    """
+    excepted = {entry.name for entry in plan if not entry.promote} if promoting is None else set()
+    failed = [v for v in report.failed if v.check not in excepted and (promoting is None or v.check in promoting)]
+    if not failed:
+        return None
+    case = _case(report, failed, plan)
+    if redact is not None:
+        case = _redacted(case, _leaks(report, plan), redact)
+    return replace(case, fingerprint=fingerprint(case.source.service, failed, case.input))
+
+
+def case_id(trace_id: str) -> str:
+    """The id of the case of this trace: the same whenever and wherever the trace is judged."""
+    return f"case-{hashlib.sha256(trace_id.encode()).hexdigest()[:12]}"
+
+
+def fingerprint(service: str, failed: Iterable[Verdict], text: str | None) -> str:
+    """The same 32 hex digits for repetitions of one failure: same service, checks and codes, and alike input."""
+    what = sorted((v.check, error_codes(v)) for v in failed)
+    parts = json.dumps([service, what, normalised(text or "")])
+    return hashlib.sha256(parts.encode()).hexdigest()[:32]
+
+
+def normalised(text: str) -> str:
+    """``text`` without what differs between repetitions: case, numbers, ids, placeholders, width and whitespace."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return " ".join(_TOKEN.sub(_generic, folded).split())
+
+
+def _generic(token: re.Match[str]) -> str:
+    """``#`` for a word that holds a digit (a number, an id, a placeholder), the word itself otherwise."""
+    return "#" if _HAS_DIGIT.search(token[0]) else token[0]
+
+
+def _case(report: Report, failed: Sequence[Verdict], plan: Sequence[PlannedCheck]) -> Case:
+    interaction = report.interaction
+    final = _final_call(interaction)
+    return Case(
+        id=case_id(interaction.trace_id),
+        fingerprint="",
+        source=Source(
+            trace_id=interaction.trace_id,
+            service=interaction.service,
+            model=final.model if final else None,
+            failed_checks=tuple(v.check for v in report.failed),
+        ),
+        input=interaction.user_input,
+        context=_context(interaction, final),
+        observed_output=interaction.final_output,
+        expectation=expect(failed, interaction, plan),
+        kind=_kind(interaction),
+    )
+
+
+def _leaks(report: Report, plan: Sequence[PlannedCheck]) -> tuple[Leak, ...]:
+    """The personal data that PII checks found, in whatever verdict: also a warning points at what must be gone."""
+    planned = {entry.name: entry for entry in plan}
+    verdicts = [v for v in report.verdicts if kind_of(v, planned.get(v.check)) == "pii"]
+    return leaks_in(verdicts, report.interaction)
+
+
+def _redacted(case: Case, leaks: Sequence[Leak], redact: Redactor) -> Case:
+    """The leaked values ride along as demands, so that each becomes the placeholder that the answer shows for it."""
+    kinds = case.expectation.must_not_mention
+    values = {leak.value for leak in leaks if leak.must_go and leak.placeholder in kinds}
+    in_order = sorted(values, key=(case.observed_output or "").find)
+    demands = replace(case.expectation, must_not_mention=tuple(in_order) or kinds)
+    clean = redact(replace(case, expectation=demands), known=[(leak.entity, leak.value) for leak in leaks])
+    once = tuple(dict.fromkeys(clean.expectation.must_not_mention))
+    return replace(clean, expectation=replace(clean.expectation, must_not_mention=once))
+
+
+def _kind(interaction: Interaction) -> ExampleType:
+    found_nothing = bool(interaction.retrievals) and not interaction.documents
+    is_missing = found_nothing or not (interaction.user_input or "").strip()
+    return ExampleType.MISSING_DATA if is_missing else ExampleType.HISTORICAL_FAILURE
+
+
+def _final_call(interaction: Interaction) -> ModelCall | None:
+    """The call that gave the final answer; where that is not known, the last one whose messages were recorded."""
+    calls = interaction.model_calls
+    answering = [c for c in calls if c.span_id == interaction.output_span and c.input]
+    recorded = [c for c in calls if c.input]
+    return next(reversed(answering or recorded or list(calls)), None)
+
+
+def _context(interaction: Interaction, final: ModelCall | None) -> Context:
+    return Context(
+        documents=tuple(_document(d) for d in interaction.documents),
+        messages=tuple(_message(m) for m in _earlier(final.input or () if final else ())),
+        system=interaction.system,
+        tools=_tools(interaction),
+    )
+
+
+def _earlier(messages: Sequence[Message]) -> Sequence[Message]:
+    """What was said before the user's last message; the system prompt stands by itself."""
+    last = max((n for n, m in enumerate(messages) if m.role == "user"), default=0)
+    return [m for m in messages[:last] if m.role not in ("system", "developer")]
+
+
+def _tools(interaction: Interaction) -> tuple[dict[str, Any], ...]:
+    """Every tool that a model was offered, once by name; the last definition is the one in force."""
+    offered = {tool.name: tool for call in interaction.model_calls for tool in call.tools or ()}
+    return tuple(_tool(tool) for tool in offered.values())
+
+
+def _tool(tool: ToolDefinition) -> dict[str, Any]:
+    return _recorded(name=tool.name, description=tool.description, parameters=tool.parameters)
+
+
+def _document(document: Document) -> dict[str, Any]:
+    return _recorded(
+        id=document.id,
+        content=document.content,
+        source=document.source,
+        title=document.title,
+        score=document.score,
+    )
+
+
+def _message(message: Message) -> dict[str, Any]:
+    calls = [_recorded(id=r.id, name=r.name, arguments=r.arguments) for r in message.tool_requests]
+    return {
+        **_recorded(role=message.role, content=message.content, name=message.name),
+        **_recorded(
+            toolCalls=calls or None,
+            toolCallId=message.tool_call_id,
+            refusal=message.refusal,
+            media=list(message.media) or None,
+        ),
+    }
+
+
+def _recorded(**parts: Any) -> dict[str, Any]:
+    """The parts that were recorded, fit for JSON: a key that is left out means "not recorded"."""
+    return {key: plain(value) for key, value in parts.items() if value is not None}

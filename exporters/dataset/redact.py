@@ -1,0 +1,197 @@
+"""Personal data out of a case: every value becomes a placeholder, the same one wherever it stands in the case.
+
+Works on the case's public JSON shape, so that what is scanned is what is written. Values are *learned* from what the
+finder reports anywhere in the case, then replaced *everywhere*: a number that is recognised beside the word "phone" is
+gone from the tool call that holds it without a word, too. Rounds of this go on until a scan of the whole case, field by
+field and as one written line, finds nothing; if that does not come about, there is no case.
+
+presidio-anonymizer is not used here. It replaces by offsets within one text and from the end backwards; a case needs
+the contrary: one numbering across many texts in reading order, replacement where the analyzer itself saw nothing, and
+respect for the tokens of JSON texts. What would be left of it is slicing a string, for a second of start-up time.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from exporters.dataset import jsontext
+from exporters.dataset.case import Case
+from exporters.dataset.shape import from_json, to_json
+from exporters.dataset.vault import ValueLimitError, Vault
+
+ROUNDS = 5
+"""A second round is normal (a value learned from its neighbourhood), a third rare; more mean that it will not end."""
+
+MAX_NESTING = 8
+"""JSON texts within strings of JSON texts: levels that are opened."""
+
+CAPTURED = {
+    "": ("input", "context", "expectedToolCalls", "forbiddenToolCalls", "actualOutput"),
+    "expected": ("answer", "mustMention", "mustNotMention", "jsonSchema", "relevantDocuments"),
+    "metadata": ("service", "model", "tags"),
+}
+"""The parts of a case's JSON shape that hold captured text. The rest (ids, names of checks) is sidecheck's own."""
+
+_UNREADABLE = re.compile('[\x00-\x1f"\\\\]')
+"""What JSON would escape: an escape's letter would join the word behind it."""
+
+
+class Match(Protocol):
+    """A place in a text that holds personal data; ``end`` is exclusive, both count code points."""
+
+    @property
+    def start(self) -> int:
+        """Offset of the first character."""
+        ...
+
+    @property
+    def end(self) -> int:
+        """Offset behind the last character."""
+        ...
+
+    @property
+    def entity(self) -> str:
+        """Its type, as ``EMAIL_ADDRESS``."""
+        ...
+
+
+Finder = Callable[[str], Sequence[Match]]
+
+
+class RedactionFailed(Exception):  # noqa: N818 -- says what happened, as Refused does
+    """Personal data could not be removed for certain, so there must be no case. The text names types, never values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Redactor:
+    """Replaces personal data in cases. ``find`` tells where it is: in the product, ``PiiEngine().find``."""
+
+    find: Finder
+
+    def __call__(self, case: Case, known: Iterable[tuple[str, str]] = ()) -> Case:
+        """``case`` with every value replaced by ``<ENTITY_N>``, its ``redacted`` naming the entity types.
+
+        Args:
+            case: as it was captured.
+            known: ``(entity, value)`` of personal data already found, replaced even where ``find`` misses it.
+
+        Raises:
+            RedactionFailed: something is still found after the last round, or there is too much to be an example.
+        """
+        shape = to_json(case)
+        texts = _captured(shape)
+        vault = Vault(_line(texts))
+        try:
+            vault.learn([*self._scan(texts, vault), *known])
+            texts = self._clean(_mapped(texts, vault.replace), vault)
+        except ValueLimitError as error:
+            raise RedactionFailed(str(error)) from None
+        clean = from_json(_with_captured(shape, texts))
+        return replace(clean, redacted=tuple(sorted({*case.redacted, *vault.entities})))
+
+    def _clean(self, texts: list[Any], vault: Vault) -> list[Any]:
+        """``texts`` with everything replaced that a scan of them finds, until a scan finds nothing."""
+        for _ in range(ROUNDS):
+            found = self._scan(texts, vault)
+            if not found:
+                return texts
+            vault.learn(found)
+            texts = _mapped(texts, vault.replace)
+        entities = ", ".join(sorted({entity for entity, _ in found}))
+        raise RedactionFailed(f"after {ROUNDS} rounds the case still holds {entities}")
+
+    def _scan(self, texts: list[Any], vault: Vault) -> list[tuple[str, str]]:
+        """What is found in each text; only where that is nothing, what is found in the line as a whole."""
+        found = [m for text in _texts(texts) for view in _views(text) for m in self._matches(view, vault)]
+        return found or list(self._matches(_line(texts), vault))
+
+    def _matches(self, view: str, vault: Vault) -> Iterator[tuple[str, str]]:
+        """``(entity, value)`` in order of place; matches that overlap are one, of the type that starts first."""
+        view = vault.masked(view)
+        spans: list[tuple[int, int, str]] = []
+        for match in sorted(self.find(view), key=lambda m: (m.start, -m.end)):
+            if spans and match.start < spans[-1][1]:
+                start, end, entity = spans[-1]
+                spans[-1] = (start, max(end, match.end), entity)
+            else:
+                spans.append((match.start, match.end, match.entity))
+        return ((entity, view[start:end].strip()) for start, end, entity in spans if view[start:end].strip())
+
+
+def _captured(shape: Mapping[str, Any]) -> list[Any]:
+    return [_under(shape, name)[key] for name, keys in CAPTURED.items() for key in keys]
+
+
+def _with_captured(shape: Mapping[str, Any], texts: Iterable[Any]) -> dict[str, Any]:
+    """``shape`` with its captured parts exchanged for ``texts``, in the order of ``_captured``."""
+    written = {**shape, "expected": {**shape["expected"]}, "metadata": {**shape["metadata"]}}
+    places = [(name, key) for name, keys in CAPTURED.items() for key in keys]
+    for (name, key), value in zip(places, texts, strict=True):
+        _under(written, name)[key] = value
+    return written
+
+
+def _under(shape: Any, name: str) -> Any:
+    return shape[name] if name else shape
+
+
+def _views(text: str, level: int = MAX_NESTING) -> Iterator[str]:
+    """What a reader of ``text`` sees: itself, and the decoded strings where it is a JSON text."""
+    if level == 0 or not jsontext.is_json(text):
+        yield text
+        return
+    yield jsontext.without_escapes(text)
+    for string in jsontext.escaped_strings(text):
+        yield from _views(string, level - 1)
+
+
+def _replaced(text: str, change: Callable[[str], str], level: int = MAX_NESTING) -> str:
+    if level == 0 or not jsontext.is_json(text):
+        return change(text)
+    return jsontext.rewrite(text, lambda value: _replaced(value, change, level - 1))
+
+
+def _mapped(value: Any, change: Callable[[str], str]) -> Any:
+    """``value`` with ``change`` applied to all text in it, keys too; an integer that changes becomes a string."""
+    if isinstance(value, str):
+        return _replaced(value, change)
+    if isinstance(value, Mapping):
+        return {_replaced(key, change): _mapped(item, change) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_mapped(item, change) for item in value]
+    if isinstance(value, int) and not isinstance(value, bool):
+        changed = change(str(value))
+        return value if changed == str(value) else changed
+    return value
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text that ``_mapped`` would change, in reading order."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield key
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, int) and not isinstance(value, bool):
+        yield str(value)
+
+
+def _line(texts: list[Any]) -> str:
+    """The case as one line, for what only its neighbourhood gives away. Scores are left out: digits and no data."""
+    return json.dumps(_readable(texts), ensure_ascii=False)
+
+
+def _readable(value: Any) -> Any:
+    if isinstance(value, str):
+        return _UNREADABLE.sub(" ", value)
+    if isinstance(value, Mapping):
+        return {_readable(key): _readable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_readable(item) for item in value]
+    return None if isinstance(value, float) else value

@@ -1,0 +1,157 @@
+"""Every metric, as data: the one list that the registry, the documentation and the dashboards go by.
+
+A label is *closed* where its values come from a fixed set (an enum, the configured checks), and *open* where apps
+choose them (service, model): only open labels count against the cap on series.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What Prometheus takes a metric for."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric. ``buckets`` are upper bounds in the metric's unit, for histograms only."""
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+    @property
+    def open_labels(self) -> tuple[str, ...]:
+        """The labels whose values apps choose."""
+        return tuple(label for label in self.labels if label in OPEN_LABELS)
+
+    @property
+    def series_each(self) -> int:
+        """How many series one set of label values makes."""
+        return len(self.buckets) + 3 if self.buckets else 1  # the buckets, +Inf, sum and count
+
+
+OPEN_LABELS = frozenset({"service", "model", "code", "scope"})
+"""``code`` is closed for the built-in checks, and not for those that users write."""
+
+_CHECK_SECONDS = (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
+_TRACE_SECONDS = (0.1, 0.25, 0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 60, 120, 300, 600)
+_TOKEN_SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 30)
+_DELAY_SECONDS = (0.5, 1, 2, 2.5, 3, 4, 5, 7.5, 10, 15, 30, 60, 120, 300, 600, 1800)
+
+
+def _counter(name: str, text: str, *labels: str) -> Metric:
+    return Metric(name, Kind.COUNTER, text, labels)
+
+
+def _gauge(name: str, text: str, *labels: str) -> Metric:
+    return Metric(name, Kind.GAUGE, text, labels)
+
+
+def _histogram(name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Metric:
+    return Metric(name, Kind.HISTOGRAM, text, labels, buckets)
+
+
+_VERDICTS = (
+    _counter(
+        "sidecheck_traces_evaluated_total",
+        "Traces judged, each once, by the reason it was taken to be complete.",
+        "service",
+        "closed_by",
+    ),
+    _counter(
+        "sidecheck_check_results_total",
+        "Results of checks. A pass rate is passed / (passed + failed). Exemplar: trace_id.",
+        "service",
+        "check",
+        "outcome",
+    ),
+    _counter(
+        "sidecheck_verdict_changes_total",
+        "Decided results that a later span or feedback changed; the first one stays counted in check_results.",
+        "service",
+        "check",
+        "before",
+        "after",
+    ),
+    _counter(
+        "sidecheck_findings_total", "Findings, by the check's own code. Exemplar: trace_id.", "service", "check", "code"
+    ),
+    _counter("sidecheck_flagged_traces_total", "Traces that some check failed. Exemplar: trace_id.", "service"),
+    _counter(
+        "sidecheck_user_feedback_total",
+        "What users said: up, down, neutral (a score in the middle) or comment (no score).",
+        "service",
+        "value",
+    ),
+    _gauge("sidecheck_cases", "Regression cases kept, by where they stand.", "status"),
+)
+_APP = (
+    _histogram(
+        "sidecheck_trace_duration_seconds", "How long the app took. Exemplar: trace_id.", _TRACE_SECONDS, "service"
+    ),
+    _histogram(
+        "sidecheck_time_to_first_token_seconds",
+        "How long a streaming model call took to its first token. Exemplar: trace_id.",
+        _TOKEN_SECONDS,
+        "service",
+        "model",
+    ),
+    _counter(
+        "sidecheck_tokens_total",
+        "Tokens as the provider counted them, by direction: input, output, and cached_input, which input includes.",
+        "service",
+        "model",
+        "direction",
+    ),
+)
+_INTAKE = (
+    _counter("sidecheck_spans_accepted_total", "Spans taken in.", "source"),
+    _counter("sidecheck_spans_refused_total", "Spans and log records refused.", "source", "reason"),
+    _counter("sidecheck_logs_accepted_total", "Log records taken in.", "source"),
+    _counter("sidecheck_feedback_accepted_total", "Pieces of feedback taken in.", "source"),
+    _counter("sidecheck_requests_refused_total", "Requests refused as a whole.", "source", "reason"),
+    _counter("sidecheck_traces_accepted_total", "Traces begun: evaluated + open + dropped."),
+    _gauge("sidecheck_traces_open", "Traces begun that are not judged yet."),
+    _counter("sidecheck_late_spans_total", "Spans that came after their trace was judged; it is judged again."),
+    _counter(
+        "sidecheck_dropped_total", "What was taken in and lost, by what and why. Zero on a good day.", "what", "reason"
+    ),
+    _counter(
+        "sidecheck_unread_traces_total",
+        "Traces that no span convention could read, by the library that wrote them.",
+        "scope",
+    ),
+)
+_SELF = (
+    _histogram(
+        "sidecheck_evaluation_delay_seconds",
+        "From the end of a trace to its verdict. Exemplar: trace_id.",
+        _DELAY_SECONDS,
+    ),
+    _histogram("sidecheck_check_duration_seconds", "How long a check took on one trace.", _CHECK_SECONDS, "check"),
+    _gauge("sidecheck_queue_length", "What waits within the sidecar.", "queue"),
+    _gauge("sidecheck_store_bytes", "Size of the store."),
+    _counter("sidecheck_worker_restarts_total", "Worker processes that died and were replaced."),
+    _counter(
+        "sidecheck_series_folded_total",
+        "Updates counted under the label value `other`, since metrics.max_series was reached.",
+        "metric",
+    ),
+    _gauge("sidecheck_build_info", "Always 1; the version is the label.", "version"),
+)
+
+
+def _by_name(metrics: Iterable[Metric]) -> dict[str, Metric]:
+    return {metric.name: metric for metric in metrics}
+
+
+METRICS = _by_name((*_VERDICTS, *_APP, *_INTAKE, *_SELF))
+"""Every metric by its name, in the order of the documentation."""

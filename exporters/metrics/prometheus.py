@@ -1,0 +1,144 @@
+"""The metrics of one sidecar on a registry of its own, bounded whatever apps send.
+
+Owns names, label values and the cap on series. What is counted when is the business of ``recording`` and the pipeline.
+"""
+
+import math
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import prometheus_client as prom
+from prometheus_client.exposition import choose_encoder
+
+from exporters.metrics.catalogue import METRICS, Kind, Metric
+
+OTHER = "other"
+"""The value that open labels take beyond the cap."""
+UNKNOWN = "unknown"
+"""The value of a label that would be empty, which Prometheus takes for absent."""
+LONGEST_VALUE = 128
+
+_TYPES: Mapping[Kind, Any] = {Kind.COUNTER: prom.Counter, Kind.GAUGE: prom.Gauge, Kind.HISTOGRAM: prom.Histogram}
+_LONGEST_EXEMPLAR = 128
+"""Characters of names and values together: the limit of OpenMetrics, beyond which the client raises."""
+
+
+class Metrics:
+    """The metrics of ``catalogue.METRICS``. May be used from any thread.
+
+    Every method raises ``KeyError`` for a name that is not in the catalogue, ``TypeError`` for a metric of another kind
+    and ``ValueError`` for labels that are not the metric's: mistakes of the caller. What apps sent never raises.
+    """
+
+    def __init__(self, max_series: int) -> None:
+        prom.disable_created_metrics()  # type: ignore[no-untyped-call]  # untyped; else each counter has a second series
+        self._registry = prom.CollectorRegistry()
+        prom.ProcessCollector(registry=self._registry)
+        prom.PlatformCollector(registry=self._registry)
+        self._families = {name: _family(metric, self._registry) for name, metric in METRICS.items()}
+        self._series = _Series(max_series)
+
+    def inc(self, name: str, by: float = 1, exemplar: Mapping[str, str] | None = None, **labels: Any) -> None:
+        """Add to a counter; ``by=0`` makes its series be there. A negative or non-finite amount is left out."""
+        child = self._child(name, Kind.COUNTER, labels)
+        amount = _finite(by)
+        if amount is not None and amount >= 0:
+            child.inc(amount, _exemplar(exemplar))
+
+    def observe(self, name: str, value: float, exemplar: Mapping[str, str] | None = None, **labels: Any) -> None:
+        """Add a value to a histogram. A non-finite one is left out: it would spoil the sum for good."""
+        child = self._child(name, Kind.HISTOGRAM, labels)
+        amount = _finite(value)
+        if amount is not None:
+            child.observe(amount, _exemplar(exemplar))
+
+    def set(self, name: str, value: float, **labels: Any) -> None:
+        """Set a gauge."""
+        self._child(name, Kind.GAUGE, labels).set(value)
+
+    def watch(self, name: str, read: Callable[[], float], **labels: Any) -> None:
+        """Make a gauge ask ``read`` at every scrape. It is called on a thread; where it raises, the value is NaN."""
+        self._child(name, Kind.GAUGE, labels).set_function(lambda: _asked(read))
+
+    def render(self, accept: str = "") -> tuple[bytes, str]:
+        """The page and its content type: OpenMetrics (with exemplars) where ``accept`` asks for it, else plain text."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self._registry), content_type
+
+    def _child(self, name: str, kind: Kind, labels: Mapping[str, Any]) -> Any:
+        metric, family = METRICS[name], self._families[name]
+        if metric.kind is not kind:
+            raise TypeError(f"{name} is a {metric.kind}, not a {kind}")
+        if set(labels) != set(metric.labels):
+            raise ValueError(f"{name} has the labels {metric.labels}, not {tuple(labels)}")
+        values, is_folded = self._series.place(metric, tuple(_clean(labels[label]) for label in metric.labels))
+        if is_folded:
+            self._families["sidecheck_series_folded_total"].labels(name).inc()
+        return family.labels(*values) if values else family
+
+
+class _Series:
+    """Which sets of label values exist. Beyond the cap, a new set has its open labels folded into ``other``.
+
+    The sets so folded are not counted: there are no more of them than their closed labels allow.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._count = 0
+        self._known: set[tuple[str, tuple[str, ...]]] = set()
+        self._lock = threading.Lock()
+
+    def place(self, metric: Metric, values: tuple[str, ...]) -> tuple[tuple[str, ...], bool]:
+        """The label values to use instead of ``values``, and whether they were folded."""
+        key = (metric.name, values)
+        if not metric.open_labels or key in self._known:
+            return values, False
+        with self._lock:
+            if key in self._known:
+                return values, False
+            if self._count + metric.series_each <= self._most:
+                self._count += metric.series_each
+                self._known.add(key)
+                return values, False
+        open_labels = metric.open_labels
+        folded = (OTHER if label in open_labels else value for label, value in zip(metric.labels, values, strict=True))
+        return tuple(folded), True
+
+
+def _family(metric: Metric, registry: prom.CollectorRegistry) -> Any:
+    options = {"buckets": metric.buckets} if metric.buckets else {}
+    return _TYPES[metric.kind](metric.name, metric.help, metric.labels, registry=registry, **options)
+
+
+def _clean(value: object) -> str:
+    """A label value that any Prometheus takes: valid Unicode, printable, not empty, not long."""
+    text = str(value)[:LONGEST_VALUE]
+    if not text.isprintable():  # control characters, and the lone surrogates that no encoder takes
+        text = "".join(c if c.isprintable() else "?" for c in text)
+    return text.strip() or UNKNOWN
+
+
+def _finite(value: float) -> float | None:
+    try:
+        number = float(value)
+    except OverflowError:  # an integer of hundreds of digits
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _exemplar(labels: Mapping[str, str] | None) -> dict[str, str] | None:
+    """The exemplar, or ``None`` where it is longer than OpenMetrics allows: the number matters more."""
+    if not labels:
+        return None
+    cleaned = {name: _clean(value) for name, value in labels.items()}
+    is_short = sum(len(name) + len(value) for name, value in cleaned.items()) <= _LONGEST_EXEMPLAR
+    return cleaned if is_short else None
+
+
+def _asked(read: Callable[[], float]) -> float:
+    try:
+        return float(read())
+    except Exception:  # noqa: BLE001 - one broken gauge must not take the whole page away
+        return math.nan

@@ -1,0 +1,106 @@
+"""What the API answers with: JSON that holds anything an app recorded, and one shape for every error.
+
+The error shape is ``{"error": {"code": "...", "message": "..."}}``. ``code`` is for programs and comes from a closed
+set; ``message`` is for people and quotes nothing that was captured or sent.
+"""
+
+import json
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from exporters.dataset.plain import plain
+from exporters.dataset.redact import RedactionFailed
+from exporters.store import BadCursor, Conflict, NotFound, StoreError, StoreUnavailable
+
+RETRY_AFTER_S = "2"
+
+log = structlog.get_logger()
+
+_CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "unsupported_type"}
+
+
+class SafeJson(JSONResponse):
+    """JSON of whatever telemetry can hold: NaN, bytes and lone surrogates are no reason for a 500."""
+
+    def render(self, content: Any) -> bytes:
+        """UTF-8 JSON without NaN; ``<``, ``>`` and ``&`` escaped, so that it is harmless even where taken for HTML."""
+        text = json.dumps(plain(content), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        for character in "<>&":
+            text = text.replace(character, f"\\u{ord(character):04x}")
+        return text.encode()
+
+
+class ApiError(Exception):
+    """A request that is refused. The message quotes nothing of what was sent."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+def not_found(what: str) -> ApiError:
+    """404: there is no such ``what``."""
+    return ApiError(404, "not_found", f"there is no {what} with this id")
+
+
+def problem(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> SafeJson:
+    """An error in the one shape."""
+    return SafeJson({"error": {"code": code, "message": message}}, status, headers)
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of the app answer in the one shape."""
+    app.add_exception_handler(ApiError, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(StoreError, _store)
+    app.add_exception_handler(RedactionFailed, _unredacted)
+    app.add_exception_handler(Exception, _crashed)
+
+
+def _refused(_: Request, error: Exception) -> SafeJson:
+    assert isinstance(error, ApiError)  # noqa: S101 -- Starlette picks the handler by the type
+    return problem(error.status, error.code, str(error))
+
+
+def _invalid(_: Request, error: Exception) -> SafeJson:
+    """Names the place and the rule. pydantic's ``input`` is left out: it is what was sent."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101 -- as above
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"] if part not in ("query", "path", "body"))
+    rule = "is not valid JSON" if first["type"] == "json_invalid" else first["msg"]
+    return problem(400, "invalid_request", f"{place or 'the request'}: {rule}")
+
+
+def _http(_: Request, error: Exception) -> SafeJson:
+    assert isinstance(error, HTTPException)  # noqa: S101 -- as above
+    code = _CODES.get(error.status_code, "invalid_request")
+    return problem(error.status_code, code, str(error.detail), dict(error.headers or {}))
+
+
+def _store(_: Request, error: Exception) -> SafeJson:
+    if isinstance(error, NotFound):
+        return problem(404, "not_found", str(error))
+    if isinstance(error, Conflict):
+        return problem(409, "conflict", str(error))
+    if isinstance(error, BadCursor):
+        return problem(400, "invalid_request", f"cursor: {error}")
+    code = "store_busy" if isinstance(error, StoreUnavailable) else "store_failed"
+    return problem(503, code, str(error), {"Retry-After": RETRY_AFTER_S})
+
+
+def _unredacted(_: Request, error: Exception) -> SafeJson:
+    return problem(409, "redaction_failed", f"no case was made: {error}")
+
+
+def _crashed(request: Request, error: Exception) -> SafeJson:
+    """A bug. Neither the log nor the answer has the exception's text: it may quote what was captured."""
+    place = request.scope.get("route")
+    log.error("a request crashed", error=type(error).__name__, route=getattr(place, "path", None))
+    return problem(500, "internal", "sidecheck could not answer: this is a bug; its log names the place")

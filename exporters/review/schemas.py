@@ -1,0 +1,137 @@
+"""What the API takes: ids, filters and bodies, each refused with the rule it breaks."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import Path, Query
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from checks.duration import parse_duration
+from checks.report import Outcome
+from exporters.dataset.case import CaseStatus, ExampleType
+from exporters.review.answers import ApiError
+from exporters.store import CaseQuery, TraceQuery
+
+NOBODY = "anonymous"
+"""Who acted where the request does not say: there are no accounts."""
+
+TraceId = Annotated[str, Path(pattern="^[0-9a-fA-F]{32}$", description="32 hexadecimal digits")]
+CaseId = Annotated[str, Path(min_length=1, max_length=256)]
+Name = Annotated[str | None, Query(max_length=256)]
+Time = Annotated[
+    str | None,
+    Query(max_length=64, description="a time in RFC 3339, a date, or how long ago: `15m`, `24h`, `7d`"),
+]
+Limit = Annotated[int, Query(ge=1, le=500)]
+Cursor = Annotated[str | None, Query(max_length=1024, description="`nextCursor` of the page before")]
+
+_DATE_LIKE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Decision(BaseModel):
+    """Who decided, and why. Both may be left out."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
+
+    who: str = Field(NOBODY, min_length=1, max_length=200)
+    why: str = Field("", max_length=2000)
+    revision: int | None = Field(None, ge=0, lt=2**31, description="refuse with 409 if the case is at another revision")
+
+
+class CaseEdit(Decision):
+    """Changes to a case: any part of its public shape. A part that is named is replaced whole, others stay."""
+
+    model_config = ConfigDict(extra="allow")
+
+    status: CaseStatus | None = None
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """The parts of the public shape that the request names."""
+        return dict(self.model_extra or {})
+
+
+@dataclass(frozen=True, slots=True)
+class TraceFilter:
+    """The query of ``GET /api/traces``."""
+
+    service: Name = None
+    check: Name = None
+    outcome: Outcome | None = None
+    code: Name = None
+    session: Name = None
+    since: Time = None
+    until: Time = None
+    failing: bool = False
+    limit: Limit = 50
+    cursor: Cursor = None
+
+    def query(self, now_ns: int) -> TraceQuery:
+        """The store's query. Raises ``ApiError`` for a time that is none."""
+        return TraceQuery(
+            service=self.service,
+            check=self.check,
+            outcome=self.outcome,
+            code=self.code,
+            session_id=self.session,
+            since_ns=parse_time("since", self.since, now_ns),
+            until_ns=parse_time("until", self.until, now_ns),
+            failing_only=self.failing,
+            limit=self.limit,
+            cursor=self.cursor,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFilter:
+    """The query of ``GET /api/cases``."""
+
+    status: Annotated[tuple[CaseStatus, ...], Query()] = ()
+    kind: Annotated[tuple[ExampleType, ...], Query()] = ()
+    service: Name = None
+    check: Name = None
+    fingerprint: Name = None
+    since: Time = None
+    until: Time = None
+    limit: Limit = 50
+    cursor: Cursor = None
+
+    def query(self, now_ns: int) -> CaseQuery:
+        """The store's query. Raises ``ApiError`` for a time that is none."""
+        return CaseQuery(
+            statuses=tuple(self.status),
+            kinds=tuple(self.kind),
+            since_ns=parse_time("since", self.since, now_ns),
+            until_ns=parse_time("until", self.until, now_ns),
+            service=self.service,
+            check=self.check,
+            fingerprint=self.fingerprint,
+            limit=self.limit,
+            cursor=self.cursor,
+        )
+
+
+def parse_time(name: str, text: str | None, now_ns: int) -> int | None:
+    """Nanoseconds since the epoch: of a time, of a date's first moment in UTC, or so long before ``now_ns``.
+
+    Raises:
+        ApiError: it is none of these; the message names the parameter.
+    """
+    if text is None or not text.strip():
+        return None
+    try:
+        return _since_epoch(text) if _DATE_LIKE.match(text) else now_ns - parse_duration(text)
+    except (ValueError, OverflowError):
+        rule = "must be a time (2026-11-23T10:00:00Z), a date (2026-11-23) or how long ago (15m, 24h, 7d)"
+        raise ApiError(400, "invalid_request", f"{name}: {rule}") from None
+
+
+def _since_epoch(text: str) -> int:
+    # In a query string "+02:00" is read as " 02:00" where the plus was not escaped.
+    given = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
+    since = (given if given.tzinfo else given.replace(tzinfo=UTC)) - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1000

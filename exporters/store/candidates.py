@@ -1,0 +1,152 @@
+"""What an evaluation does to cases: make candidates within limits, refresh and withdraw them, count clusters.
+
+A case that a person touched is never changed here.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from exporters.dataset.case import Case, CaseStatus
+from exporters.record import Record
+from exporters.store import cases as case_rows
+from exporters.store import codec
+from exporters.store.engine import chunks, insert_of
+from exporters.store.model import CaseLimits
+from exporters.store.tables import cases, clusters
+from exporters.store.traces import Prior
+
+DAY_NS = 86_400_000_000_000
+
+
+@dataclass(slots=True)
+class Outcomes:
+    """What became of the cases in one save. ``statuses`` has the status of each saved trace's case."""
+
+    created: int = 0
+    suppressed: int = 0
+    withdrawn: int = 0
+    statuses: dict[str, CaseStatus] = field(default_factory=dict)
+
+
+def settle(
+    connection: sa.Connection, records: Sequence[Record], status: CaseStatus, limits: CaseLimits, now_ns: int
+) -> Outcomes:
+    """Bring the cases of the saved traces in line with their verdicts. The caller holds ``Lock.CASES``."""
+    existing = case_rows.of_traces(connection, [record.trace_id for record in records])
+    outcomes = Outcomes()
+    room = _Room(connection, [record.case for record in records if record.case is not None], limits, now_ns)
+    # The oldest first, so that a cluster's candidates are the first that failed in this way.
+    for record in sorted(records, key=lambda record: (record.start_ns, record.trace_id)):
+        row = existing.get(record.trace_id)
+        if row is not None:
+            outcomes.statuses[record.trace_id] = _judged_again(connection, row, record.case, status, now_ns)
+            outcomes.withdrawn += _was_withdrawn(row, outcomes.statuses[record.trace_id])
+        elif record.case is not None:
+            _judged_first(connection, record.case, status, room, outcomes, now_ns)
+    return outcomes
+
+
+def count_clusters(
+    connection: sa.Connection, records: Sequence[Record], prior: Mapping[str, Prior], now_ns: int
+) -> None:
+    """Count each trace in the cluster of its last verdicts, once, and no more in the one it was in before."""
+    moves: Counter[str] = Counter()
+    for record in records:
+        old, new = prior[record.trace_id].fingerprint, fingerprint_of(record)
+        if old != new:
+            moves.update({fingerprint: by for fingerprint, by in ((old, -1), (new, 1)) if fingerprint is not None})
+    rows = [
+        {"fingerprint": fingerprint, "traces": by, "first_ns": codec.clamped(now_ns), "last_ns": codec.clamped(now_ns)}
+        for fingerprint, by in sorted(moves.items())
+        if by
+    ]
+    if rows:
+        connection.execute(_add_to_clusters(connection), rows)
+
+
+def fingerprint_of(record: Record) -> str | None:
+    """The cluster that a record belongs to, as columns hold it; ``None`` where nothing failed that makes a case."""
+    return None if record.case is None else codec.key(record.case.fingerprint)
+
+
+class _Room:
+    """How many cases may still be made."""
+
+    def __init__(self, connection: sa.Connection, new: Sequence[Case], limits: CaseLimits, now_ns: int) -> None:
+        self._limits = limits
+        wanted = sorted({codec.key(case.fingerprint) for case in new})
+        self._in_cluster = _cases_by_cluster(connection, wanted)
+        self._today = _made_today(connection, now_ns) if new else 0
+
+    def take(self, case: Case) -> bool:
+        """Take the place for one case; false where there is none."""
+        fingerprint = codec.key(case.fingerprint)
+        if self._today >= self._limits.per_day or self._in_cluster[fingerprint] >= self._limits.per_cluster:
+            return False
+        self._today += 1
+        self._in_cluster[fingerprint] += 1
+        return True
+
+
+def _judged_first(
+    connection: sa.Connection, case: Case, status: CaseStatus, room: _Room, outcomes: Outcomes, now_ns: int
+) -> None:
+    if not room.take(case):
+        outcomes.suppressed += 1
+        return
+    case_rows.insert(connection, case, status, now_ns, automatic=True)
+    outcomes.created += 1
+    outcomes.statuses[case.source.trace_id] = status
+
+
+def _judged_again(
+    connection: sa.Connection, row: Any, case: Case | None, status: CaseStatus, now_ns: int
+) -> CaseStatus:
+    """Change an untouched candidate after its trace was judged again. Returns the status it has then."""
+    old = CaseStatus(row.status)
+    if row.touched or old in case_rows.REVIEWED:
+        return old
+    if case is None:
+        new, body = CaseStatus.WITHDRAWN, codec.case_from_json(row.body)
+        why = "its trace was judged again and no longer fails"
+    else:
+        new, body = (status if old is CaseStatus.WITHDRAWN else old), replace(case, id=row.id)
+        why = "its trace was judged again and fails"
+    if new is not old or codec.case_to_json(body) != row.body:
+        by = case_rows.Change(case_rows.SIDECHECK, why, now_ns, automatic=True)
+        case_rows.change(connection, row, body, new, by, "refreshed" if new is old else new.value)
+    return new
+
+
+def _was_withdrawn(row: Any, status: CaseStatus) -> bool:
+    return status is CaseStatus.WITHDRAWN and row.status != status.value
+
+
+def _cases_by_cluster(connection: sa.Connection, fingerprints: Sequence[str]) -> Counter[str]:
+    counted: Counter[str] = Counter()
+    for chunk in chunks(fingerprints):
+        query = (
+            sa.select(cases.c.fingerprint, sa.func.count().label("number"))
+            .where(cases.c.fingerprint.in_(chunk), cases.c.status != CaseStatus.WITHDRAWN.value)
+            .group_by(cases.c.fingerprint)
+        )
+        counted.update({row.fingerprint: row.number for row in connection.execute(query)})
+    return counted
+
+
+def _made_today(connection: sa.Connection, now_ns: int) -> int:
+    midnight = now_ns - now_ns % DAY_NS
+    today = (cases.c.created_ns >= midnight) & (cases.c.created_ns < midnight + DAY_NS) & cases.c.automatic
+    return connection.execute(sa.select(sa.func.count()).where(today)).scalar_one()
+
+
+def _add_to_clusters(connection: sa.Connection) -> sa.Insert:
+    statement = insert_of(connection, clusters)
+    total = clusters.c.traces + statement.excluded.traces
+    return statement.on_conflict_do_update(
+        index_elements=["fingerprint"], set_={"traces": total, "last_ns": statement.excluded.last_ns}
+    )

@@ -1,0 +1,108 @@
+"""A case's row and its history: making one, changing one. Who may do it, and when, is for the callers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from exporters.dataset.case import Case, CaseStatus
+from exporters.store import codec
+from exporters.store.engine import chunks, upsert
+from exporters.store.tables import case_checks, case_history, cases, traces
+
+SIDECHECK = "sidecheck"
+"""Who changed a case when no person did."""
+REVIEWED = (CaseStatus.PROMOTED, CaseStatus.DISMISSED)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Who changes a case, why and when; ``automatic`` where no person does."""
+
+    who: str
+    why: str
+    now_ns: int
+    automatic: bool = False
+
+
+def insert(connection: sa.Connection, case: Case, status: CaseStatus, now_ns: int, *, automatic: bool) -> None:
+    """Add a case that is not there yet."""
+    row = {
+        **_columns_of(case),
+        "id": codec.key(case.id),
+        "trace_id": codec.key(case.source.trace_id),
+        "status": status.value,
+        "automatic": automatic,
+        "touched": False,
+        "revision": 0,
+        "created_ns": codec.clamped(now_ns),
+        "updated_ns": codec.clamped(now_ns),
+    }
+    connection.execute(sa.insert(cases), row)
+    _write_checks(connection, case)
+
+
+def change(
+    connection: sa.Connection,
+    row: Any,
+    case: Case,
+    status: CaseStatus,
+    by: Change,
+    action: str,
+) -> None:
+    """Replace a case and its status; what was there before goes to the history. ``row`` is the case's row as read."""
+    revision = row.revision + 1
+    before = {
+        "case_id": row.id,
+        "revision": revision,
+        "time_ns": codec.clamped(by.now_ns),
+        "who": codec.clean(by.who),
+        "why": codec.clean(by.why),
+        "action": action,
+        "old_status": row.status,
+        "old_body": row.body,
+    }
+    connection.execute(sa.insert(case_history), before)
+    values = {
+        **_columns_of(case),
+        "status": status.value,
+        "revision": revision,
+        "updated_ns": codec.clamped(by.now_ns),
+        "touched": row.touched or not by.automatic,
+    }
+    connection.execute(sa.update(cases).where(cases.c.id == row.id).values(**values))
+    _write_checks(connection, case)
+
+
+def of_traces(connection: sa.Connection, trace_ids: Sequence[str]) -> dict[str, Any]:
+    """The row of each trace's case, held until the transaction ends; of several the first that was made."""
+    found: dict[str, Any] = {}
+    for chunk in chunks(trace_ids):
+        query = sa.select(cases).where(cases.c.trace_id.in_(chunk)).order_by(cases.c.created_ns, cases.c.id)
+        for row in connection.execute(query.with_for_update()):
+            found.setdefault(row.trace_id, row)
+    return found
+
+
+def flag(connection: sa.Connection, trace_id: str, status: CaseStatus) -> None:
+    """Let retention spare a failing trace until its case is reviewed."""
+    flagged = sa.and_(traces.c.failing, sa.literal(status not in REVIEWED))
+    connection.execute(sa.update(traces).where(traces.c.trace_id == trace_id).values(flagged=flagged))
+
+
+def _columns_of(case: Case) -> Mapping[str, Any]:
+    """The columns that repeat a part of the body, to be searched."""
+    return {
+        "fingerprint": codec.key(case.fingerprint),
+        "kind": case.kind.value,
+        "service": codec.key(case.source.service),
+        "body": codec.case_to_json(case),
+    }
+
+
+def _write_checks(connection: sa.Connection, case: Case) -> None:
+    identity = codec.key(case.id)
+    connection.execute(sa.delete(case_checks).where(case_checks.c.case_id == identity))
+    names = sorted({codec.key(name) for name in case.source.failed_checks})
+    upsert(connection, case_checks, [{"case_id": identity, "check_name": name} for name in names], update=())

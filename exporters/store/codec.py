@@ -1,0 +1,177 @@
+"""Between dataclasses and what a column holds. What it writes it reads back unchanged, whatever a trace contained.
+
+JSON goes through the standard library, not a faster one: it keeps integers of any size, NaN, lone surrogates and NUL
+(as ASCII escapes), and all of these occur in production.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from typing import Any, TypeVar
+
+import zstandard
+
+from checks.finding import Evidence, Finding, Severity
+from checks.report import Outcome, Verdict
+from checks.trace import Feedback
+from exporters.dataset.case import Case, Context, ExampleType, Expectation, Source
+
+MAX_INT = 2**63 - 1
+MIN_INT = -(2**63)
+KEY_LENGTH = 256
+"""Characters of an indexed text; at four bytes each they stay below PostgreSQL's 2,700."""
+MAX_DEPTH = 100
+"""Nesting that survives when a value is too deep for JSON; far above what any tool's arguments need."""
+MAX_BITS = 10_000
+"""Of an integer that survives then; Python refuses to print more than 4,300 digits."""
+
+T = TypeVar("T")
+
+
+def clamped(number: int) -> int:
+    """``number`` within a signed 64-bit column: OTLP times are unsigned 64-bit."""
+    return max(MIN_INT, min(MAX_INT, int(number)))
+
+
+def clean(text: str) -> str:
+    """``text`` without what a column refuses: NUL (PostgreSQL) and lone surrogates (UTF-8), each replaced."""
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+
+
+def key(text: str) -> str:
+    """``text`` as an indexed column holds it: cleaned, and a long one cut and made unique by its hash."""
+    text = clean(text)
+    if len(text) <= KEY_LENGTH:
+        return text
+    digest = digest_of(text)[:32]
+    return f"{text[: KEY_LENGTH - len(digest) - 1]}~{digest}"
+
+
+def digest_of(*parts: object) -> str:
+    """SHA-256 over the parts, 64 hex digits."""
+    return hashlib.sha256(to_json(parts).encode()).hexdigest()
+
+
+def to_json(value: Any) -> str:
+    """JSON in ASCII. What it cannot hold (too deep, huge, odd keys) is cut: one odd value never stops a batch."""
+    try:
+        return _dumps(value)
+    except (RecursionError, ValueError, TypeError):
+        return _dumps(_cut(value, MAX_DEPTH))
+
+
+def from_json(text: str | bytes) -> Any:
+    """The value that ``to_json`` wrote."""
+    return json.loads(text)
+
+
+def packed(value: Any) -> bytes:
+    """JSON, compressed."""
+    return zstandard.compress(to_json(value).encode())
+
+
+def unpacked(data: bytes) -> Any:
+    """The value that ``packed`` wrote."""
+    return from_json(zstandard.decompress(data))
+
+
+def case_to_json(case: Case) -> str:
+    """A case, whole."""
+    parts = {name: _plain(getattr(case, name)) for name in ("source", "context", "expectation")}
+    return to_json({**_plain(case), **parts})
+
+
+def case_from_json(text: str) -> Case:
+    """The case that ``case_to_json`` wrote."""
+    data = from_json(text)
+    made = {
+        "source": _made(Source, data["source"]),
+        "context": _made(Context, data["context"]),
+        "expectation": _made(Expectation, data["expectation"]),
+        "kind": ExampleType(data["kind"]),
+    }
+    return _made(Case, {**data, **made})
+
+
+def verdicts_to_json(verdicts: Iterable[Verdict]) -> str:
+    """Verdicts, whole and in order."""
+    return to_json([_verdict_to_plain(verdict) for verdict in verdicts])
+
+
+def verdicts_from_json(text: str) -> tuple[Verdict, ...]:
+    """The verdicts that ``verdicts_to_json`` wrote."""
+    return tuple(_verdict_from_plain(item) for item in from_json(text))
+
+
+def verdict_to_json(verdict: Verdict) -> str:
+    """One verdict, whole."""
+    return to_json(_verdict_to_plain(verdict))
+
+
+def verdict_from_json(text: str) -> Verdict:
+    """The verdict that ``verdict_to_json`` wrote."""
+    return _verdict_from_plain(from_json(text))
+
+
+def feedback_to_json(items: Iterable[Feedback]) -> str:
+    """Pieces of feedback, whole and in order."""
+    return to_json([_plain(item) for item in items])
+
+
+def feedback_from_json(text: str) -> tuple[Feedback, ...]:
+    """The feedback that ``feedback_to_json`` wrote."""
+    return tuple(_made(Feedback, item) for item in from_json(text))
+
+
+def _verdict_to_plain(verdict: Verdict) -> dict[str, Any]:
+    findings = [{**_plain(f), "evidence": [_plain(e) for e in f.evidence]} for f in verdict.findings]
+    return {**_plain(verdict), "findings": findings}
+
+
+def _verdict_from_plain(data: Mapping[str, Any]) -> Verdict:
+    findings = tuple(_finding(item) for item in data["findings"])
+    return _made(Verdict, {**data, "outcome": Outcome(data["outcome"]), "findings": findings})
+
+
+def _finding(data: Mapping[str, Any]) -> Finding:
+    evidence = tuple(_made(Evidence, item) for item in data["evidence"])
+    return _made(Finding, {**data, "severity": Severity(data["severity"]), "evidence": evidence})
+
+
+def _plain(item: Any) -> dict[str, Any]:
+    """The fields of a dataclass, one level deep."""
+    return {field.name: getattr(item, field.name) for field in fields(item)}
+
+
+def _made(kind: type[T], data: Mapping[str, Any]) -> T:
+    """A dataclass of its fields; a list is a tuple there, and a field that a later version wrote is left out."""
+    names = {field.name for field in fields(kind)}  # type: ignore[arg-type]  # every caller names a dataclass
+    values = {name: value for name, value in data.items() if name in names}
+    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), default=_other)
+
+
+def _other(value: Any) -> Any:
+    """What JSON has no form for."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, bytes | bytearray):
+        return base64.b64encode(value).decode()
+    if isinstance(value, set | frozenset):
+        return sorted(value, key=str)
+    return str(value)
+
+
+def _cut(value: Any, depth: int) -> Any:
+    if isinstance(value, Mapping):
+        return {str(k): _cut(v, depth - 1) for k, v in value.items()} if depth else "..."
+    if isinstance(value, list | tuple):
+        return [_cut(v, depth - 1) for v in value] if depth else "..."
+    if isinstance(value, int) and value.bit_length() > MAX_BITS:
+        return "..."
+    return value if isinstance(value, str | int | float | None) else str(value)

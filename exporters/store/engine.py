@@ -1,0 +1,193 @@
+"""One database: how it is reached, how a transaction begins on each kind, and which locks order the writers.
+
+SQLite: WAL mode, one writer at a time (threads queue here, processes in ``busy_timeout``). PostgreSQL: many writers,
+put in order by row locks and by the advisory locks named here.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from exporters.store.errors import StoreError, StoreUnavailable, translated
+
+FILE_NAME = "sidecheck.db"
+BUSY_MS = 5_000
+"""How long a statement waits for a lock before the caller is told to try again."""
+STATEMENT_MS = 60_000
+CONNECT_S = 10
+CHUNK = 500
+"""Ids in one IN list; SQLite before 3.32 takes 999 parameters."""
+
+_BEGIN = "sidecheck_begin"
+
+
+class Lock(Enum):
+    """Advisory locks on PostgreSQL, held until the transaction ends. On SQLite the one writer holds them all.
+
+    Taken in this order. The numbers are any that other applications on the database hardly use.
+    """
+
+    SCHEMA = 0x51DEC0
+    """Migrations run once."""
+    PEOPLE = 0x51DEC1
+    """What people send, feedback and reviews, is rare and goes alone; saves hold it shared. So feedback that finds no
+    trace cannot pass a trace that finds no feedback, and a review never waits in a circle with a save."""
+    CASES = 0x51DEC2
+    """Counting cases against a limit and adding one are one step."""
+
+
+def url_of(url: str | None, data_dir: Path) -> sa.URL:
+    """The database that ``store.url`` names; without one, the SQLite file in ``data_dir``.
+
+    Raises:
+        StoreError: what is named is neither a SQLite file nor PostgreSQL.
+    """
+    if url is None:
+        return sa.URL.create("sqlite+pysqlite", database=str(data_dir / FILE_NAME))
+    try:
+        made = sa.make_url(url)
+    except sa.exc.ArgumentError:
+        # The text is not repeated: what fails to parse may hold a password.
+        raise StoreError("store.url is no database URL; write postgresql+psycopg://user@host/database") from None
+    if made.drivername in ("postgresql", "postgres", "postgresql+psycopg"):
+        return made.set(drivername="postgresql+psycopg")
+    if made.drivername in ("sqlite", "sqlite+pysqlite") and made.database not in (None, "", ":memory:"):
+        return made.set(drivername="sqlite+pysqlite")
+    raise StoreError(
+        f"store.url begins with {made.drivername}: it must name a file (sqlite:///path) or PostgreSQL "
+        "(postgresql+psycopg://user@host/database)"
+    )
+
+
+class Database:
+    """A pool of connections with a ``read`` and a ``write`` transaction. Safe to use from many threads."""
+
+    def __init__(self, url: sa.URL, busy_ms: int = BUSY_MS) -> None:
+        self.is_sqlite = url.get_backend_name() == "sqlite"
+        self.place = f"the store {url.render_as_string(hide_password=True)}"
+        self._busy_ms = busy_ms
+        self._writer = threading.Lock()
+        try:
+            self._engine = (_sqlite_engine if self.is_sqlite else _postgres_engine)(url, busy_ms)
+        except ImportError:
+            raise StoreError(
+                f"{self.place}: the driver psycopg is missing; install it with: pip install 'sidecheck[postgres]'"
+            ) from None
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A transaction that sees one state and writes nothing. Raises ``StoreError``."""
+        options = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        with self._connected(**options) as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """A transaction that is committed at the end, or not at all. Raises ``StoreError``."""
+        with self._alone(), self._connected(**{_BEGIN: "BEGIN IMMEDIATE"}) as connection, connection.begin():
+            yield connection
+
+    def use_wal(self) -> None:
+        """Let SQLite's readers and its writer go on side by side; the file remembers it. Raises ``StoreError``."""
+        # SQLite refuses the change inside a transaction.
+        with self._connected(**{_BEGIN: ""}) as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL").fetchall()
+
+    def close(self) -> None:
+        """Close the connections that are not in use."""
+        with translated(self.place):
+            self._engine.dispose()
+
+    @contextmanager
+    def _connected(self, **options: Any) -> Iterator[sa.Connection]:
+        with translated(self.place), self._engine.connect() as connection:
+            yield connection.execution_options(**options)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """On SQLite, let the threads of this process write one after another instead of polling for the file's lock."""
+        if not self.is_sqlite:
+            yield
+            return
+        if not self._writer.acquire(timeout=self._busy_ms / 1000):
+            raise StoreUnavailable(f"{self.place}: another write takes longer than {self._busy_ms} ms")
+        try:
+            yield
+        finally:
+            self._writer.release()
+
+
+def _sqlite_engine(url: sa.URL, busy_ms: int) -> sa.Engine:
+    # The driver's timeout is SQLite's busy_timeout.
+    engine = sa.create_engine(url, hide_parameters=True, connect_args={"timeout": busy_ms / 1000})
+    sa.event.listen(engine, "connect", _prepare_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
+    # sqlite3 would begin transactions by rules of its own, too late for a lock that must come first.
+    connection.isolation_level = None
+    for pragma in ("foreign_keys=ON", "synchronous=NORMAL"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    # A transaction that reads first and writes later fails at once, without waiting, when another one wrote between.
+    begin = connection.get_execution_options().get(_BEGIN, "BEGIN")
+    if begin:
+        connection.exec_driver_sql(begin)
+
+
+def _postgres_engine(url: sa.URL, busy_ms: int) -> sa.Engine:
+    options = f"-c lock_timeout={busy_ms} -c statement_timeout={STATEMENT_MS}"
+    given = url.query.get("options")
+    if given:
+        options = f"{options} {given if isinstance(given, str) else ' '.join(given)}"
+    arguments = {"connect_timeout": CONNECT_S, "options": options}
+    return sa.create_engine(
+        url.difference_update_query(["options"]), hide_parameters=True, pool_pre_ping=True, connect_args=arguments
+    )
+
+
+def take(connection: sa.Connection, lock: Lock, *, shared: bool = False) -> None:
+    """Hold ``lock`` until the transaction ends; nothing to do on SQLite."""
+    if connection.dialect.name == "postgresql":
+        name = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
+        connection.execute(sa.select(getattr(sa.func, name)(lock.value)))
+
+
+def insert_of(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    """An insert that knows ``ON CONFLICT``; both kinds of database share the clause, SQLAlchemy has it twice."""
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def upsert(
+    connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]], update: Sequence[str] | None = None
+) -> None:
+    """Insert rows; where the primary key is taken, set the columns in ``update`` (all of the rest for ``None``)."""
+    if not rows:
+        return
+    keys = [column.name for column in table.primary_key]
+    names = [column.name for column in table.columns if column.name not in keys] if update is None else update
+    statement = insert_of(connection, table)
+    if names:
+        new = {name: statement.excluded[name] for name in names}
+        statement = statement.on_conflict_do_update(index_elements=keys, set_=new)
+    else:
+        statement = statement.on_conflict_do_nothing(index_elements=keys)
+    connection.execute(statement, list(rows))
+
+
+def chunks(items: Sequence[str]) -> Iterator[Sequence[str]]:
+    """``items`` in parts that fit into one IN list."""
+    for start in range(0, len(items), CHUNK):
+        yield items[start : start + CHUNK]

@@ -1,0 +1,194 @@
+"""What goes into the store and what comes out of it, as plain data. Knows no SQL."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from checks.report import Outcome, Verdict
+from checks.trace import CloseReason, Feedback
+from exporters.dataset.case import Case, CaseStatus, ExampleType
+
+MAX_PAGE = 500
+"""The most items that one page gives, whatever its query asks."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class CaseLimits:
+    """How many cases may be made without a person.
+
+    ``per_cluster`` is for each fingerprint, withdrawn ones not counted; ``per_day`` for each UTC day.
+    """
+
+    per_cluster: int = 5
+    per_day: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class SaveResult:
+    """What a save did beyond writing. ``reopen`` names saved traces with feedback that their verdicts do not know."""
+
+    cases_created: int = 0
+    cases_suppressed_by_cap: int = 0
+    cases_withdrawn: int = 0
+    reopen: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is needed to judge a trace again. ``spans`` and ``logs`` are zstd-compressed OTLP, as in ``Record``.
+
+    ``verdicts`` is ``None`` for a trace that was never judged and only has feedback waiting. ``feedback`` is what came
+    beside the telemetry; what stands in spans and logs is not repeated here. ``judged_feedback`` is all the feedback
+    that ``verdicts`` know, from both.
+    """
+
+    spans: bytes = b""
+    logs: bytes = b""
+    verdicts: tuple[Verdict, ...] | None = None
+    feedback: tuple[Feedback, ...] = ()
+    truncated: bool = False
+    judged_feedback: tuple[Feedback, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TraceQuery:
+    """Which traces to list, newest first. Parts that are set must all hold.
+
+    ``check`` alone means "has a verdict of this check"; ``outcome`` and ``code`` then speak of that check, without
+    ``check`` of any. Times are the trace's own start, ``since_ns`` inclusive, ``until_ns`` exclusive.
+    """
+
+    service: str | None = None
+    check: str | None = None
+    outcome: Outcome | None = None
+    code: str | None = None
+    since_ns: int | None = None
+    until_ns: int | None = None
+    session_id: str | None = None
+    failing_only: bool = False
+    limit: int = 50
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CaseQuery:
+    """Which cases to list. Parts that are set must all hold; empty ``statuses`` or ``kinds`` mean every one.
+
+    Times are the case's creation, ``since_ns`` inclusive, ``until_ns`` exclusive.
+    """
+
+    statuses: tuple[CaseStatus, ...] = ()
+    kinds: tuple[ExampleType, ...] = ()
+    since_ns: int | None = None
+    until_ns: int | None = None
+    service: str | None = None
+    check: str | None = None
+    fingerprint: str | None = None
+    limit: int = 50
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page. ``next_cursor`` goes into the next query's ``cursor``; ``None`` on the last page."""
+
+    items: tuple[T, ...] = ()
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TraceSummary:
+    """One line of the list of traces. ``input`` and ``output`` are the first 200 characters."""
+
+    trace_id: str
+    service: str
+    convention: str
+    closed_by: CloseReason
+    start_ns: int
+    end_ns: int
+    duration_ns: int
+    span_count: int
+    truncated: bool
+    failing: bool
+    evaluated_ns: int
+    model: str | None = None
+    session_id: str | None = None
+    user_id: str | None = None
+    input: str | None = None
+    output: str | None = None
+    verdicts: tuple[Verdict, ...] = ()
+    case_id: str | None = None
+    case_status: CaseStatus | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictSet:
+    """Verdicts that were replaced: given at ``evaluated_ns``, replaced at ``replaced_ns``."""
+
+    evaluated_ns: int
+    replaced_ns: int
+    verdicts: tuple[Verdict, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTrace(TraceSummary):
+    """All that is kept of a trace. ``feedback`` is oldest first, ``history`` newest first."""
+
+    view: Mapping[str, Any] = field(default_factory=dict)
+    feedback: tuple[Feedback, ...] = ()
+    history: tuple[VerdictSet, ...] = ()
+    spans: bytes = b""
+    logs: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseChange:
+    """One change of a case: what it was before. ``revision`` is the one that the change made."""
+
+    revision: int
+    time_ns: int
+    who: str
+    why: str
+    action: str
+    old_status: CaseStatus
+    old_case: Case
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCase:
+    """A case and where it stands. ``cluster_size`` is how many traces failed the same way.
+
+    ``history`` (newest first) is filled where one case is read, and empty in lists.
+    """
+
+    case: Case
+    status: CaseStatus
+    revision: int
+    created_ns: int
+    updated_ns: int
+    cluster_size: int = 0
+    history: tuple[CaseChange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The store's gauges. ``cases`` has every status; ``bytes`` is what they and the rest take."""
+
+    cases: Mapping[CaseStatus, int]
+    bytes: int
+    waiting_feedback: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What retention removed: traces by age and by size, and feedback that waited in vain.
+
+    ``flagged`` of those traces were failing ones that nobody had reviewed.
+    """
+
+    aged: int = 0
+    over_size: int = 0
+    flagged: int = 0
+    feedback: int = 0

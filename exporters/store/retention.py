@@ -1,0 +1,147 @@
+"""What goes, and when: old traces, then the oldest while there are too many bytes; feedback that waited in vain.
+
+Age counts from the last evaluation by the sidecar's clock, so an app whose clock is wrong loses nothing. Failing traces
+that nobody reviewed are spared by age, and by size as long as others can go; but the limit in bytes holds even where
+everything fails. Cases stay. Everything goes in small transactions, so that saves get in between.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import sqlalchemy as sa
+
+from exporters.store.engine import Database, Lock, take
+from exporters.store.model import Removed
+from exporters.store.tables import cases, clusters, feedback, metadata, traces
+
+BATCH = 200
+"""Traces that go in one transaction."""
+MOST_BATCHES = 500
+"""Batches in one call: a store that has far too much is brought down over several."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """``age_ns`` holds for traces, ``flagged_age_ns`` for failing ones that nobody reviewed, ``max_bytes`` for all."""
+
+    age_ns: int
+    max_bytes: int
+    flagged_age_ns: int
+
+
+def retain(database: Database, limits: Limits, now_ns: int) -> Removed:
+    """Remove what is over the limits. Raises ``StoreError``; what was removed until then stays removed."""
+    removed = Removed(feedback=_expire_waiting(database, now_ns - limits.age_ns))
+    for _ in range(MOST_BATCHES):
+        batch = _remove_batch(database, limits, now_ns)
+        if batch is None:
+            break
+        removed = replace(
+            removed,
+            aged=removed.aged + batch.aged,
+            over_size=removed.over_size + batch.over_size,
+            flagged=removed.flagged + batch.flagged,
+        )
+    _forget_clusters(database, now_ns - limits.flagged_age_ns)
+    return removed
+
+
+def used_bytes(connection: sa.Connection) -> int:
+    """Bytes that the store takes on disk; on SQLite without pages that are free to be used again."""
+    if connection.dialect.name == "postgresql":
+        sizes = (sa.func.pg_total_relation_size(sa.cast(name, _REGCLASS)) for name in metadata.tables)
+        return sum(int(connection.execute(sa.select(size)).scalar_one()) for size in sizes)
+    return _pages(connection)
+
+
+def remove_traces(connection: sa.Connection, trace_ids: Sequence[str]) -> None:
+    """Delete traces with all that hangs on them (by ``ON DELETE CASCADE``); their cases stay."""
+    connection.execute(sa.delete(traces).where(traces.c.trace_id.in_(trace_ids)))
+
+
+def _remove_batch(database: Database, limits: Limits, now_ns: int) -> Removed | None:
+    """Remove the oldest traces of the first rule that is broken; ``None`` where none is."""
+    with database.write() as connection:
+        for flagged, age_ns in ((False, limits.age_ns), (True, max(limits.age_ns, limits.flagged_age_ns))):
+            gone = _oldest(connection, flagged, BATCH, before_ns=now_ns - age_ns)
+            if gone:
+                remove_traces(connection, gone)
+                return Removed(aged=len(gone), flagged=len(gone) if flagged else 0)
+        excess = _stored_bytes(connection) - limits.max_bytes
+        if excess > 0:
+            return _remove_bytes(connection, excess)
+    return None
+
+
+def _remove_bytes(connection: sa.Connection, excess: int) -> Removed | None:
+    for flagged in (False, True):
+        gone = _oldest(connection, flagged, BATCH, worth=excess)
+        if gone:
+            remove_traces(connection, gone)
+            return Removed(over_size=len(gone), flagged=len(gone) if flagged else 0)
+    return None  # only cases are left
+
+
+def _oldest(
+    connection: sa.Connection, flagged: bool, limit: int, *, before_ns: int | None = None, worth: int | None = None
+) -> list[str]:
+    """The oldest traces: those judged before ``before_ns``, or as many as it takes to free ``worth`` bytes."""
+    query = (
+        sa.select(traces.c.trace_id, traces.c.stored_bytes)
+        .where(traces.c.flagged == sa.literal(flagged))
+        .order_by(traces.c.evaluated_ns, traces.c.trace_id)
+        .limit(limit)
+        # Another replica removes, or is just judging again, what is locked.
+        .with_for_update(skip_locked=True)
+    )
+    if before_ns is not None:
+        query = query.where(traces.c.evaluated_ns < before_ns)
+    found: list[str] = []
+    for trace_id, size in connection.execute(query):
+        if worth is not None and worth <= 0:
+            break
+        found.append(trace_id)
+        worth = None if worth is None else worth - size
+    return found
+
+
+def _stored_bytes(connection: sa.Connection) -> int:
+    """What the limit in bytes is held against.
+
+    PostgreSQL gives space back only when it vacuums, so there the sizes noted with the traces are added up.
+    """
+    if connection.dialect.name == "postgresql":
+        return int(connection.execute(sa.select(sa.func.coalesce(sa.func.sum(traces.c.stored_bytes), 0))).scalar_one())
+    return _pages(connection)
+
+
+def _pages(connection: sa.Connection) -> int:
+    page_count, free, size = (
+        int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one())
+        for name in ("page_count", "freelist_count", "page_size")
+    )
+    return (page_count - free) * size
+
+
+def _expire_waiting(database: Database, before_ns: int) -> int:
+    with database.write() as connection:
+        waited = feedback.c.trace_id.is_(None) & (feedback.c.received_ns < before_ns)
+        return connection.execute(sa.delete(feedback).where(waited)).rowcount
+
+
+def _forget_clusters(database: Database, before_ns: int) -> None:
+    """Drop counters of failures that did not come again and of which no case is kept."""
+    with database.write() as connection:
+        take(connection, Lock.CASES)
+        kept = sa.select(cases.c.id).where(cases.c.fingerprint == clusters.c.fingerprint)
+        connection.execute(sa.delete(clusters).where(clusters.c.last_ns < before_ns, ~kept.exists()))
+
+
+class _Regclass(sa.types.UserDefinedType[str]):
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        return "regclass"
+
+
+_REGCLASS = _Regclass()

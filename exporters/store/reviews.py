@@ -1,0 +1,115 @@
+"""What people do to cases: promote, dismiss, edit, add. Each change says who, when and why, and keeps the old value."""
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from exporters.dataset.case import Case, CaseStatus, ExampleType
+from exporters.store import cases as case_rows
+from exporters.store import codec
+from exporters.store.cases import Change
+from exporters.store.engine import Lock, take
+from exporters.store.errors import Conflict, NotFound
+from exporters.store.tables import cases
+
+FIXED = frozenset({"id", "fingerprint", "source"})
+"""What ties a case to its trace and stays."""
+EDITABLE = frozenset({field.name for field in fields(Case)} - FIXED | {"status"})
+
+
+def decide(
+    connection: sa.Connection,
+    identity: str,
+    status: CaseStatus,
+    by: Change,
+    expected_revision: int | None = None,
+) -> str:
+    """Promote or dismiss the case with this id, or of the trace with this id. Returns the case's id.
+
+    Raises:
+        NotFound: there is none.
+        Conflict: it is no longer at ``expected_revision``.
+    """
+    row = _held(connection, identity, expected_revision)
+    if row.status != status.value:
+        _apply(connection, row, codec.case_from_json(row.body), status, by)
+    return str(row.id)
+
+
+def edit(
+    connection: sa.Connection,
+    identity: str,
+    changes: Mapping[str, Any],
+    by: Change,
+    expected_revision: int | None = None,
+) -> str:
+    """Replace fields of a case (those of ``EDITABLE``). Returns the case's id.
+
+    Raises:
+        NotFound, Conflict: as ``decide``.
+        ValueError: a field that is not of ``EDITABLE``, or a status or kind that does not exist.
+    """
+    unknown = sorted(set(changes) - EDITABLE)
+    if unknown:
+        raise ValueError(f"{unknown[0]!r} of a case cannot be changed; what can be is {', '.join(sorted(EDITABLE))}")
+    row = _held(connection, identity, expected_revision)
+    status = CaseStatus(changes.get("status", row.status))
+    kept = codec.case_from_json(row.body)
+    values = {name: value for name, value in changes.items() if name != "status"}
+    case = replace(kept, **{**values, "kind": ExampleType(changes.get("kind", kept.kind))})
+    if status.value != row.status or codec.case_to_json(case) != row.body:
+        _apply(connection, row, case, status, by)
+    return str(row.id)
+
+
+def add(connection: sa.Connection, case: Case, status: CaseStatus, by: Change) -> str:
+    """Add a case that a person made; one that is there already only gets the status. Returns the case's id."""
+    take(connection, Lock.PEOPLE)
+    take(connection, Lock.CASES)
+    row = _find(connection, codec.key(case.id))
+    if row is not None:
+        return decide(connection, row.id, status, by)
+    case_rows.insert(connection, case, CaseStatus.CANDIDATE, by.now_ns, automatic=False)
+    row = _held(connection, codec.key(case.id), None)
+    _apply(connection, row, case, status, by, action="added")
+    return str(row.id)
+
+
+def _apply(
+    connection: sa.Connection,
+    row: Any,
+    case: Case,
+    status: CaseStatus,
+    by: Change,
+    action: str | None = None,
+) -> None:
+    changed = row.status != status.value
+    if changed and status in case_rows.REVIEWED:
+        case = replace(case, reviewed_by=by.who)
+    action = action or (status.value if changed else "edited")
+    case_rows.change(connection, row, case, status, by, action)
+    case_rows.flag(connection, row.trace_id, status)
+
+
+def _held(connection: sa.Connection, identity: str, expected_revision: int | None) -> Any:
+    take(connection, Lock.PEOPLE)
+    row = _find(connection, identity)
+    if row is None:
+        raise NotFound("no case has this id, nor does a trace with this id have one")
+    if expected_revision is not None and row.revision != expected_revision:
+        raise Conflict(
+            f"the case is at revision {row.revision}, not {expected_revision}: someone changed it since; read it again"
+        )
+    return row
+
+
+def _find(connection: sa.Connection, identity: str) -> Any:
+    value = codec.key(identity)
+    for column in (cases.c.id, cases.c.trace_id):
+        query = sa.select(cases).where(column == value).order_by(cases.c.created_ns, cases.c.id).limit(1)
+        row = connection.execute(query.with_for_update()).first()
+        if row is not None:
+            return row
+    return None

@@ -1,0 +1,81 @@
+"""Opening a database: is it ours, is it readable, is it of this version; then the missing migrations."""
+
+import logging
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+from exporters.store.engine import Database, Lock, take
+from exporters.store.errors import StoreError
+from exporters.store.tables import metadata
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+VERSION_TABLE = "sidecheck_version"
+"""Not alembic's default name, so that the tables can stand beside those of another application on PostgreSQL."""
+
+
+def prepare(database: Database) -> None:
+    """Bring the database to this version's schema. Several processes may do it at once.
+
+    Raises:
+        StoreError: the database is damaged, belongs to something else, or was written by a newer sidecheck. Nothing is
+            changed then.
+    """
+    with database.read() as connection:
+        current = _checked_version(database, connection)
+    if database.is_sqlite:
+        # Kept in the file, so once is enough; and only now, since it would be a change to a file that is not ours.
+        database.use_wal()
+    if current != head():
+        with database.write() as connection:
+            take(connection, Lock.SCHEMA)
+            _checked_version(database, connection)
+            _upgrade(connection)
+
+
+def head() -> str | None:
+    """The newest migration that this version knows."""
+    return ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def _checked_version(database: Database, connection: sa.Connection) -> str | None:
+    tables = set(sa.inspect(connection).get_table_names())
+    if VERSION_TABLE not in tables:
+        _refuse_foreign(database, tables)
+        return None
+    version = connection.execute(sa.text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608 - a constant
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if version is not None and version not in known:
+        raise StoreError(
+            f"{database.place} was written by a newer sidecheck (its schema is {version}, this one knows {head()}): "
+            "upgrade sidecheck or name another store"
+        )
+    return None if version is None else str(version)
+
+
+def _refuse_foreign(database: Database, tables: set[str]) -> None:
+    # A PostgreSQL database may be shared, a SQLite file is not: there any table at all is a stranger's.
+    strangers = sorted(tables if database.is_sqlite else tables & set(metadata.tables))
+    if strangers:
+        raise StoreError(
+            f"{database.place} belongs to another application (it holds the table {strangers[0]!r}): name another one; "
+            "nothing was changed"
+        )
+
+
+def _upgrade(connection: sa.Connection) -> None:
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of every step
+    config = _config()
+    config.attributes["connection"] = connection
+    config.attributes["version_table"] = VERSION_TABLE
+    command.upgrade(config, "head")
+
+
+def _config() -> Config:
+    config = Config()
+    # ConfigParser reads a percent sign in the path as the start of a variable.
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return config

@@ -1,0 +1,215 @@
+"""The store as everybody else sees it: each method is one transaction (retention: several), safe from any thread.
+
+Every method raises ``StoreError``; one whose ``is_retryable`` is true wrote nothing and may be tried again. Times are
+given by the caller, in nanoseconds since the epoch.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from checks.trace import Feedback, FeedbackTarget
+from exporters.dataset.case import Case, CaseStatus
+from exporters.record import Record
+from exporters.store import case_queries, feedback, retention, reviews, saving, schema, trace_queries
+from exporters.store.cases import Change
+from exporters.store.engine import Database, url_of
+from exporters.store.errors import StoreError
+from exporters.store.model import (
+    MAX_PAGE,
+    CaseLimits,
+    CaseQuery,
+    Counts,
+    Kept,
+    Page,
+    Removed,
+    SaveResult,
+    StoredCase,
+    StoredTrace,
+    TraceQuery,
+    TraceSummary,
+)
+
+
+class Store:
+    """An open store. Made by ``open``; usable as a context manager."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @classmethod
+    def open(cls, url: str | None = None, data_dir: Path = Path()) -> "Store":
+        """Open the database at ``url``; ``None`` is the SQLite file ``sidecheck.db`` in ``data_dir``.
+
+        What is missing (folder, file, tables, migrations) is made.
+
+        Raises:
+            StoreError: it cannot be reached, is damaged, belongs to something else or to a newer sidecheck. Nothing is
+                changed or deleted then.
+        """
+        address = url_of(url, data_dir)
+        database = Database(address)
+        if database.is_sqlite:
+            _make_folder(Path(str(address.database)).parent)
+        try:
+            schema.prepare(database)
+        except BaseException:
+            database.close()
+            raise
+        return cls(database)
+
+    def close(self) -> None:
+        """Close the connections. The store is of no use afterwards."""
+        self._database.close()
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def save(self, records: Sequence[Record], case_status: CaseStatus, limits: CaseLimits, now_ns: int) -> SaveResult:
+        """Keep evaluated traces, all or none, and bring their cases in line.
+
+        Verdicts that differ from the earlier ones replace them, and those go to the trace's history. A record's case
+        becomes one with ``case_status`` within ``limits``; one per trace. A candidate that nobody touched is withdrawn
+        when its trace no longer fails and comes back when it fails again; a case that a person decided on or edited
+        stays as it is.
+        """
+        if not records:
+            return SaveResult()
+        with self._database.write() as connection:
+            return saving.save(connection, records, case_status, limits, now_ns)
+
+    def known(self, trace_ids: Sequence[str]) -> set[str]:
+        """Those of ``trace_ids`` that were saved and not removed since."""
+        with self._database.read() as connection:
+            return trace_queries.known(connection, trace_ids)
+
+    def load(self, trace_ids: Sequence[str]) -> dict[str, Kept]:
+        """What is needed to judge these traces again, also where only feedback is known; unknown ids are left out."""
+        with self._database.read() as connection:
+            return trace_queries.kept(connection, trace_ids)
+
+    def add_feedback(self, target: FeedbackTarget, feedback_: Feedback, now_ns: int) -> tuple[str, ...]:
+        """Keep feedback durably. Returns the trace to judge again: nothing while no stored trace has that id.
+
+        Feedback about a session is about its latest trace. What finds no trace waits: ``save`` attaches it and names
+        the trace in ``reopen``.
+
+        Raises:
+            ValueError: the target names nothing.
+        """
+        with self._database.write() as connection:
+            return feedback.add(connection, target, feedback_, now_ns)
+
+    def traces(self, query: TraceQuery) -> Page[TraceSummary]:
+        """One page of traces, newest first. Raises ``BadCursor``."""
+        with self._database.read() as connection:
+            return trace_queries.page(connection, query)
+
+    def trace(self, trace_id: str) -> StoredTrace | None:
+        """One trace with all that is kept of it."""
+        with self._database.read() as connection:
+            return trace_queries.whole(connection, trace_id)
+
+    def cases(self, query: CaseQuery) -> Page[StoredCase]:
+        """One page of cases, newest first. Raises ``BadCursor``."""
+        with self._database.read() as connection:
+            return case_queries.page(connection, query)
+
+    def iter_cases(self, query: CaseQuery) -> Iterator[StoredCase]:
+        """All cases that match, oldest first, whatever the query's ``limit``; ``cursor`` is not looked at.
+
+        Read page by page, each in a transaction of its own: a slow reader holds nothing up.
+        """
+        query = replace(query, limit=MAX_PAGE, cursor=None)
+        while True:
+            with self._database.read() as connection:
+                page = case_queries.page(connection, query, oldest_first=True)
+            yield from page.items
+            if page.next_cursor is None:
+                return
+            query = replace(query, cursor=page.next_cursor)
+
+    def case(self, case_id: str) -> StoredCase | None:
+        """One case with its history."""
+        with self._database.read() as connection:
+            return case_queries.one(connection, case_id)
+
+    def case_of_trace(self, trace_id: str) -> StoredCase | None:
+        """The case that was made of a trace, with its history."""
+        with self._database.read() as connection:
+            return case_queries.of_trace(connection, trace_id)
+
+    def promote(
+        self, identity: str, who: str, why: str, now_ns: int, expected_revision: int | None = None
+    ) -> StoredCase:
+        """Take a case, named by its id or its trace's, into the dataset. Raises ``NotFound``, ``Conflict``."""
+        return self._decide(identity, CaseStatus.PROMOTED, who, why, now_ns, expected_revision)
+
+    def dismiss(
+        self, identity: str, who: str, why: str, now_ns: int, expected_revision: int | None = None
+    ) -> StoredCase:
+        """Set a case, named by its id or its trace's, aside. Raises ``NotFound``, ``Conflict``."""
+        return self._decide(identity, CaseStatus.DISMISSED, who, why, now_ns, expected_revision)
+
+    def edit_case(
+        self,
+        case_id: str,
+        changes: Mapping[str, Any],
+        who: str,
+        why: str,
+        now_ns: int,
+        expected_revision: int | None = None,
+    ) -> StoredCase:
+        """Replace fields of a case: names of ``Case`` (all but ``id``, ``fingerprint``, ``source``) and ``status``.
+
+        Raises:
+            NotFound, Conflict: no such case; it is no longer at ``expected_revision``.
+            ValueError: a field that cannot be changed, or a status or kind that does not exist.
+        """
+        with self._database.write() as connection:
+            identity = reviews.edit(connection, case_id, changes, Change(who, why, now_ns), expected_revision)
+            return _found(case_queries.one(connection, identity))
+
+    def add_case(self, case: Case, status: CaseStatus, who: str, why: str, now_ns: int) -> StoredCase:
+        """Add a case that a person made of a trace that has none; a case that is there only gets ``status``."""
+        with self._database.write() as connection:
+            identity = reviews.add(connection, case, status, Change(who, why, now_ns))
+            return _found(case_queries.one(connection, identity))
+
+    def counts(self) -> Counts:
+        """The figures of the store's gauges."""
+        with self._database.read() as connection:
+            return Counts(
+                cases=case_queries.count(connection),
+                bytes=retention.used_bytes(connection),
+                waiting_feedback=feedback.waiting(connection),
+            )
+
+    def retain(self, now_ns: int, age_ns: int, max_bytes: int, flagged_age_ns: int) -> Removed:
+        """Remove what is too old and, oldest first, what is too much; see ``exporters.store.retention``."""
+        return retention.retain(self._database, retention.Limits(age_ns, max_bytes, flagged_age_ns), now_ns)
+
+    def _decide(
+        self, identity: str, status: CaseStatus, who: str, why: str, now_ns: int, expected_revision: int | None
+    ) -> StoredCase:
+        with self._database.write() as connection:
+            case_id = reviews.decide(connection, identity, status, Change(who, why, now_ns), expected_revision)
+            return _found(case_queries.one(connection, case_id))
+
+
+def _found(case: StoredCase | None) -> StoredCase:
+    if case is None:  # it was just written in the same transaction
+        raise StoreError("a case vanished while it was written")
+    return case
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        # What users said is kept here: a folder that we make is the owner's alone.
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"the store's folder {folder} cannot be made: {error.strerror}; look at data_dir") from None

@@ -1,0 +1,184 @@
+"""The tables, as this version of sidecheck reads and writes them. How they came to be is in ``migrations``.
+
+Times are nanoseconds since the epoch in signed 64-bit columns. Texts that are indexed are bounded (``codec.key``):
+PostgreSQL takes no index entry above 2,700 bytes. JSON is kept as ASCII text: nothing is ever selected inside it, and
+``jsonb`` would refuse NUL and round numbers.
+"""
+
+import sqlalchemy as sa
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+metadata = sa.MetaData(naming_convention=NAMING)
+
+
+def _of_trace() -> Column[str]:
+    """The id of the trace that a row belongs to and goes with."""
+    return Column("trace_id", String(32), ForeignKey("traces.trace_id", ondelete="CASCADE"), primary_key=True)
+
+
+traces = Table(
+    "traces",
+    metadata,
+    Column("trace_id", String(32), primary_key=True),
+    Column("time_ns", BigInteger, nullable=False, doc="what lists are ordered by: the start, else the evaluation"),
+    Column("service", String(256), nullable=False),
+    Column("convention", String(256), nullable=False),
+    Column("closed_by", String(32), nullable=False),
+    Column("start_ns", BigInteger, nullable=False),
+    Column("end_ns", BigInteger, nullable=False),
+    Column("duration_ns", BigInteger, nullable=False),
+    Column("span_count", BigInteger, nullable=False),
+    Column("truncated", Boolean, nullable=False),
+    Column("session_id", String(256)),
+    Column("user_id", String(256)),
+    Column("model", String(256)),
+    Column("input", Text, doc="the first characters, for lists"),
+    Column("output", Text, doc="the first characters, for lists"),
+    Column("failing", Boolean, nullable=False),
+    Column("flagged", Boolean, nullable=False, doc="failing and reviewed by nobody: retention spares it"),
+    Column("fingerprint", String(256), doc="the cluster that counts this trace"),
+    Column("revision", Integer, nullable=False, doc="how many sets of verdicts were replaced"),
+    Column("evaluated_ns", BigInteger, nullable=False, doc="the sidecar's clock: what retention goes by"),
+    Column("stored_bytes", BigInteger, nullable=False),
+    Index(None, "time_ns", "trace_id"),
+    Index(None, "service", "time_ns", "trace_id"),
+    Index(None, "session_id", "time_ns", "trace_id"),
+    Index(None, "failing", "time_ns", "trace_id"),
+    Index(None, "flagged", "evaluated_ns", "trace_id"),
+    sqlite_with_rowid=False,
+)
+
+payloads = Table(
+    "payloads",
+    metadata,
+    _of_trace(),
+    Column("spans", LargeBinary, nullable=False, doc="OTLP TracesData, zstd"),
+    Column("logs", LargeBinary, nullable=False, doc="OTLP LogsData, zstd"),
+    Column("view", LargeBinary, nullable=False, doc="JSON, zstd"),
+    Column("feedback", Text, nullable=False, doc="JSON: the feedback that the verdicts know"),
+)
+
+verdicts = Table(
+    "verdicts",
+    metadata,
+    _of_trace(),
+    Column("check_name", String(256), primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("outcome", String(32), nullable=False),
+    Column("time_ns", BigInteger, nullable=False, doc="traces.time_ns, to page through one check's outcomes"),
+    Column("body", Text, nullable=False, doc="JSON: the whole verdict"),
+    Index(None, "check_name", "outcome", "time_ns", "trace_id"),
+    sqlite_with_rowid=False,
+)
+
+finding_codes = Table(
+    "finding_codes",
+    metadata,
+    _of_trace(),
+    Column("check_name", String(256), primary_key=True),
+    Column("code", String(256), primary_key=True),
+    Column("time_ns", BigInteger, nullable=False, doc="traces.time_ns"),
+    Index(None, "code", "time_ns", "trace_id"),
+    sqlite_with_rowid=False,
+)
+
+verdict_history = Table(
+    "verdict_history",
+    metadata,
+    _of_trace(),
+    Column("revision", Integer, primary_key=True, autoincrement=False),
+    Column("evaluated_ns", BigInteger, nullable=False),
+    Column("replaced_ns", BigInteger, nullable=False),
+    Column("verdicts", Text, nullable=False, doc="JSON"),
+)
+
+trace_keys = Table(
+    "trace_keys",
+    metadata,
+    Column("kind", String(16), primary_key=True, doc="trace, span, session or response"),
+    Column("value", String(256), primary_key=True),
+    _of_trace(),
+    Index(None, "trace_id"),
+    sqlite_with_rowid=False,
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("id", Integer().with_variant(BigInteger, "postgresql"), primary_key=True, autoincrement=True),
+    Column("trace_id", String(32), ForeignKey("traces.trace_id", ondelete="CASCADE"), doc="null: it waits"),
+    Column("kind", String(16), nullable=False, doc="what its sender named: as in trace_keys"),
+    Column("value", String(256), nullable=False),
+    Column("sender", String(64), nullable=False, doc="hash of target and user"),
+    Column("digest", String(64), nullable=False, doc="hash of what was said"),
+    Column("time_ns", BigInteger, nullable=False),
+    Column("received_ns", BigInteger, nullable=False),
+    Column("body", Text, nullable=False, doc="JSON"),
+    Index(None, "trace_id", "received_ns"),
+    Index(None, "kind", "value"),
+    Index(None, "sender", "received_ns"),
+)
+
+cases = Table(
+    "cases",
+    metadata,
+    Column("id", String(256), primary_key=True),
+    Column("trace_id", String(256), nullable=False, doc="no foreign key: a case outlives its trace"),
+    Column("fingerprint", String(256), nullable=False),
+    Column("status", String(32), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("service", String(256), nullable=False),
+    Column("automatic", Boolean, nullable=False, doc="made by no person: counts for the day's limit"),
+    Column("touched", Boolean, nullable=False, doc="a person changed it: no evaluation does any more"),
+    Column("revision", Integer, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("updated_ns", BigInteger, nullable=False),
+    Column("body", Text, nullable=False, doc="JSON: the whole case"),
+    Index(None, "trace_id"),
+    Index(None, "fingerprint"),
+    Index(None, "status", "created_ns", "id"),
+    Index(None, "created_ns", "id"),
+)
+
+
+def _of_case() -> Column[str]:
+    return Column("case_id", String(256), ForeignKey("cases.id", ondelete="CASCADE"), primary_key=True)
+
+
+case_checks = Table(
+    "case_checks",
+    metadata,
+    _of_case(),
+    Column("check_name", String(256), primary_key=True),
+    Index(None, "check_name", "case_id"),
+    sqlite_with_rowid=False,
+)
+
+case_history = Table(
+    "case_history",
+    metadata,
+    _of_case(),
+    Column("revision", Integer, primary_key=True, autoincrement=False),
+    Column("time_ns", BigInteger, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("old_status", String(32), nullable=False),
+    Column("old_body", Text, nullable=False, doc="JSON"),
+)
+
+clusters = Table(
+    "clusters",
+    metadata,
+    Column("fingerprint", String(256), primary_key=True),
+    Column("traces", BigInteger, nullable=False, doc="traces whose last verdicts failed in this way"),
+    Column("first_ns", BigInteger, nullable=False),
+    Column("last_ns", BigInteger, nullable=False),
+    Index(None, "last_ns"),
+    sqlite_with_rowid=False,
+)

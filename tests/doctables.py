@@ -1,0 +1,103 @@
+"""The tables of the README, made from the code they describe.
+
+``python tests/doctables.py`` prints them all; ``python tests/doctables.py --write README.md`` puts them between their
+markers (``<!-- options -->`` ... ``<!-- /options -->``). ``tests/unit/test_docs.py`` compares.
+"""
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def options_table() -> str:
+    """Every option of the configuration."""
+    from collector.settings import describe
+
+    return _table(("option", "default", ""), ((f"`{o.key}`", f"`{o.default}`", o.description) for o in describe()))
+
+
+def metrics_table() -> str:
+    """Every metric."""
+    from exporters.metrics.catalogue import METRICS
+
+    rows = (
+        (f"`{m.name}`", m.kind.value, ", ".join(f"`{label}`" for label in m.labels), m.help) for m in METRICS.values()
+    )
+    return _table(("metric", "type", "labels", ""), rows)
+
+
+def checks_table() -> str:
+    """Every check that is built in, with its finding codes."""
+    from checks.catalogue import available
+
+    described = (check.info for check in available(plugins=tuple))
+    return _table(
+        ("check", "", "finding codes"),
+        ((f"`{info.name}`", info.summary, ", ".join(f"`{code}`" for code in info.codes)) for info in described),
+    )
+
+
+def commands_table() -> str:
+    """Every command of the command line, with the first sentence of its help."""
+    import typer
+
+    from collector.cli import app
+
+    rows = ((f"`sidecheck {name}`", text) for name, text in _commands(typer.main.get_command(app)))
+    return _table(("command", ""), rows)
+
+
+TABLES: Mapping[str, Callable[[], str]] = {
+    "options": options_table,
+    "metrics": metrics_table,
+    "checks": checks_table,
+    "commands": commands_table,
+}
+
+
+def block(name: str, text: str) -> str | None:
+    """What stands between the markers of ``name``, ``None`` where they are not there."""
+    found = re.search(rf"<!-- {name} -->\n(.*?)\n?<!-- /{name} -->", text, re.DOTALL)
+    return found[1] if found else None
+
+
+def filled(text: str) -> str:
+    """``text`` with every table that it has markers for."""
+    for name, table in TABLES.items():
+        if block(name, text) is not None:
+            new = f"<!-- {name} -->\n{table()}\n<!-- /{name} -->"
+            text = re.sub(rf"<!-- {name} -->\n.*?<!-- /{name} -->", lambda _, new=new: new, text, flags=re.DOTALL)
+    return text
+
+
+def _commands(command: object, prefix: str = "") -> Iterable[tuple[str, str]]:
+    for name, one in getattr(command, "commands", {}).items():
+        if getattr(one, "commands", None):
+            yield from _commands(one, f"{prefix}{name} ")
+        elif not one.hidden:
+            yield prefix + name, one.get_short_help_str(limit=200)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the tables, or write them into a file."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--write", type=Path, metavar="FILE", help="fill the tables of this file in place")
+    target = parser.parse_args(arguments).write
+    if target is None:
+        sys.stdout.write("\n\n".join(f"<!-- {n} -->\n{table()}\n<!-- /{n} -->" for n, table in TABLES.items()) + "\n")
+    else:
+        target.write_text(filled(target.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    main()

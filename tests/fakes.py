@@ -1,0 +1,58 @@
+"""Fakes of the seams between parts: each keeps the contract of the protocol it stands in for, and remembers."""
+
+from collections import Counter
+
+from checks.trace import Feedback, FeedbackTarget
+from collector.intake import Batch, Piece, Refusal, Refused, Source
+
+
+class FakeIntake:
+    """An ``Intake`` that keeps all it is given in lists.
+
+    Attributes:
+        batches: What was accepted, in order.
+        feedback: Targets and feedback that were accepted, in order.
+        refusals: How often each source and reason was counted by ``refused``.
+        refuse: Raised instead of accepting, as long as it is set: a ``Refused`` for a refusal on purpose, any other
+            exception for a bug.
+        known_trace: The trace id that feedback is said to belong to.
+    """
+
+    def __init__(self, refuse: Exception | None = None, known_trace: str | None = None) -> None:
+        self.refuse = refuse
+        self.known_trace = known_trace
+        self.batches: list[Batch] = []
+        self.feedback: list[tuple[FeedbackTarget, Feedback]] = []
+        self.refusals: Counter[tuple[Source, Refusal]] = Counter()
+
+    async def accept(self, batch: Batch) -> None:
+        """Keep a batch, or refuse it."""
+        if self.refuse is not None:
+            raise self.refuse
+        self.batches.append(batch)
+
+    async def accept_feedback(self, target: FeedbackTarget, feedback: Feedback) -> str | None:
+        """Keep feedback, or refuse it; return the trace that is known, if any."""
+        if self.refuse is not None:
+            raise self.refuse
+        self.feedback.append((target, feedback))
+        return self.known_trace
+
+    def refused(self, source: Source, reason: Refusal, records: int = 0) -> None:  # noqa: ARG002  # the protocol has it
+        """Count a refusal."""
+        self.refusals[source, reason] += 1
+
+    @property
+    def pieces(self) -> list[Piece]:
+        """The pieces of all batches, in order."""
+        return [piece for batch in self.batches for piece in batch.pieces]
+
+    @property
+    def span_count(self) -> int:
+        """How many spans were accepted."""
+        return sum(batch.span_count for batch in self.batches)
+
+
+def overloaded(retry_after_s: float | None = 7.0) -> Refused:
+    """The refusal of an intake that has no room."""
+    return Refused(Refusal.OVERLOADED, "no room; send it again later", retry_after_s)

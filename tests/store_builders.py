@@ -1,0 +1,84 @@
+"""Builders for what goes into the store: each makes one valid thing, with every part open to be set."""
+
+from typing import Any
+
+from checks.finding import Evidence, Finding
+from checks.report import Outcome, Verdict
+from checks.trace import CloseReason, FeedbackTarget
+from exporters.dataset.case import Case, CaseStatus, Context, Expectation, Source
+from exporters.record import Record
+from exporters.store import CaseLimits, SaveResult, Store
+
+SECOND = 1_000_000_000
+DAY = 86_400 * SECOND
+NOW = 20_000 * DAY + 12 * 3600 * SECOND
+"""Noon of a day in 2024."""
+LIMITS = CaseLimits()
+
+
+def trace_id(number: int) -> str:
+    """The id of the n-th trace."""
+    return f"{number:032x}"
+
+
+def a_verdict(check: str = "citations", outcome: Outcome = Outcome.FAILED, **parts: Any) -> Verdict:
+    """A verdict; a failed one has one finding."""
+    findings = (Finding("missing", "nothing is cited", evidence=(Evidence("00f067aa0ba902b7", "output", 0, 4),)),)
+    defaults = {"version": "1", "findings": findings if outcome is Outcome.FAILED else (), "duration_ns": 1000}
+    return Verdict(check=check, outcome=outcome, **{**defaults, **parts})
+
+
+def a_case(number: int = 1, **parts: Any) -> Case:
+    """The case of the n-th trace."""
+    defaults = {
+        "id": f"case-{number:x}",
+        "fingerprint": "f" * 16,
+        "source": Source(trace_id(number), "shop", "gpt-4o", ("citations",)),
+        "input": "How long can I return it?",
+        "context": Context(documents=({"id": "kb-7", "content": "30 days"},), system="Be brief."),
+        "observed_output": "60 days.",
+        "expectation": Expectation(checks={"citations": {"version": "1"}}),
+    }
+    return Case(**{**defaults, **parts})
+
+
+def a_record(number: int = 1, **parts: Any) -> Record:
+    """The n-th trace, judged as fine, started at its number's second."""
+    defaults = {
+        "trace_id": trace_id(number),
+        "service": "shop",
+        "convention": "genai",
+        "closed_by": CloseReason.ROOT_SEEN,
+        "start_ns": number * SECOND,
+        "end_ns": number * SECOND + 5,
+        "duration_ns": 5,
+        "span_count": 2,
+        "truncated": False,
+        "view": {"input": "How long can I return it?", "output": "30 days [1].", "model": "gpt-4o"},
+        "verdicts": (a_verdict(outcome=Outcome.PASSED),),
+        "spans": b"spans",
+        "logs": b"logs",
+        "evaluated_ns": NOW,
+    }
+    return Record(**{**defaults, **parts})
+
+
+def a_failing_record(number: int = 1, **parts: Any) -> Record:
+    """The n-th trace, judged as bad, with its case."""
+    return a_record(number, **{"verdicts": (a_verdict(),), "case": a_case(number), **parts})
+
+
+def save(
+    store: Store,
+    *records: Record,
+    status: CaseStatus = CaseStatus.CANDIDATE,
+    limits: CaseLimits = LIMITS,
+    now_ns: int = NOW,
+) -> SaveResult:
+    """Save records as the pipeline does."""
+    return store.save(records, status, limits, now_ns)
+
+
+def about(number: int) -> FeedbackTarget:
+    """A target: the n-th trace."""
+    return FeedbackTarget(trace_id=trace_id(number))

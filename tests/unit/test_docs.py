@@ -1,0 +1,59 @@
+"""The documentation says what the code does: tables, sample configuration, JSON Schema."""
+
+from pathlib import Path
+
+import jsonschema_rs
+import pytest
+import yaml
+from doctables import TABLES, block, filled
+
+from collector.settings import Settings, as_yaml, describe, json_schema
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_tables_of_the_readme_are_those_of_the_code(name):
+    written = block(name, (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert written == TABLES[name](), "run: python tests/doctables.py --write README.md"
+
+
+def test_a_table_is_filled_in_between_its_markers_and_the_rest_stays():
+    text = filled("a\n<!-- options -->\nold\n<!-- /options -->\nb\n")
+    assert block("options", text) == TABLES["options"]()
+    assert text.startswith("a\n<!-- options -->\n")
+    assert text.endswith("\n<!-- /options -->\nb\n")
+
+
+def test_every_option_is_described_and_can_be_set_by_its_variable():
+    for option in describe():
+        assert option.description, option.key
+        assert option.variable == "SIDECHECK_" + option.key.upper().replace(".", "__")
+
+
+def test_the_schema_takes_the_sample_file_and_the_written_defaults():
+    schema = jsonschema_rs.validator_for(json_schema())
+    assert schema.is_valid(yaml.safe_load((ROOT / "deploy" / "sidecheck.yaml").read_text()))
+    assert schema.is_valid(yaml.safe_load(as_yaml(Settings())))
+    assert schema.is_valid({"otlp": None, "checks": None, "assembly": {"settle": 1.5}})
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        {"otpl": {}},
+        {"otlp": {"grpc": {"listn": "a:1"}}},
+        {"workers": 0},
+        {"promotion": {"mode": "maybe"}},
+        {"assembly": {"settle": "soon"}},
+        {"limits": {"memory": "5 parsecs"}},
+        {"api": {"trace_url": "https://jaeger/"}},
+    ],
+)
+def test_the_schema_refuses_what_the_program_refuses(mistake):
+    assert not jsonschema_rs.validator_for(json_schema()).is_valid(mistake)
+
+
+def test_the_schema_gives_defaults_as_they_are_written():
+    assembly = json_schema()["$defs"]["Assembly"]["properties"]
+    assert (assembly["settle"]["default"], assembly["max_bytes"]["default"]) == ("2s", "16MiB")
