@@ -6,7 +6,9 @@ A check is a frozen dataclass whose fields are its options (each with a default)
     class MaxLength:
         limit: int = 4000
 
-        info: ClassVar[CheckInfo] = CheckInfo("max_length", "1", "The answer is short enough.", codes={"too_long": "..."})
+        info: ClassVar[CheckInfo] = CheckInfo(
+            "max_length", "1", "The answer is short enough.", codes={"too_long": "..."}
+        )
 
         def applies_to(self, interaction: Interaction) -> bool:
             return interaction.final_output is not None
@@ -15,7 +17,8 @@ A check is a frozen dataclass whose fields are its options (each with a default)
             if len(interaction.final_output) > self.limit:
                 yield Finding("too_long", f"the answer has more than {self.limit} characters")
 
-A check never returns "error": it raises, and the runner makes an ``ERRORED`` verdict of it.
+A check never returns "error": it raises, and the runner makes an ``ERRORED`` verdict of it. One that has something
+heavy to load may have a method ``load()``: it is called once in every process that judges, before the first trace.
 """
 
 from collections.abc import Iterable, Mapping
@@ -49,7 +52,7 @@ class OptionError(ValueError):
 
 @runtime_checkable
 class Check(Protocol):
-    """A rule about one interaction. Pure and cheap to call; options are validated in ``__post_init__`` (``OptionError``)."""
+    """A rule about one interaction. Pure and cheap to call; ``__post_init__`` validates options (``OptionError``)."""
 
     info: ClassVar[CheckInfo]
 

@@ -75,7 +75,7 @@ def _judge(planned: PlannedCheck, interaction: Interaction, clock: Callable[[], 
         outcome=end.outcome,
         score=_SCORES.get(end.outcome),
         findings=end.findings,
-        duration_ns=max(0, clock() - started),
+        duration_ns=clock() - started,
         error=end.error,
         findings_cut=end.findings_cut,
     )

@@ -6,27 +6,30 @@ The only module beside ``collector.cli`` that sees receivers, pipeline and expor
 import asyncio
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
+from typing import Any
 
 import structlog
-from exporters.review.routes import create_api
 from starlette.types import ASGIApp
 
 from checks import catalogue
+from collector.intake import Batch
 from collector.pipeline.buffer import AssemblyLimits
 from collector.pipeline.front import Front, FrontOptions
 from collector.pipeline.inspection import InspectionPool, available_cores
+from collector.pipeline.journal import Entry, Journal, Sync
 from collector.pipeline.judge import JudgeOptions
-from collector.receivers import feedback, otlp_grpc, otlp_http
+from collector.receivers import decode, feedback, otlp_grpc, otlp_http
 from collector.receivers.limits import ReceiverLimits
-from collector.servers import CannotListenError, HttpServer, bind, listen_problem
+from collector.servers import CannotListen, HttpServer, bind, listen_problem
 from collector.settings import Settings
 from exporters.dataset.case import CaseStatus
 from exporters.metrics.prometheus import Metrics
 from exporters.metrics.web import Health, create_metrics_app
+from exporters.review.routes import create_api
 from exporters.store import CaseLimits, Store, StoreError
 
 STOP_WITHIN_S = 6.0
@@ -34,6 +37,8 @@ STOP_WITHIN_S = 6.0
 RETAIN_EVERY_S = 60.0
 GAUGES_EVERY_S = 5.0
 GRPC_GRACE_S = 2.0
+UNLIMITED = ReceiverLimits(request_bytes=2**40, spans_per_request=2**40, attribute_bytes=2**40)
+"""What is in the journal was let in before."""
 
 log = structlog.get_logger()
 
@@ -51,7 +56,7 @@ class Addresses:
 class Sidecar:
     """One running sidecheck. ``async with Sidecar(settings) as sidecar:`` starts and stops it.
 
-    Raises ``CannotListenError``, ``exporters.store.StoreError`` or ``checks.catalogue.CheckConfigError`` before anything
+    Raises ``CannotListen``, ``exporters.store.StoreError`` or ``checks.catalogue.CheckConfigError`` before anything
     is accepted.
     """
 
@@ -79,8 +84,10 @@ class Sidecar:
 
     def health(self) -> Health:
         """What ``/healthz`` and ``/readyz`` say."""
-        problems = [self.front.dispatch.problem] if self._ready and self.front.dispatch.problem else []
-        return Health(ready=self._ready and not self._stopping, problems=tuple(problems))
+        if not self._ready:
+            return Health(ready=False)
+        problems = (self.front.dispatch.problem, self._journal.problem if self._journal else None)
+        return Health(ready=not self._stopping, problems=tuple(problem for problem in problems if problem))
 
     async def _start(self) -> None:
         settings = self.settings
@@ -91,18 +98,20 @@ class Sidecar:
         self._stack.callback(self.store.close)
         self._pool = self._make_pool()
         self._stack.push_async_callback(asyncio.to_thread, self._pool.close)
-        self.front = Front(front_options(settings), self._pool, self.store, self.metrics)
+        self._journal = self._open_journal()
+        self.front = Front(front_options(settings), self._pool, self.store, self.metrics, self._journal)
         servers = {name: HttpServer(app, listeners[name]) for name, app in self._http_apps().items()}
         self._begin(servers["metrics"])  # first to start and last to stop: a drain can be watched
         self._stack.push_async_callback(self.front.stop, STOP_WITHIN_S)
         self.front.start()
+        self._in_background(self.front.replay(self._decode_again), "replay")
         self._begin(servers["api"])
         self._begin(servers["otlp_http"])
         grpc_address = await self._start_grpc()
         self.addresses = Addresses(grpc_address, **{name: server.address for name, server in servers.items()})
         self._watch()
-        await self._pool.warm_up()
         self._ready = True
+        self._in_background(self._pool.warm_up(), "warm-up")  # telemetry is taken meanwhile
 
     def _begin(self, server: HttpServer) -> None:
         server.begin()
@@ -142,18 +151,37 @@ class Sidecar:
         try:
             port = server.add_insecure_port(str(listen))
         except RuntimeError as error:
-            raise CannotListenError(
-                listen_problem("otlp.grpc.listen", str(listen), "address already in use?")
-            ) from error
+            raise CannotListen(listen_problem("otlp.grpc.listen", str(listen), "address already in use?")) from error
         await server.start()
         self._stack.push_async_callback(server.stop, GRPC_GRACE_S)
         return str(replace(listen, port=port))
 
+    def _open_journal(self) -> Journal | None:
+        sync = Sync(self.settings.journal.sync)
+        if sync is Sync.OFF:
+            return None
+        journal = Journal(self.settings.data_dir, sync)
+        self._stack.push_async_callback(asyncio.to_thread, journal.close)
+        self.metrics.inc("sidecheck_journal_recovered_total", journal.recovery.entries, what="entries")
+        self.metrics.inc("sidecheck_journal_recovered_total", journal.recovery.lost, what="lost")
+        self.metrics.watch("sidecheck_journal_bytes", journal.size)
+        if journal.recovery.entries:
+            log.info("requests that the last run did not finish are judged now", requests=journal.recovery.entries)
+        return journal
+
+    def _decode_again(self, entry: Entry) -> Batch:
+        traces = decode.traces_from_protobuf(entry.traces, entry.source, UNLIMITED)
+        logs = decode.logs_from_protobuf(entry.logs, entry.source, UNLIMITED)
+        return Batch(entry.source, traces.pieces + logs.pieces)
+
+    def _in_background(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._stack.callback(task.cancel)
+
     def _watch(self) -> None:
         """Keep the gauges of the store fresh and the store within its retention."""
-        for every_s, work in ((GAUGES_EVERY_S, self._refresh_gauges), (RETAIN_EVERY_S, self._retain)):
-            task = asyncio.create_task(_repeat(every_s, work), name=work.__name__)
-            self._stack.callback(task.cancel)
+        self._in_background(_repeat(GAUGES_EVERY_S, self._refresh_gauges), "gauges")
+        self._in_background(_repeat(RETAIN_EVERY_S, self._retain), "retention")
 
     def _refresh_gauges(self) -> None:
         counts = self.store.counts()

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
-from checks.view import view
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from checks.report import Outcome, Report, Verdict
+from checks.view import view
 
 SYMBOLS: Mapping[Outcome, str] = {
     Outcome.PASSED: "[green]pass[/]",

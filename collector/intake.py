@@ -29,11 +29,12 @@ class Refusal(StrEnum):
     INVALID_TIME = "invalid_time"
     NO_TRACE_ID = "no_trace_id"
     OVERLOADED = "overloaded"
+    STORAGE = "storage"
     SHUTTING_DOWN = "shutting_down"
     METRICS_SIGNAL = "metrics_signal"
 
 
-RETRYABLE = frozenset({Refusal.OVERLOADED, Refusal.SHUTTING_DOWN})
+RETRYABLE = frozenset({Refusal.OVERLOADED, Refusal.STORAGE, Refusal.SHUTTING_DOWN})
 """The refusals after which the sender should send the same bytes again."""
 
 
@@ -55,9 +56,9 @@ class Refused(Exception):
 class Piece:
     """What one request held of one trace.
 
-    ``spans`` is an OTLP ``TracesData`` message and ``logs`` a ``LogsData`` message, encoded, each with this trace's records only:
-    since protobuf merges repeated fields, the pieces of a trace are put together by joining their bytes.
-    ``span_ids`` names the spans in ``spans`` (8 bytes each).  ``has_root`` says whether the root span is among them.
+    ``spans`` is an OTLP ``TracesData`` message and ``logs`` a ``LogsData`` message, encoded, each with this trace's
+    records only: since protobuf merges repeated fields, the pieces of a trace are put together by joining their bytes.
+    ``span_ids`` names the spans in ``spans`` (8 bytes each); ``has_root`` says whether the root span is among them.
     """
 
     trace_id: str
@@ -66,6 +67,11 @@ class Piece:
     span_ids: tuple[bytes, ...] = ()
     log_count: int = 0
     has_root: bool = False
+
+    @property
+    def count(self) -> int:
+        """Spans and log records held."""
+        return len(self.span_ids) + self.log_count
 
     @property
     def size(self) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from checks.report import Report
 from checks.trace import CloseReason
 from collector.intake import Batch
-from collector.pipeline.buffer import AssemblyLimits, ClosedTrace, TraceBuffer
+from collector.pipeline.buffer import Added, AssemblyLimits, ClosedTrace, TraceBuffer
 from collector.pipeline.judge import Job, Judge
 
 START = 0
@@ -37,7 +37,8 @@ def judge_batches(
         tally.logs += sum(piece.log_count for piece in batch.pieces)
         tally.refused += batch.rejected_count
         for piece in batch.pieces:
-            tally.refused += buffer.add(piece, START)
+            if buffer.add(piece, START) is Added.OVER_LIMIT:
+                tally.refused += piece.count
         evicted = buffer.evict(buffer.bytes - memory_bytes) if buffer.bytes > memory_bytes else []
         tally.evicted += len(evicted)
         yield from _reports([*buffer.take_due(START, len(buffer)), *evicted], judge, tally)

@@ -11,12 +11,12 @@ from starlette.types import ASGIApp
 BACKLOG = 1024
 
 
-class CannotListenError(Exception):
+class CannotListen(Exception):
     """An address that could not be bound. The text names the option and the reason."""
 
 
 def bind(option: str, host: str, port: int) -> socket.socket:
-    """A listening TCP socket. Raises ``CannotListenError``."""
+    """A listening TCP socket. Raises ``CannotListen``."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -24,9 +24,7 @@ def bind(option: str, host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise CannotListenError(
-            listen_problem(option, f"{host}:{port}", error.strerror or "cannot be bound")
-        ) from error
+        raise CannotListen(listen_problem(option, f"{host}:{port}", error.strerror or "cannot be bound")) from error
     listener.setblocking(False)
     return listener
 

@@ -97,6 +97,9 @@ StoreUrl = Annotated[str | None, PlainValidator(_store_url), WithJsonSchema({**_
 Mode = Annotated[Literal["review", "auto", "off"], BeforeValidator(_mode)]
 
 
+JournalSync = Annotated[Literal["normal", "full", "off"], BeforeValidator(_mode)]
+
+
 class Section(BaseModel):
     """A frozen group of options. An unknown key is refused; a section within that is ``null`` has its defaults."""
 
@@ -188,6 +191,16 @@ class Limits(Section):
     attribute_value: Size = Field(_MIB, description="longest attribute value; a longer one is cut")
 
 
+class JournalSection(Section):
+    """What an acknowledgement of pushed telemetry means."""
+
+    sync: JournalSync = Field(
+        "normal",
+        description="`normal`: acknowledged telemetry survives the death of the process, `full`: a power cut too, "
+        "`off`: there is no journal",
+    )
+
+
 class Retention(Section):
     """How long evaluated traces are kept."""
 
@@ -225,6 +238,7 @@ class Settings(Section):
     data_dir: Directory = Field(Path("sidecheck-data"), description="directory for everything that is kept on disk")
     assembly: Assembly = Assembly()
     limits: Limits = Limits()
+    journal: JournalSection = JournalSection()
     store: Store = Store()
     workers: CountOrAuto = Field("auto", description="processes that run the checks; `auto` is one a core")
     checks: Checks = Field(

@@ -30,9 +30,9 @@ class Record:
     """One evaluated trace.
 
     ``spans`` and ``logs`` are OTLP ``TracesData`` and ``LogsData`` bytes of this trace alone, zstd-compressed (empty
-    where there are none). ``view`` is the JSON-able view of ``checks.view``. ``keys`` are other ids by which feedback may name the trace, as ``(kind, id)``
-    with kind ``span``, ``response`` or ``session``. ``previous`` are the verdicts of the evaluation that this one replaces, ``None`` for
-    the first.
+    where there are none). ``view`` is the JSON-able view of ``checks.view``. ``keys`` are other ids by which feedback
+    may name the trace, as ``(kind, id)`` with kind ``span``, ``response`` or ``session``. ``previous`` are the verdicts
+    of the evaluation that this one replaces, ``None`` for the first; ``previous_feedback`` is what those knew of.
     """
 
     trace_id: str
@@ -54,6 +54,8 @@ class Record:
     spans: bytes = b""
     logs: bytes = b""
     case: Case | None = None
+    case_withheld: bool = False
+    """Whether there is no case because personal data could not be taken out of it."""
     previous: tuple[Verdict, ...] | None = None
     evaluated_ns: int = 0
     scopes: tuple[str, ...] = field(default=())

@@ -1,6 +1,6 @@
 """The recordings in ``tests/data/spans`` and what a view of each must and must not say.
 
-``NAME.expect.json`` holds, under ``expect``, values of the view, and under ``absent`` keys that the library did not record.
+``NAME.expect.json`` holds, under ``expect``, values of the view, and under ``absent`` what the library did not record.
 """
 
 import json
@@ -17,9 +17,9 @@ from collector.pipeline.assembler import assemble
 
 RECORDINGS = Path(__file__).parent / "data" / "spans"
 VIEW_KEYS = (
-    "input output system model model_response provider tool_calls tool_definitions documents tokens finish_reasons "
-    "error refusal streaming ttft_ms session_id user_id"
-).split()
+    *("input", "output", "system", "model", "model_response", "provider", "tool_calls", "tool_definitions"),
+    *("documents", "tokens", "finish_reasons", "error", "refusal", "streaming", "ttft_ms", "session_id", "user_id"),
+)
 TOLERANCE = 0.01  # of figures that come from clocks
 
 
@@ -95,7 +95,7 @@ def meets(key: str, seen: Any, wanted: Any) -> bool:
 
 
 def covers(seen: Any, wanted: Any) -> bool:
-    """Whether every part of ``wanted`` is in ``seen``: JSON text counts as what it holds, a list must be of equal length."""
+    """Whether every part of ``wanted`` is in ``seen``: JSON text counts as what it holds, lists are of equal length."""
     seen, wanted = _unquoted(seen), _unquoted(wanted)
     if isinstance(wanted, dict):
         return isinstance(seen, dict) and all(key in seen and covers(seen[key], value) for key, value in wanted.items())

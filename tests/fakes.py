@@ -1,5 +1,6 @@
 """Fakes of the seams between parts: each keeps the contract of the protocol it stands in for, and remembers."""
 
+import asyncio
 from collections import Counter
 
 from checks.trace import Feedback, FeedbackTarget
@@ -15,18 +16,21 @@ class FakeIntake:
         refusals: How often each source and reason was counted by ``refused``.
         refuse: Raised instead of accepting, as long as it is set: a ``Refused`` for a refusal on purpose, any other
             exception for a bug.
+        asked: Set as soon as a batch came, accepted or not.
         known_trace: The trace id that feedback is said to belong to.
     """
 
     def __init__(self, refuse: Exception | None = None, known_trace: str | None = None) -> None:
         self.refuse = refuse
         self.known_trace = known_trace
+        self.asked = asyncio.Event()
         self.batches: list[Batch] = []
         self.feedback: list[tuple[FeedbackTarget, Feedback]] = []
         self.refusals: Counter[tuple[Source, Refusal]] = Counter()
 
     async def accept(self, batch: Batch) -> None:
         """Keep a batch, or refuse it."""
+        self.asked.set()
         if self.refuse is not None:
             raise self.refuse
         self.batches.append(batch)

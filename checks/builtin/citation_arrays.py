@@ -5,11 +5,14 @@ import re
 _BEFORE = 40
 _WORD = re.compile(r"[A-Za-z_]\w*\Z")
 _NAMED = re.compile(
-    r"\b(?:arrays?|lists?|vectors?|tuples?|matrix|sequences?|intervals?|ranges?|sets?|returns?"
-    r"|Listen?|Vektor|Intervall|liste|lista)\s?:?\s?\Z",
+    r"\b(?:arrays?|lists?|ve[ck]tor(?:s|en)?|tuples?|matrix|sequences?|interval{1,2}s?|ranges?|sets?|returns?"
+    r"|Listen?|liste|lista)\s?:?\s?\Z",
     re.IGNORECASE,
 )
 _ASSIGNED = re.compile(r"(?:=|[\"']\s?:)\s?\Z")
+_CITING_KEY = re.compile(
+    r"[\"'](?:\w{0,20}_)?(?:citations?|cited|sources?|references?|refs?)[\"']\s?:\s?\Z", re.IGNORECASE
+)
 _CODE_NAMES = frozenset(
     ["arr", "argv", "args", "lst", "idx", "nums", "vec", "buf", "obj", *"bcdefghijklmnopqrstuvwxyz"]
 )
@@ -21,8 +24,8 @@ _ZERO = re.compile(r"\[\s?0\s?\]")
 def is_array(text: str, start: int, end: int, count: int) -> bool:
     """Whether the numbers in brackets at ``start`` to ``end`` are data or code; ``count`` is how many there are."""
     before, after = text[max(0, start - _BEFORE) : start], text[end : end + 12]
-    is_all = count > 1 and not text[:start].strip() and not text[end:].strip()
-    if is_all or before.endswith(("!", "\\")):
+    is_near_all = count > 1 and end - start > len(text) - _BEFORE
+    if (is_near_all and text.strip() == text[start:end]) or before.endswith(("!", "\\")):
         return True
     return _is_nested(before, after, count) or _is_data(before, after, count) or _is_index(text[start:end], before)
 
@@ -34,7 +37,9 @@ def _is_nested(before: str, after: str, count: int) -> bool:
 
 
 def _is_data(before: str, after: str, count: int) -> bool:
-    """``x = [1]``, ``"key": [1]``, ``the list [1, 2]``, but not ``the list [1]``."""
+    """``x = [1]``, ``"key": [1]``, ``the list [1, 2]``, but not ``the list [1]`` or ``"citations": [1]``."""
+    if _CITING_KEY.search(before):
+        return False
     is_named = count > 1 and _NAMED.search(before)
     return bool(is_named or _ASSIGNED.search(before) or _COMPARED.match(after))
 

@@ -33,7 +33,7 @@ _NUMBERS = re.compile(
 _NUMBER = re.compile(r"\d+")
 _CITE = re.compile(r"<(cite|citation)((?:\s[^<>]{0,300})?)/?>", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"[\w-]{1,30}\s?=\s?(?:\"([^\"]{0,200})\"|'([^']{0,200})'|([^\s\"'>]{1,200}))")
-_LINK_TARGET = re.compile(r"\]\(\s{0,2}<?([^()\s<>]{1,1000})>?[^()\n]{0,100}\)")
+_LINK_TARGET = re.compile(r"\]\(\s{0,2}+<?+([^()\s<>]{1,1000}+)>?+[^()\n]{0,100}+\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +124,8 @@ def _note(text: str, start: int, inside: int, end: int, *, closed: int = 1) -> M
 def _closing(text: str, start: int, inside: int) -> int:
     """Return the end of the bracket that opens at ``start``, 0 where it does not close soon on its line."""
     opening, closing, depth = text[start], _CLOSING[text[start]], 1
+    if text.find(closing, inside, inside + _LONGEST_NOTE) < 0:
+        return 0
     for pos in range(inside, min(len(text), inside + _LONGEST_NOTE)):
         char = text[pos]
         if char == "\n":
@@ -156,12 +158,14 @@ def _footnotes(prose: Prose, sources: Sources) -> Iterator[Mark]:
             yield Mark("footnote", *found.span(), numbers, () if numbers else (said or label[1:],), label)
 
 
-def _brackets(prose: Prose, _sources: Sources) -> Iterator[Mark]:
+def _brackets(prose: Prose, sources: Sources) -> Iterator[Mark]:
     if "[" not in prose.text:
         return
     for found in _BRACKET.finditer(prose.text):
         numbers = numbers_of(found.group(1))
-        if numbers and not is_array(prose.text, found.start(), found.end(), len(numbers)):
+        # [404] among a handful of documents is an error code.
+        is_far_off = any(n >= 100 > sources.count and not sources.knows(str(n)) for n in numbers)
+        if numbers and not is_far_off and not is_array(prose.text, found.start(), found.end(), len(numbers)):
             yield Mark("bracket", *found.span(), numbers, footnote=found.group(1).strip())
 
 

@@ -19,11 +19,67 @@ _REFERENCES = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _STOP = re.compile(
-    r"[.!?…]+[\"')*_]{0,5}(?=\s|\Z|[\[【(<" + BLANK + "])|[!?]+[\"')]{0,5}(?=[\u0590-\uffef])|[。｡।۔]+[\"')」』]{0,5}"  # noqa: RUF001 (full stops of Chinese, Hindi, Urdu)
+    # Only from the first of several stops, so that a run of thousands is read once.
+    r"(?<![.!?…])(?:[.!?…]++[\"')*_]{0,5}+(?=\s|\Z|[\[【(<" + BLANK + r"])|[!?]++[\"')]{0,5}+(?=[\u0590-\uffef]))"
+    r"|[。｡।\u06d4]++[\"')」』]{0,5}+"
 )
 _LAST_WORD = re.compile(r"(?:^|[\s(\[])([^\s()\[\]]{1,12})\.\Z")
 _ABBREVIATIONS = frozenset(
-    ["dr", "mr", "mrs", "ms", "prof", "st", "no", "nr", "vs", "etc", "approx", "inc", "ltd", "co", "corp", "jr", "sr", "fig", "eq", "vol", "art", "sec", "ca", "cf", "al", "e.g", "i.e", "u.s", "u.k", "a.m", "p.m", "z.b", "d.h", "u.a", "bzw", "usw", "ggf", "inkl", "evtl", "abs", "s.o", "sog", "sra", "dña", "ej", "p.ej", "av", "mme", "mlle", "ex", "sig", "dott", "ing"]
+    [
+        "dr",
+        "mr",
+        "mrs",
+        "ms",
+        "prof",
+        "st",
+        "no",
+        "nr",
+        "vs",
+        "etc",
+        "approx",
+        "inc",
+        "ltd",
+        "co",
+        "corp",
+        "jr",
+        "sr",
+        "fig",
+        "eq",
+        "vol",
+        "art",
+        "sec",
+        "ca",
+        "cf",
+        "al",
+        "e.g",
+        "i.e",
+        "u.s",
+        "u.k",
+        "a.m",
+        "p.m",
+        "z.b",
+        "d.h",
+        "u.a",
+        "bzw",
+        "usw",
+        "ggf",
+        "inkl",
+        "evtl",
+        "abs",
+        "s.o",
+        "sog",
+        "sra",
+        "dña",
+        "ej",
+        "p.ej",
+        "av",
+        "mme",
+        "mlle",
+        "ex",
+        "sig",
+        "dott",
+        "ing",
+    ]
 )
 _MIN_WORDS = 3
 _MIN_LETTERS = 6

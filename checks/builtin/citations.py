@@ -128,7 +128,7 @@ def _is_retrieved(mark: Mark, prose: Prose, sources: Sources, valid: range) -> b
 
 
 def _are_known(mark: Mark, sources: Sources) -> bool:
-    """Whether the names that a mark cites were retrieved; names that can't be judged (documents lack them) are taken."""
+    """Whether the names that a mark cites were retrieved; names are taken where documents lack them."""
     known = [name for name in mark.names if sources.mentions(name)]
     if any(sources.looks_like_name(name) for name in mark.names if name not in known):
         return False

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, NamedTuple, get_args
 
 from checks.builtin import pii_options as options
 from checks.builtin.pii_engine import Mode, PiiEngine, PiiMatch, Scan
-from checks.builtin.pii_places import NAMES, PLACES, Place, PlacedText, texts_in, was_recorded
+from checks.builtin.pii_places import MOST_STRINGS, NAMES, PLACES, Place, PlacedText, texts_in, was_recorded
 from checks.builtin.pii_policy import DEFAULT_ENTITIES, RULES
 from checks.builtin.pii_values import is_allowed, is_said, typed_by_user
 from checks.check import CheckInfo
@@ -172,6 +172,9 @@ def _cuts(placed: PlacedText, scan: Scan) -> Iterator[Finding]:
     if scan.phones_cut_at is not None:
         message = f"{name} holds too many possible phone numbers to look at all of them (max_phones)"
         yield Finding(NOT_FULLY_SCANNED, message, Severity.WARNING, (placed.evidence(scan.phones_cut_at, end),))
+    if placed.is_last:
+        message = f"only {MOST_STRINGS} strings in {name} were looked at"
+        yield Finding(NOT_FULLY_SCANNED, message, Severity.WARNING, (placed.evidence(0, end),))
 
 
 def _plural(entity: str, number: int) -> str:

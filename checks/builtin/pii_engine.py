@@ -124,7 +124,7 @@ class PiiEngine:
             found = [match for gate, find in behind.items() if gate in hits for match in find(text)]
             if phones is None or "PHONE_NUMBER" not in hits:
                 return _Raw(found)
-            numbers, cut_at = phones.scan(text, self._max_phones)
+            numbers, cut_at = phones.scan(text, self._max_phones, pii_policy.apply(text, found))
             return _Raw(found + numbers, cut_at)
 
         return search

@@ -5,12 +5,14 @@ regions. Here a run is tried only where the policy could accept what is in it, a
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from checks.builtin.pii_policy import (
     CONTEXT_CHARS,
+    DOTTED_QUAD,
     PHONE_BRACKET,
     PHONE_DIGITS,
     PHONE_PUNCTUATION,
@@ -60,7 +62,12 @@ class Run:
             return True
         if PHONE_WORD.search(self.text, max(0, self.start - CONTEXT_CHARS), self.start):
             return True
-        return len(re.findall(r"[0-9]+", value)) >= 3 and not is_date(value)
+        return len(re.findall(r"[0-9]+", value)) >= 3 and not is_date(value) and not DOTTED_QUAD.fullmatch(value)
+
+    def gives_way_to(self, sure: Sequence[PiiMatch]) -> bool:
+        """Whether the run lies inside a finding that no number in it could win against; ``sure`` is in order."""
+        nearest = bisect_right(sure, self.start, key=lambda match: match.start) - 1
+        return nearest >= 0 and self.end <= sure[nearest].end and "+" not in self.value
 
 
 def runs(text: str) -> Iterator[Run]:
@@ -96,12 +103,13 @@ class PhoneScanner:
         self._score = recognizer.SCORE
         self._regions = tuple(_one_per_calling_code(recognizer.supported_regions))
 
-    def scan(self, text: str, limit: int | None) -> tuple[list[PiiMatch], int | None]:
+    def scan(self, text: str, limit: int | None, sure: Sequence[PiiMatch] = ()) -> tuple[list[PiiMatch], int | None]:
         """Find the numbers of a normalised text.
 
         Args:
             text: the normalised text.
             limit: how many numbers to parse at most, about; ``None`` for all.
+            sure: accepted findings of other kinds, in order: a phone number without a plus gives way to each.
 
         Returns:
             the raw findings, and where the scan stopped early (``None`` where it did not).
@@ -109,7 +117,7 @@ class PhoneScanner:
         found: list[PiiMatch] = []
         tried = 0
         for run in runs(text):
-            if not run.is_promising():
+            if not run.is_promising() or run.gives_way_to(sure):
                 continue
             if limit is not None and tried >= limit:
                 return found, run.start
@@ -117,20 +125,23 @@ class PhoneScanner:
             found += self._parse(run)
         return found, None
 
-    def _parse(self, run: Run) -> set[PiiMatch]:
+    def _parse(self, run: Run) -> list[PiiMatch]:
+        """All numbers in a run. Most runs are one number in some region: that is asked first, and is cheap."""
+        for region in self._regions:
+            whole = next((m for m in self._matches(run, region, 1) if m.start <= run.start and m.end >= run.end), None)
+            if whole is not None:
+                return [whole]  # all that another region could find lies in this one
+        return [match for region in self._regions for match in self._matches(run, region, _TRIES)]
+
+    def _matches(self, run: Run, region: str, tries: int) -> Iterator[PiiMatch]:
         from phonenumbers import PhoneNumberMatcher
 
         offset = max(0, run.start - 1)  # with its neighbours: a letter or a currency sign beside it rules it out
         window = run.text[offset : _window_end(run)]
-        found: set[PiiMatch] = set()
-        for region in self._regions:
-            for match in PhoneNumberMatcher(window, region, leniency=self._leniency, max_tries=_TRIES):
-                start, end = offset + match.start, offset + match.end
-                if start < run.end:
-                    found.add(PiiMatch(start, end, "PHONE_NUMBER", self._score))
-                if start <= run.start and end >= run.end:
-                    return found  # all that another region could find lies in this one
-        return found
+        for match in PhoneNumberMatcher(window, region, leniency=self._leniency, max_tries=tries):
+            if offset + match.start >= run.end:
+                return
+            yield PiiMatch(offset + match.start, offset + match.end, "PHONE_NUMBER", self._score)
 
 
 def _one_per_calling_code(regions: Iterable[str]) -> Iterator[str]:

@@ -26,13 +26,17 @@ _LARGEST_NUMBER = 10**20  # longer than any card or phone number; str() refuses 
 
 @dataclass(frozen=True, slots=True)
 class PlacedText:
-    """One captured text. ``path`` is as in ``Interaction.texts``; without ``has_offsets`` it is only a part of that."""
+    """One captured text. ``path`` is as in ``Interaction.texts``; without ``has_offsets`` it is only a part of that.
+
+    ``is_last`` of too many: behind it come strings that are not looked at.
+    """
 
     place: Place
     text: str
     path: str
     span_id: str | None = None
     has_offsets: bool = True
+    is_last: bool = False
 
     def evidence(self, start: int, end: int) -> Evidence:
         """Points at a part of the text, or where that has no offsets at the whole of ``path``."""
@@ -50,8 +54,7 @@ def texts_in(interaction: Interaction, places: tuple[Place, ...]) -> Iterator[Pl
     for n, call in enumerate(interaction.tool_calls):
         for place, part, value in _structured(call.arguments, call.result):
             if place in places:
-                path = f"tool_calls[{n}].{part}"
-                yield from (PlacedText(place, text, path, call.span_id, has_offsets=False) for text in strings(value))
+                yield from _parts(place, value, f"tool_calls[{n}].{part}", call.span_id)
 
 
 def was_recorded(interaction: Interaction, places: tuple[Place, ...]) -> bool:
@@ -63,21 +66,31 @@ def was_recorded(interaction: Interaction, places: tuple[Place, ...]) -> bool:
     )
 
 
-def strings(value: Any) -> Iterator[str]:
-    """The strings in parsed JSON, keys too, and its integers as strings; ``MOST_STRINGS`` at most, however deep."""
-    left = MOST_STRINGS
+def strings(value: Any) -> tuple[list[str], bool]:
+    """The strings in parsed JSON, keys too, and its integers as strings, however deep.
+
+    Returns:
+        ``MOST_STRINGS`` of them at most, and whether there are more.
+    """
+    found: list[str] = []
     stack = [value]
-    while stack and left:
+    while stack:
         item = stack.pop()
         if isinstance(item, Mapping):
             stack += [part for pair in item.items() for part in pair]
         elif isinstance(item, list | tuple):
             stack += item
-        elif isinstance(item, int) and abs(item) < _LARGEST_NUMBER:
-            stack.append(str(item))
-        elif isinstance(item, str):
-            left -= 1
-            yield item
+        elif isinstance(item, str) or (isinstance(item, int) and abs(item) < _LARGEST_NUMBER):
+            if len(found) == MOST_STRINGS:
+                return found, True
+            found.append(str(item))
+    return found, False
+
+
+def _parts(place: Place, value: Any, path: str, span_id: str | None) -> Iterator[PlacedText]:
+    found, more = strings(value)
+    for number, text in enumerate(found, 1):
+        yield PlacedText(place, text, path, span_id, has_offsets=False, is_last=more and number == len(found))
 
 
 def _structured(arguments: Any, result: Any) -> Iterator[tuple[Place, str, Any]]:

@@ -81,6 +81,9 @@ _DATE = re.compile(
     r"(?<![0-9])(?:[0-9]{4}([-/.])[0-9]{1,2}\1[0-9]{1,2}|[0-9]{1,2}([-/.])[0-9]{1,2}\2(?:[0-9]{4}|[0-9]{2}))(?![0-9])"
 )
 
+DOTTED_QUAD = re.compile(r"[0-9]+(?:\.[0-9]+){3}(?:/[0-9]+)?")  # an IP address, a network or a version
+_BOOK_WORD = _words("isbn(?:-?1[03])?", "issn")
+
 
 def is_date(text: str) -> bool:
     """Whether the whole text is one date, perhaps with an hour behind it."""
@@ -95,7 +98,9 @@ def accept_phone(found: Found) -> bool:
         return False
     if "+" in found.value or PHONE_BRACKET.search(found.value) or found.follows(PHONE_WORD):
         return True
-    return len(re.findall(r"[0-9]+", number.group())) >= 3 and not _DATE.search(found.value)
+    if _DATE.search(found.value) or DOTTED_QUAD.fullmatch(found.value) or found.follows(_BOOK_WORD):
+        return False
+    return len(re.findall(r"[0-9]+", number.group())) >= 3
 
 
 # The numbers that the card schemes and payment providers publish for testing.

@@ -7,6 +7,7 @@ import importlib
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from checks.builtin.pii_policy import PiiMatch
@@ -97,13 +98,14 @@ def ner_finder(model: str, entities: Sequence[str]) -> Find:
     Raises:
         ModuleNotFoundError: the model is not installed.
     """
-    import spacy
     from presidio_analyzer.nlp_engine import SpacyNlpEngine
     from presidio_analyzer.predefined_recognizers import SpacyRecognizer
 
     _silence("presidio-analyzer")
-    if not spacy.util.is_package(model):
-        raise ModuleNotFoundError(f"the spaCy model {model!r} is not installed", name=model)
+    try:
+        metadata.distribution(model)  # Presidio asks the same, and downloads what is not there
+    except metadata.PackageNotFoundError:
+        raise ModuleNotFoundError(f"the spaCy model {model!r} is not installed", name=model) from None
     engine = SpacyNlpEngine(models=[{"lang_code": LANGUAGE, "model_name": model}])
     engine.load()
     wanted = list(entities)

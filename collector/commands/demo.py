@@ -11,7 +11,7 @@ from collector.app import Sidecar
 from collector.commands.problems import CommandError
 from collector.demo.run import judged, recordings, send_all
 from collector.display import Row, console, summary, verdict_table
-from collector.servers import CannotListenError, bind
+from collector.servers import CannotListen, bind
 from collector.settings import Address, Settings
 from exporters.store import TraceSummary
 
@@ -77,7 +77,7 @@ def _show_addresses(sidecar: Sidecar) -> None:
 def _free(address: Address) -> str:
     try:
         bind("", address.host, address.port).close()
-    except CannotListenError:
+    except CannotListen:
         return f"{address.host}:0"
     return str(address)
 

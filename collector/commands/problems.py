@@ -2,7 +2,7 @@
 
 from checks.catalogue import CheckConfigError
 from collector.receivers.files import UnreadableFile
-from collector.servers import CannotListenError
+from collector.servers import CannotListen
 from collector.settings import ConfigError
 from exporters.dataset.export import ExportError
 from exporters.store import StoreError
@@ -12,4 +12,4 @@ class CommandError(Exception):
     """A command that cannot do what it was asked. The text says why and what to do."""
 
 
-EXPECTED = (CannotListenError, CheckConfigError, CommandError, ConfigError, ExportError, StoreError, UnreadableFile)
+EXPECTED = (CannotListen, CheckConfigError, CommandError, ConfigError, ExportError, StoreError, UnreadableFile)

@@ -9,7 +9,7 @@ Recorded = TypeVar("Recorded")
 
 
 def fill(base: Recorded, other: Recorded) -> Recorded:
-    """``base`` with every field that it did not record (``None``, or an empty collection) taken from ``other``.
+    """``base`` with every field that it did not record taken from ``other``.
 
     Both are dataclasses of the same type. Token counts are filled one by one.
     """
@@ -18,17 +18,22 @@ def fill(base: Recorded, other: Recorded) -> Recorded:
         mine, theirs = getattr(base, field.name), getattr(other, field.name)
         if isinstance(mine, Usage):
             changes[field.name] = fill(mine, theirs)
-        elif is_unrecorded(mine) and not is_unrecorded(theirs):
+        elif _is_unrecorded(mine, field) and not _is_unrecorded(theirs, field):
             changes[field.name] = theirs
     return dataclasses.replace(base, **changes) if changes else base  # type: ignore[type-var]  # as above
 
 
 def recorded(thing: Any) -> int:
     """How many fields of a dataclass were recorded: which of two records tells more."""
-    values = (getattr(thing, field.name) for field in dataclasses.fields(thing))
-    return sum(recorded(value) if isinstance(value, Usage) else not is_unrecorded(value) for value in values)
+    pairs = ((getattr(thing, field.name), field) for field in dataclasses.fields(thing))
+    return sum(
+        recorded(value) if isinstance(value, Usage) else not _is_unrecorded(value, field) for value, field in pairs
+    )
 
 
-def is_unrecorded(value: Any) -> bool:
-    """Whether a field holds what stands for "not recorded"."""
-    return value is None or value == () or value == {}
+def _is_unrecorded(value: Any, field: dataclasses.Field[Any]) -> bool:
+    """Whether a field holds what stands for "not recorded": ``None``, or an empty collection that is its default."""
+    if value is None:
+        return True
+    default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+    return isinstance(default, (tuple, dict)) and value == default

@@ -44,7 +44,7 @@ def read(value: Any, role: str) -> tuple[Message, ...] | None:
     if value is None:
         return None
     found = attrs.parsed(value)
-    if isinstance(value, str) and not _is_messages(found):
+    if isinstance(value, str) and not _is_messages(found) and not (role != "assistant" and _is_parts(found)):
         return (Message(role, value),)  # plain text, or an answer that happens to be JSON
     if isinstance(found, Mapping):
         return _message(found, role)
@@ -154,7 +154,7 @@ def _add(content: _Content, value: Any, *, may_be_json: bool) -> None:
     """Add a message's ``content``: text, a list of parts, or one part."""
     if isinstance(value, str):
         found = attrs.parsed(value) if may_be_json else value
-        if isinstance(found, list) and found and all(_is_known(part) for part in found):
+        if _is_parts(found):
             value = found  # a list of parts that the library turned into JSON
         else:
             content.texts.append(value)
@@ -165,8 +165,11 @@ def _add(content: _Content, value: Any, *, may_be_json: bool) -> None:
         _add_part(content, value)
 
 
-def _is_known(part: Any) -> bool:
-    return isinstance(part, Mapping) and _kind(part) in _KNOWN_PARTS
+def _is_parts(found: Any) -> bool:
+    """Whether this is a list of parts and nothing else, by the types that they name."""
+    if not isinstance(found, list) or not found:
+        return False
+    return all(isinstance(part, Mapping) and _kind(part) in _KNOWN_PARTS for part in found)
 
 
 def _add_part(content: _Content, part: Any) -> None:

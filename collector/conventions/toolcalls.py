@@ -4,7 +4,8 @@ Owns when these mean one call: the same id, or the same name and arguments. Answ
 model call, which repeats the conversation so far; requests of earlier traces in it are no calls of this one.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,20 +24,17 @@ def combine(calls: Sequence[ModelCall], runs: Sequence[ToolCall]) -> tuple[ToolC
         calls: The model calls in order of time.
         runs: The tool calls that have spans, in order of time.
     """
-    ledger = _Ledger()
-    for n, call in enumerate(calls):
-        ledger.hear(call.input or (), may_be_new=_may_ask_unheard(calls[:n]), before=calls[0])
-        for request in _requests(call.output or ()):
-            ledger.ask(request, call)
+    ledger = _Ledger(earlier=_requests(calls[0].input or ()) if calls else ())
+    is_missing_answers = False
+    for call in calls:
+        # Where an answer was not recorded, what it asked for may show up in a later conversation only.
+        ledger.hear(call.input or (), call.start_ns, may_be_new=is_missing_answers)
+        ledger.ask(_requests(call.output or ()), call.start_ns + call.duration_ns)
+        is_missing_answers = is_missing_answers or call.output is None
     unmatched = [run for run in runs if not ledger.ran_by_id(run)]
     for run in unmatched:
         ledger.ran(run)
     return tuple(entry.call() for entry in ledger.entries)
-
-
-def _may_ask_unheard(earlier: Sequence[ModelCall]) -> bool:
-    """Whether some model call's answer was not recorded, so that a request may show up in a later conversation only."""
-    return any(call.output is None for call in earlier)
 
 
 def _requests(messages: Sequence[Message]) -> Iterator[ToolRequest]:
@@ -52,7 +50,6 @@ class _Entry:
     id: str | None
     arguments: Any
     start_ns: int
-    key: _Key | None
     answered_as: str | None = None
     """The id in the later conversation, where the tool's answer names it. The responses API has another one before."""
     result: Any = None
@@ -74,18 +71,21 @@ class _Entry:
 class _Ledger:
     """The tool calls found so far, and by which ids they go."""
 
-    def __init__(self) -> None:
+    def __init__(self, earlier: Iterable[ToolRequest]) -> None:
         self.entries: list[_Entry] = []
         self._by_id: dict[str, _Entry] = {}
+        self._by_key: dict[_Key | None, deque[_Entry]] = defaultdict(deque)
+        self._by_name: dict[tuple[str | None, bool], deque[_Entry]] = defaultdict(deque)
+        self._earlier = {(request.id, request.name) for request in earlier}
 
-    def ask(self, request: ToolRequest, call: ModelCall) -> None:
-        """A model's answer asks for a tool."""
-        if request.id is None or request.id not in self._by_id:
-            self._add(request.name, request.id, request.arguments, call.start_ns + call.duration_ns)
+    def ask(self, requests: Iterable[ToolRequest], asked_ns: int) -> None:
+        """A model's answer asks for tools."""
+        for request in requests:
+            if request.id is None or request.id not in self._by_id:
+                self._add(request.name, request.id, request.arguments, asked_ns)
 
-    def hear(self, conversation: Sequence[Message], *, may_be_new: bool, before: ModelCall) -> None:
+    def hear(self, conversation: Sequence[Message], heard_ns: int, *, may_be_new: bool) -> None:
         """A model call is given the conversation so far, with earlier requests and the tools' answers."""
-        old = {(r.id, r.name) for r in _requests(before.input or ())} if may_be_new else set()
         for request in _requests(conversation):
             if request.id in self._by_id:
                 continue
@@ -93,8 +93,8 @@ class _Ledger:
             if entry is not None and request.id is not None:
                 entry.answered_as = request.id
                 self._by_id[request.id] = entry
-            elif entry is None and may_be_new and (request.id, request.name) not in old:
-                self.ask(request, before)
+            elif entry is None and may_be_new and (request.id, request.name) not in self._earlier:
+                self.ask((request,), heard_ns)
         for message in conversation:
             answered = self._by_id.get(message.tool_call_id or "") if message.role == "tool" else None
             if answered is not None and answered.result is None:
@@ -111,16 +111,19 @@ class _Ledger:
         """A tool ran whose call must be found by name and arguments, or was never asked for by a model."""
         if self.ran_by_id(run):  # another span of a call that became known just now
             return
-        waiting = [entry for entry in self.entries if entry.run is None and entry.name == run.name]
         key = _key(run.name, run.arguments)
-        same = next((entry for entry in waiting if key is not None and entry.key == key), None)
-        vague = (entry for entry in waiting if entry.arguments is None or run.arguments is None)
-        entry = same or next(vague, None) or self._add(run.name, run.id, run.arguments, run.start_ns)
+        same = _waiting(self._by_key[key]) if key is not None else None
+        vague = same or _waiting(self._by_name[run.name, run.arguments is None])
+        entry = vague or self._add(run.name, run.id, run.arguments, run.start_ns)
         entry.run = run
 
     def _add(self, name: str | None, call_id: str | None, arguments: Any, start_ns: int) -> _Entry:
-        entry = _Entry(name, call_id, arguments, start_ns, _key(name, arguments))
+        entry = _Entry(name, call_id, arguments, start_ns)
         self.entries.append(entry)
+        self._by_key[_key(name, arguments)].append(entry)
+        self._by_name[name, True].append(entry)  # for a run without arguments: any request by that name
+        if arguments is None:
+            self._by_name[name, False].append(entry)  # for any run by that name: a request without arguments
         if call_id is not None:
             self._by_id[call_id] = entry
         return entry
@@ -128,9 +131,15 @@ class _Ledger:
     def _under_another_id(self, request: ToolRequest) -> _Entry | None:
         """The first call with the request's name and arguments that no other id has claimed."""
         key = _key(request.name, request.arguments)
-        if key is None:
-            return None
-        return next((entry for entry in self.entries if entry.answered_as is None and entry.key == key), None)
+        known = self._by_key[key] if key is not None else ()
+        return next((entry for entry in known if entry.answered_as is None), None)
+
+
+def _waiting(entries: deque[_Entry]) -> _Entry | None:
+    """The first of ``entries`` that no run was found for; those before it are dropped."""
+    while entries and entries[0].run is not None:
+        entries.popleft()
+    return entries[0] if entries else None
 
 
 def _key(name: str | None, arguments: Any) -> _Key | None:

@@ -10,6 +10,7 @@ import sys
 from collections import OrderedDict
 from collections.abc import Container
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
 from checks.trace import CloseReason
 from collector.intake import Piece
@@ -29,12 +30,21 @@ class AssemblyLimits:
     max_bytes: int = 16 * 1024 * 1024
 
 
+class Added(Enum):
+    """What became of a piece: kept, the same bytes as before, or left out because its trace had met a limit."""
+
+    KEPT = auto()
+    DUPLICATE = auto()
+    OVER_LIMIT = auto()
+
+
 @dataclass(frozen=True, slots=True)
 class ClosedTrace:
     """A trace as it left the buffer: encoded OTLP as in ``Piece``.
 
     ``late`` says that it had been judged before; ``touched`` that feedback for it is in the store.
-    ``has_root`` says whether a span without a parent is among ``spans``.
+    ``has_root`` says whether a span without a parent is among ``spans``. ``positions`` are the journal's rows that
+    hold its pieces.
     """
 
     trace_id: str
@@ -46,6 +56,7 @@ class ClosedTrace:
     late: bool = False
     touched: bool = False
     has_root: bool = False
+    positions: tuple[int, ...] = ()
 
     @property
     def size(self) -> int:
@@ -67,6 +78,7 @@ class _Open:
     size: int = 0
     late: bool = False
     touched: bool = False
+    positions: list[int] = field(default_factory=list)
     met_limit: CloseReason | None = None
     scheduled_ns: int = sys.maxsize
 
@@ -92,6 +104,7 @@ class _Open:
             late=self.late,
             touched=self.touched,
             has_root=self.has_root,
+            positions=tuple(self.positions),
         )
 
 
@@ -112,15 +125,17 @@ class TraceBuffer:
     def __contains__(self, trace_id: object) -> bool:
         return trace_id in self._open
 
-    def add(self, piece: Piece, now_ns: int) -> int:
-        """Take a piece. Returns how many records of it were dropped because their trace had met a limit."""
+    def add(self, piece: Piece, now_ns: int, position: int | None = None) -> Added:
+        """Take a piece that stands at ``position`` of the journal, and say what became of it."""
         if piece.trace_id in self._capped:
-            return len(piece.span_ids) + piece.log_count
+            return Added.OVER_LIMIT
         entry = self._entry(piece.trace_id, now_ns)
         entry.touched_ns = now_ns
         digest = hash((piece.spans, piece.logs))
         if digest in entry.digests:  # a client that lost our answer sends the same bytes again
-            return 0
+            return Added.DUPLICATE
+        if position is not None:
+            entry.positions.append(position)
         entry.digests.add(digest)
         if piece.span_ids and not entry.ids:
             self._new[piece.trace_id] = None
@@ -130,7 +145,7 @@ class TraceBuffer:
             self._settle(entry, now_ns)
         self._check_limits(entry)
         self._schedule(entry)
-        return 0
+        return Added.KEPT
 
     def touch(self, trace_id: str, now_ns: int) -> None:
         """Let a trace be judged (again) after ``settle``, though no span came: feedback did."""

@@ -22,20 +22,20 @@ class Decided:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.under_way: set[str] = set()
-        """Traces that were closed and are not stored yet."""
+        self.under_way: dict[str, tuple[int, ...]] = {}
+        """Traces that were closed and are not stored yet, with the journal's positions that hold them."""
 
-    def began(self, trace_ids: Iterable[str]) -> None:
+    def began(self, traces: Iterable[ClosedTrace]) -> None:
         """Note traces as closed and not stored yet."""
-        self.under_way.update(trace_ids)
+        self.under_way.update((trace.trace_id, trace.positions) for trace in traces)
 
-    def ended(self, trace_ids: Iterable[str]) -> None:
-        """Note traces as stored or dropped."""
-        self.under_way.difference_update(trace_ids)
+    def ended(self, trace_ids: Iterable[str]) -> list[int]:
+        """Note traces as stored or dropped; returns the positions that held them."""
+        return [position for trace_id in trace_ids for position in self.under_way.pop(trace_id, ())]
 
     async def known(self, trace_ids: Sequence[str]) -> set[str]:
         """Those of ``trace_ids`` that were judged before or are just being judged."""
-        near = self.under_way.intersection(trace_ids)
+        near = self.under_way.keys() & set(trace_ids)
         far = [trace_id for trace_id in trace_ids if trace_id not in near]
         return near | await _patiently(self._store.known, far) if far else near
 

@@ -76,16 +76,21 @@ class Dispatch:
                     if attempt.num > 1:
                         self._note("the store is busy; its writes are tried again")
                     await self._save(records)
-        except StoreError as error:
-            self._note(str(error))
-            self._ended(records, "store_failed")
-            return
-        except Exception as error:  # noqa: BLE001 - the writer must live; a bug in one batch costs that batch only
-            log.error("records could not be stored", error=place_of(error), records=len(records))
-            self._ended(records, "store_failed")
+        except Exception as error:  # noqa: BLE001 - the writer must live; a record that cannot be kept costs itself only
+            await self._write_apart(records, error)
             return
         self.problem = None
         self._ended(records, None)
+
+    async def _write_apart(self, records: Sequence[Record], error: Exception) -> None:
+        """After a failure that trying again will not mend: find out which records it is about."""
+        if len(records) > 1 and not is_retryable(error):
+            middle = len(records) // 2
+            await self._write(records[:middle])
+            await self._write(records[middle:])
+            return
+        self._note(str(error) if isinstance(error, StoreError) else place_of(error))
+        self._ended(records, "store_failed")
 
     def _note(self, problem: str) -> None:
         if self.problem is None:

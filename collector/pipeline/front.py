@@ -1,4 +1,4 @@
-"""The straight line in the front process: admit, buffer, close, inspect, measure, keep.
+"""The straight line in the front process: admit, journal, buffer, close, inspect, measure, keep.
 
 Owns the order of the steps and the counts between them; each step's own work is in its module. Everything here runs
 on one event loop, what blocks (the store) in threads, what computes (checks) in the worker processes.
@@ -8,25 +8,29 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import structlog
 
 from checks.trace import Feedback, FeedbackTarget
-from collector.intake import Batch, Refusal, Refused, Source
+from collector.intake import Batch, Piece, Refusal, Refused, Source
 from collector.logs import place_of
 from collector.pipeline.admission import Admission
-from collector.pipeline.buffer import AssemblyLimits, ClosedTrace, TraceBuffer
+from collector.pipeline.buffer import Added, AssemblyLimits, ClosedTrace, TraceBuffer
 from collector.pipeline.decided import Decided, merge
 from collector.pipeline.dispatch import Dispatch
 from collector.pipeline.inspection import BATCH, InspectionPool
+from collector.pipeline.journal import Entry, Journal
 from collector.pipeline.judge import Job
+from collector.pipeline.progress import Progress
 from exporters.dataset.case import CaseStatus
 from exporters.metrics.prometheus import Metrics
 from exporters.metrics.recording import record as measure
 from exporters.record import Record
-from exporters.store import CaseLimits, Store
+from exporters.store import CaseLimits, Store, StoreError
 
 TICK_S = 0.1
+PAGE = 64
 BATCHES_A_WORKER = 2
 """One batch being judged and one waiting, so that no worker idles; more would only be memory."""
 
@@ -52,6 +56,7 @@ class Front:
         pool: InspectionPool,
         store: Store,
         metrics: Metrics,
+        journal: Journal | None = None,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
         wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
@@ -59,11 +64,13 @@ class Front:
         self._pool = pool
         self._store = store
         self._metrics = metrics
+        self._journal = journal
+        self._progress = Progress()
         self._monotonic_ns = monotonic_ns
         self._wall_ns = wall_ns
         self.buffer = TraceBuffer(options.assembly)
         self.decided = Decided(store)
-        self.admission = Admission(options.memory_bytes, lambda: self.buffer.bytes + self._inspecting_bytes)
+        self.admission = Admission(options.memory_bytes, self._held_bytes)
         self.dispatch = Dispatch(self._save, self._ended)
         self._inspecting_bytes = 0
         self._slots = asyncio.Semaphore(pool.workers * BATCHES_A_WORKER)
@@ -81,21 +88,37 @@ class Front:
         if self._stopping:
             raise Refused(Refusal.SHUTTING_DOWN, "shutting down; send again later", 1.0)
         self.admission.admit(sum(piece.size for piece in batch.pieces))
-        now = self._monotonic_ns()
-        dropped = sum(self.buffer.add(piece, now) for piece in batch.pieces)
-        self._count(batch, dropped)
+        # A sender that hangs up must not stop what is committed from being judged.
+        await asyncio.shield(self._take(batch))
 
     async def accept_feedback(self, target: FeedbackTarget, feedback: Feedback) -> str | None:
         """See ``Intake.accept_feedback``."""
-        trace_ids = await asyncio.to_thread(self._store.add_feedback, target, feedback, self._wall_ns())
+        try:
+            trace_ids = await asyncio.to_thread(self._store.add_feedback, target, feedback, self._wall_ns())
+        except StoreError as error:
+            raise Refused(Refusal.STORAGE, f"{error}; send again later", 2.0) from error
         self._metrics.inc("sidecheck_feedback_accepted_total", source=feedback.source)
         now = self._monotonic_ns()
+        if not trace_ids and target.trace_id is not None and target.trace_id in self.buffer:
+            trace_ids = (target.trace_id,)
         for trace_id in trace_ids:
             self.buffer.touch(trace_id, now)
-        if not trace_ids and target.trace_id is not None and target.trace_id in self.buffer:
-            self.buffer.touch(target.trace_id, now)
-            return target.trace_id
         return trace_ids[0] if trace_ids else None
+
+    async def replay(self, decode: Callable[[Entry], Batch]) -> None:
+        """Take in again what the last run left in the journal; no faster than memory allows."""
+        if self._journal is None:
+            return
+        entries = self._journal.replay()
+        while page := await asyncio.to_thread(lambda: list(islice(entries, PAGE))):
+            for entry in page:
+                try:
+                    self._add(decode(entry).pieces, entry.position)
+                except Refused as refusal:
+                    self._metrics.inc("sidecheck_dropped_total", what="request", reason=refusal.reason.value)
+                    self._journal.forget([entry.position])
+            while not self._stopping and self.buffer.bytes > self.admission.buffer_bytes:
+                await asyncio.sleep(TICK_S)
 
     def refused(self, source: Source, reason: Refusal, records: int = 0) -> None:
         """See ``Intake.refused``."""
@@ -114,7 +137,7 @@ class Front:
         self._ticker = asyncio.create_task(self._tick_forever(), name="front")
 
     async def stop(self, within_s: float) -> None:
-        """Close every open trace, judge and store it; what is left after ``within_s`` s is dropped and counted."""
+        """Close every open trace, judge and store it; what is left after ``within_s`` s stays in the journal."""
         self._stopping = True
         if self._ticker is not None:
             self._ticker.cancel()
@@ -122,8 +145,10 @@ class Front:
         try:
             await asyncio.wait_for(self._drain(), within_s)
         except TimeoutError:
-            log.error("traces were left over at the end", traces=self.open_traces)
-            self._metrics.inc("sidecheck_dropped_total", self.open_traces, what="trace", reason="shutdown")
+            kept = self._journal is not None
+            log.error("traces were left over at the end", traces=self.open_traces, kept_in_journal=kept)
+            if not kept:
+                self._metrics.inc("sidecheck_dropped_total", self.open_traces, what="trace", reason="shutdown")
         await self.dispatch.stop(max(0.5, (deadline - self._monotonic_ns()) / 1e9))
 
     async def tick(self) -> None:
@@ -162,7 +187,7 @@ class Front:
             batch = [trace for trace in closed[start : start + BATCH] if self._is_judgeable(trace)]
             if not batch:
                 continue
-            self.decided.began(trace.trace_id for trace in batch)
+            self.decided.began(batch)
             self._inspecting_bytes += sum(trace.size for trace in batch)
             await self._slots.acquire()
             task = asyncio.create_task(self._inspect(batch))
@@ -174,6 +199,7 @@ class Front:
             return True
         if trace.logs:  # an app's ordinary log lines of a trace that was not sampled
             self._metrics.inc("sidecheck_dropped_total", what="logs", reason="no_spans")
+        self._release(trace.positions)
         return False  # else feedback that came before its trace: it waits in the store
 
     async def _inspect(self, closed: Sequence[ClosedTrace]) -> None:
@@ -194,7 +220,7 @@ class Front:
         new = sum(not trace.late for trace in closed)
         self.open_traces -= new
         self._metrics.inc("sidecheck_dropped_total", new, what="trace", reason="internal_error")
-        self.decided.ended(trace.trace_id for trace in closed)
+        self._release(self.decided.ended(trace.trace_id for trace in closed))
 
     async def _jobs(self, closed: Sequence[ClosedTrace]) -> list[Job]:
         kept = await self.decided.kept([t.trace_id for t in closed if t.late or t.touched])
@@ -214,9 +240,14 @@ class Front:
             self.buffer.touch(trace_id, now)
 
     def _ended(self, records: Sequence[Record], dropped: str | None) -> None:
-        self.decided.ended(record.trace_id for record in records)
+        self._release(self.decided.ended(record.trace_id for record in records))
         if dropped is not None:
             self._metrics.inc("sidecheck_dropped_total", len(records), what="record", reason=dropped)
+
+    def _release(self, positions: Sequence[int]) -> None:
+        free = self._progress.ended(positions)
+        if free and self._journal is not None:
+            self._journal.forget(free)
 
     async def _drain(self) -> None:
         while self._batches or len(self.buffer):
@@ -226,7 +257,29 @@ class Front:
             await asyncio.gather(*self._batches, return_exceptions=True)
             await asyncio.sleep(0.01)
 
-    def _count(self, batch: Batch, dropped: int) -> None:
+    def _held_bytes(self) -> int:
+        waiting = self._journal.waiting_bytes if self._journal is not None else 0
+        return self.buffer.bytes + self._inspecting_bytes + waiting
+
+    async def _take(self, batch: Batch) -> None:
+        position = await self._journal.append(batch) if self._journal is not None and batch.pieces else None
+        self._add(batch.pieces, position)
+        self._count(batch)
+
+    def _add(self, pieces: Sequence[Piece], position: int | None) -> None:
+        now = self._monotonic_ns()
+        kept = 0
+        for piece in pieces:
+            became = self.buffer.add(piece, now, position)
+            kept += became is Added.KEPT
+            if became is Added.OVER_LIMIT:
+                self._metrics.inc("sidecheck_dropped_total", piece.count, what="span", reason="trace_limit")
+        if position is not None:
+            self._progress.began(position, kept)
+            if not kept:
+                self._release([position])
+
+    def _count(self, batch: Batch) -> None:
         source = batch.source.value
         spans, logs = batch.span_count, sum(piece.log_count for piece in batch.pieces)
         if spans:
@@ -235,5 +288,3 @@ class Front:
             self._metrics.inc("sidecheck_logs_accepted_total", logs, source=source)
         for reason, records in batch.rejected.items():
             self._metrics.inc("sidecheck_spans_refused_total", records, source=source, reason=reason.value)
-        if dropped:
-            self._metrics.inc("sidecheck_dropped_total", dropped, what="span", reason="trace_limit")

@@ -37,6 +37,7 @@ def start_worker(options: JudgeOptions) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _judge = Judge(options, deadline=SignalDeadline())
+    _judge.load()
 
 
 def judge_batch(jobs: Sequence[Job]) -> list[Record]:

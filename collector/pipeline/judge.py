@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import zstandard
-from checks.view import view
 
 from checks import catalogue, runner
+from checks.deadline import Deadline, DeadlineExceeded, no_deadline
 from checks.interaction import Interaction, ModelCall
 from checks.report import Outcome, Report, Verdict
 from checks.trace import CloseReason, Feedback, Trace
+from checks.view import view
 from collector.conventions.read import read
 from collector.pipeline.assembler import assemble
 from exporters.dataset.case import Case
@@ -23,6 +24,8 @@ from exporters.dataset.redact import RedactionFailed, Redactor
 from exporters.record import CallFacts, Record
 
 ZSTD_LEVEL = 3
+DRAFT_WITHIN_NS = 5_000_000_000
+"""Redacting megabytes of digits can take long; a case that takes longer is withheld and counted."""
 MOST_KEYS = 64
 """Feedback may name a trace by so many of its span and response ids; one call has one or two."""
 
@@ -53,30 +56,35 @@ class JudgeOptions:
 class Judge:
     """Judges traces by a fixed plan of checks. Raises ``checks.catalogue.CheckConfigError`` for a bad plan."""
 
-    def __init__(self, options: JudgeOptions, deadline: Any = None, wall_ns: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self, options: JudgeOptions, deadline: Deadline = no_deadline, wall_ns: Callable[[], int] = time.time_ns
+    ) -> None:
         self._options = options
         self._plan = catalogue.build(options.checks)
-        self._promoting = frozenset(p.name for p in self._plan if p.promote)
         self._deadline = deadline
         self._redactor = _redactor() if options.drafts_cases and options.redacts else None
         self._wall_ns = wall_ns
 
+    def load(self) -> None:
+        """Load what checks need, so that the first trace does not wait for it, nor its deadline pay for it."""
+        for planned in self._plan:
+            load = getattr(planned.check, "load", None)
+            if callable(load):
+                load()
+
     def report(self, job: Job) -> Report:
         """The verdicts on one trace, without a record of it."""
         trace = assemble(job.trace_id, job.spans, job.logs, job.closed_by, job.feedback, job.truncated)
-        return self._run(read(trace))
+        return runner.run(read(trace), self._plan, deadline=self._deadline)
 
     def judge(self, job: Job) -> Record:
         """The verdicts on one trace as a record for the sinks."""
         return self._record(job, self.report(job))
 
-    def _run(self, interaction: Interaction) -> Report:
-        extra = {} if self._deadline is None else {"deadline": self._deadline}
-        return runner.run(interaction, self._plan, **extra)
-
     def _record(self, job: Job, report: Report) -> Record:
         interaction = report.interaction
         trace = interaction.trace
+        case, withheld = self._draft(report)
         return Record(
             trace_id=trace.trace_id,
             service=trace.service,
@@ -96,20 +104,23 @@ class Judge:
             keys=_keys(interaction),
             spans=compress(job.spans),
             logs=compress(job.logs),
-            case=self._draft(report),
+            case=case,
+            case_withheld=withheld,
             previous=job.previous,
             previous_feedback=job.previous_feedback,
             evaluated_ns=self._wall_ns(),
             scopes=_scopes(trace) if interaction.convention == "none" else (),
         )
 
-    def _draft(self, report: Report) -> Case | None:
+    def _draft(self, report: Report) -> tuple[Case | None, bool]:
+        """The case, and whether there is none because it could not be redacted: then it must not be written."""
         if not self._options.drafts_cases:
-            return None
+            return None, False
         try:
-            return draft(report, self._redactor, self._promoting)
-        except RedactionFailed:
-            return None  # what cannot be redacted is not promoted; the trace and its verdicts stay
+            with self._deadline(DRAFT_WITHIN_NS):
+                return draft(report, self._redactor, plan=self._plan), False
+        except (RedactionFailed, DeadlineExceeded):
+            return None, True
 
 
 def unjudged(job: Job, plan: Sequence[tuple[str, str]], error: str, now_ns: int) -> Record:
@@ -147,7 +158,9 @@ def decompress(data: bytes) -> bytes:
 def _redactor() -> Redactor:
     from checks.builtin.pii_engine import PiiEngine
 
-    return Redactor(PiiEngine().find)
+    engine = PiiEngine()
+    engine.load()
+    return Redactor(engine.find)
 
 
 def _facts(call: ModelCall) -> CallFacts:

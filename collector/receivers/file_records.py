@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from collector.receivers.limits import MIB, ReceiverLimits
-from collector.receivers.wire import DELIMITED, FIXED32, FIXED64, VARINT, WireError, fields, varint
+from collector.receivers.wire import DELIMITED, FIXED32, FIXED64, VARINT, Field, WireError, fields, varint
 
 CHUNK_BYTES = MIB
 """Small neighbours are put together up to this size: decoding many at once is cheaper."""
@@ -90,7 +90,7 @@ def _read_value(stream: BinaryIO, wire_type: int, at: int, limit: int) -> bytes:
     head = _read_varint(stream, at) or _cut_off(at)
     length = varint(head, 0, len(head))[0]
     if length > limit:
-        raise WireError(at, f"a record of {length} bytes, more than the limit of {limit} (limits.request), starts")
+        raise WireError(at, f"a record of {length} bytes is larger than the limit of {limit} (limits.request)")
     return head + _read_exactly(stream, length, at)
 
 
@@ -100,17 +100,21 @@ def _read_exactly(stream: BinaryIO, size: int, at: int) -> bytes:
 
 
 def _cut_off(at: int) -> bytes:
-    raise WireError(at, "the file ends inside a record that starts")
+    raise WireError(at, "the file ends inside a record")
 
 
 def _holds_logs(record: bytes) -> bool:
-    """Whether a resource's first record is a log record; ``False`` where it has none or they can't be told apart."""
-    (resource,) = fields(record)
-    for scope in fields(record, resource.start, resource.end):
-        if (scope.number, scope.wire_type) != (2, DELIMITED):
-            continue
-        for item in fields(record, scope.start, scope.end):
-            if (item.number, item.wire_type) == (2, DELIMITED):
-                inner = fields(record, item.start, item.end)
-                return any((found.number, found.wire_type) in _LOG_TIMES for found in inner)
-    return False
+    """Whether a resource's first record is a log record; ``False`` where it has none or is broken."""
+    try:
+        first = next(_inner(record, _inner(record, fields(record))), None)
+        found = () if first is None else fields(record, first.start, first.end)
+        return any((f.number, f.wire_type) in _LOG_TIMES for f in found)
+    except WireError:
+        return False
+
+
+def _inner(data: bytes, outer: Iterator[Field]) -> Iterator[Field]:
+    """Walk what is in the field 2 of messages: the scopes of resources, the records of scopes."""
+    for message in outer:
+        inner = fields(data, message.start, message.end)
+        yield from (found for found in inner if (found.number, found.wire_type) == (2, DELIMITED))

@@ -35,7 +35,7 @@ _SIGNAL_KEYS = ("resourceSpans", "resourceLogs", "resourceMetrics")
 Progress = Callable[[int], None]
 
 
-class UnreadableFile(Exception):  # noqa: N818  # named for what it says to the user, as Refused is
+class UnreadableFile(Exception):
     """A file that cannot be read as telemetry.
 
     Attributes:
@@ -129,7 +129,7 @@ def _protobuf_batches(name: str, stream: BinaryIO, limits: ReceiverLimits) -> It
             except Refused as refused:
                 raise UnreadableFile(name, str(refused), f"counted from byte {chunk.offset}") from None
     except WireError as error:
-        raise UnreadableFile(name, f"is not OTLP protobuf: {error}", f"byte {error.at}") from None
+        raise UnreadableFile(name, f"is not OTLP protobuf: {error.problem}", f"byte {error.at}") from None
 
 
 def _json_batches(name: str, stream: BinaryIO, limits: ReceiverLimits, *, only_lines: bool) -> Iterator[Batch]:

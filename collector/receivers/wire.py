@@ -19,11 +19,12 @@ _MAX_FIELD = (1 << 29) - 1
 
 
 class WireError(ValueError):
-    """The bytes are not protobuf. ``at`` is the offset where that showed."""
+    """The bytes are not protobuf. ``at`` is the offset where ``problem`` showed."""
 
     def __init__(self, at: int, problem: str) -> None:
         super().__init__(f"{problem} at byte {at}")
         self.at = at
+        self.problem = problem
 
 
 class Field(NamedTuple):

@@ -14,6 +14,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, Protocol
 
 from exporters.dataset import jsontext
@@ -60,7 +61,7 @@ class Match(Protocol):
 Finder = Callable[[str], Sequence[Match]]
 
 
-class RedactionFailed(Exception):  # noqa: N818 -- says what happened, as Refused does
+class RedactionFailed(Exception):
     """Personal data could not be removed for certain, so there must be no case. The text names types, never values."""
 
 
@@ -83,33 +84,49 @@ class Redactor:
         shape = to_json(case)
         texts = _captured(shape)
         vault = Vault(_line(texts))
-        try:
-            vault.learn([*self._scan(texts, vault), *known])
-            texts = self._clean(_mapped(texts, vault.replace), vault)
-        except ValueLimitError as error:
-            raise RedactionFailed(str(error)) from None
-        clean = from_json(_with_captured(shape, texts))
-        return replace(clean, redacted=tuple(sorted({*case.redacted, *vault.entities})))
+        # A round changes few texts: what a text holds is looked up once while it stays the same.
+        clean = _Redaction(cache(self.find), vault).clean(texts, known)
+        written = from_json(_with_captured(shape, clean))
+        return replace(written, redacted=tuple(sorted({*case.redacted, *vault.entities})))
 
-    def _clean(self, texts: list[Any], vault: Vault) -> list[Any]:
-        """``texts`` with everything replaced that a scan of them finds, until a scan finds nothing."""
+
+@dataclass(frozen=True, slots=True)
+class _Redaction:
+    """The redaction of one case."""
+
+    find: Finder
+    vault: Vault
+
+    def clean(self, texts: list[Any], known: Iterable[tuple[str, str]]) -> list[Any]:
+        """``texts`` with everything replaced that is known or that a scan of them finds, until a scan finds nothing."""
+        found = [*self.scan(texts), *known]
         for _ in range(ROUNDS):
-            found = self._scan(texts, vault)
             if not found:
                 return texts
-            vault.learn(found)
-            texts = _mapped(texts, vault.replace)
-        entities = ", ".join(sorted({entity for entity, _ in found}))
-        raise RedactionFailed(f"after {ROUNDS} rounds the case still holds {entities}")
+            texts = self.replaced(texts, found)
+            found = self.scan(texts)
+        if found:
+            entities = ", ".join(sorted({entity for entity, _ in found}))
+            raise RedactionFailed(f"after {ROUNDS} rounds the case still holds {entities}")
+        return texts
 
-    def _scan(self, texts: list[Any], vault: Vault) -> list[tuple[str, str]]:
+    def replaced(self, texts: list[Any], found: Iterable[tuple[str, str]]) -> list[Any]:
+        """``texts`` with every value replaced that is in ``found`` or was so before."""
+        try:
+            self.vault.learn(found)
+        except ValueLimitError as error:
+            raise RedactionFailed(str(error)) from None
+        changed: list[Any] = _mapped(texts, self.vault.replace)
+        return changed
+
+    def scan(self, texts: list[Any]) -> list[tuple[str, str]]:
         """What is found in each text; only where that is nothing, what is found in the line as a whole."""
-        found = [m for text in _texts(texts) for view in _views(text) for m in self._matches(view, vault)]
-        return found or list(self._matches(_line(texts), vault))
+        found = [m for text in _texts(texts) for view in _views(text) for m in self.matches(view)]
+        return found or list(self.matches(_line(texts)))
 
-    def _matches(self, view: str, vault: Vault) -> Iterator[tuple[str, str]]:
+    def matches(self, view: str) -> Iterator[tuple[str, str]]:
         """``(entity, value)`` in order of place; matches that overlap are one, of the type that starts first."""
-        view = vault.masked(view)
+        view = self.vault.masked(view)
         spans: list[tuple[int, int, str]] = []
         for match in sorted(self.find(view), key=lambda m: (m.start, -m.end)):
             if spans and match.start < spans[-1][1]:

@@ -139,6 +139,12 @@ _SELF = (
     _histogram("sidecheck_check_duration_seconds", "How long a check took on one trace.", _CHECK_SECONDS, "check"),
     _gauge("sidecheck_queue_length", "What waits within the sidecar.", "queue"),
     _gauge("sidecheck_store_bytes", "Size of the store."),
+    _gauge("sidecheck_journal_bytes", "Size of the journal."),
+    _counter(
+        "sidecheck_journal_recovered_total",
+        "What the last run left in the journal: entries taken in again, and what was lost to damage.",
+        "what",
+    ),
     _counter("sidecheck_worker_restarts_total", "Worker processes that died and were replaced."),
     _counter(
         "sidecheck_series_folded_total",

@@ -21,6 +21,8 @@ RETRY_AFTER_S = "2"
 
 log = structlog.get_logger()
 
+_RULES = {"json_invalid": "is not valid JSON", "string_pattern_mismatch": "must be 32 hexadecimal digits"}
+"""Better said than by pydantic. The one pattern is that of trace ids."""
 _CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "unsupported_type"}
 
 
@@ -74,7 +76,7 @@ def _invalid(_: Request, error: Exception) -> SafeJson:
     assert isinstance(error, RequestValidationError)  # noqa: S101 -- as above
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"] if part not in ("query", "path", "body"))
-    rule = "is not valid JSON" if first["type"] == "json_invalid" else first["msg"]
+    rule = _RULES.get(first["type"], first["msg"])
     return problem(400, "invalid_request", f"{place or 'the request'}: {rule}")
 
 

@@ -74,6 +74,7 @@ class Database:
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self.place = f"the store {url.render_as_string(hide_password=True)}"
         self._busy_ms = busy_ms
+        self._turn = threading.Lock()
         self._writer = threading.Lock()
         try:
             self._engine = (_sqlite_engine if self.is_sqlite else _postgres_engine)(url, busy_ms)
@@ -117,12 +118,25 @@ class Database:
         if not self.is_sqlite:
             yield
             return
-        if not self._writer.acquire(timeout=self._busy_ms / 1000):
-            raise StoreUnavailable(f"{self.place}: another write takes longer than {self._busy_ms} ms")
+        # Who waits holds the turn, so that a thread with many writes in a row cannot overtake it.
+        if not self._acquired(self._turn):
+            raise self._too_long()
+        try:
+            acquired = self._acquired(self._writer)
+        finally:
+            self._turn.release()
+        if not acquired:
+            raise self._too_long()
         try:
             yield
         finally:
             self._writer.release()
+
+    def _acquired(self, lock: threading.Lock) -> bool:
+        return lock.acquire(timeout=self._busy_ms / 1000)
+
+    def _too_long(self) -> StoreUnavailable:
+        return StoreUnavailable(f"{self.place}: other writes take longer than {self._busy_ms} ms")
 
 
 def _sqlite_engine(url: sa.URL, busy_ms: int) -> sa.Engine:

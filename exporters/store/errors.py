@@ -41,21 +41,21 @@ class StoreError(Exception):
     is_retryable = False
 
 
-class StoreUnavailable(StoreError):  # noqa: N818 - named for what happened; callers catch it by name
+class StoreUnavailable(StoreError):
     """The store cannot do it now (locked, disk full, connection lost); nothing was written, try again later."""
 
     is_retryable = True
 
 
-class NotFound(StoreError):  # noqa: N818 - named for what happened; callers catch it by name
+class NotFound(StoreError):
     """No trace or case has this id."""
 
 
-class Conflict(StoreError):  # noqa: N818 - named for what happened; callers catch it by name
+class Conflict(StoreError):
     """The case was changed by someone else since it was read."""
 
 
-class BadCursor(StoreError):  # noqa: N818 - named for what happened; callers catch it by name
+class BadCursor(StoreError):
     """A page's cursor that this store did not give out."""
 
 

@@ -25,7 +25,9 @@ MAX_PER_TRACE = 200
 """Pieces kept for one trace; the oldest go first."""
 
 
-def add(connection: sa.Connection, target: FeedbackTarget, feedback: Feedback, now_ns: int) -> tuple[str, ...]:
+def add(
+    connection: sa.Connection, target: FeedbackTarget, feedback: Feedback, now_ns: int, max_waiting: int = MAX_WAITING
+) -> tuple[str, ...]:
     """Keep feedback. Returns the id of the trace it is about, nothing while that trace is not stored."""
     take(connection, Lock.PEOPLE)
     row = _row(target, feedback, now_ns)
@@ -34,7 +36,10 @@ def add(connection: sa.Connection, target: FeedbackTarget, feedback: Feedback, n
         return () if repeated.trace_id is None else (repeated.trace_id,)
     row["trace_id"] = _resolved(connection, row["kind"], row["value"])
     connection.execute(sa.insert(table), row)
-    _keep_newest(connection, row["trace_id"])
+    if row["trace_id"] is None:
+        _keep_newest(connection, table.c.trace_id.is_(None), max_waiting)
+    else:
+        _keep_newest(connection, table.c.trace_id == row["trace_id"], MAX_PER_TRACE)
     return () if row["trace_id"] is None else (row["trace_id"],)
 
 
@@ -128,9 +133,7 @@ def _resolved(connection: sa.Connection, kind: str, value: str) -> str | None:
     return connection.execute(query.limit(1)).scalar()
 
 
-def _keep_newest(connection: sa.Connection, trace_id: str | None) -> None:
-    limit = MAX_WAITING if trace_id is None else MAX_PER_TRACE
-    same = table.c.trace_id.is_(None) if trace_id is None else table.c.trace_id == trace_id
+def _keep_newest(connection: sa.Connection, same: sa.ColumnElement[bool], limit: int) -> None:
     ordered = sa.select(table.c.id).where(same).order_by(table.c.received_ns.desc(), table.c.id.desc())
     connection.execute(sa.delete(table).where(table.c.id.in_(ordered.limit(limit).offset(limit))))
 

@@ -33,10 +33,14 @@ from exporters.store.model import (
 
 
 class Store:
-    """An open store. Made by ``open``; usable as a context manager."""
+    """An open store. Made by ``open``; usable as a context manager.
 
-    def __init__(self, database: Database) -> None:
+    ``max_waiting`` is how many pieces of feedback may wait for their traces.
+    """
+
+    def __init__(self, database: Database, max_waiting: int = feedback.MAX_WAITING) -> None:
         self._database = database
+        self._max_waiting = max_waiting
 
     @classmethod
     def open(cls, url: str | None = None, data_dir: Path = Path()) -> "Store":
@@ -102,7 +106,7 @@ class Store:
             ValueError: the target names nothing.
         """
         with self._database.write() as connection:
-            return feedback.add(connection, target, feedback_, now_ns)
+            return feedback.add(connection, target, feedback_, now_ns, self._max_waiting)
 
     def traces(self, query: TraceQuery) -> Page[TraceSummary]:
         """One page of traces, newest first. Raises ``BadCursor``."""

@@ -1,12 +1,15 @@
 """The PII engine on labelled texts: how good it is, and that its two modes find the same."""
 
+import json
 from itertools import islice
 
 import pytest
+from builders import an_interaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pii_scores import Labelled, corpus, scores, table
+from pii_scores import DATA, Labelled, corpus, scores, table
 
+from checks.builtin.pii import Pii
 from checks.builtin.pii_engine import DEFAULT_ENTITIES, PiiEngine
 from checks.builtin.pii_policy import OPT_IN_ENTITIES
 
@@ -23,7 +26,7 @@ def stock() -> PiiEngine:
 
 # Just below what was measured: (precision, recall) over all entities, and the share of clean texts left alone.
 FLOORS = {
-    "llm_outputs_dev": (0.97, 0.96, 0.97),
+    "llm_outputs_dev": (0.99, 0.96, 0.98),
     "presidio_research": (0.997, 0.837, 0.999),
 }
 
@@ -109,6 +112,19 @@ TEXTS = st.lists(st.tuples(SHAPES | SHAPES | WORDS, SEPARATORS), max_size=7).map
 @given(TEXTS)
 def test_both_modes_find_the_same_in_any_mixture_of_shapes(gated, stock, text):
     assert gated.find(text) == stock.find(text)
+
+
+RECORDINGS = sorted(DATA.parent.glob("spans/*/*.expect.json"))
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: f"{path.parent.name}/{path.name.partition('.')[0]}")
+def test_of_the_recorded_answers_only_those_of_the_pii_scenario_fail(path):
+    recording = json.loads(path.read_text(encoding="utf-8"))
+    interaction = an_interaction(recording["expect"].get("output"), user_input=recording["expect"].get("input"))
+    if not Pii().applies_to(interaction):
+        pytest.skip("no answer was recorded")
+    codes = [finding.code for finding in Pii().inspect(interaction)]
+    assert codes == (["phone_number"] if recording["scenario"] == "pii" else [])
 
 
 def test_presidio_registers_the_recognisers_that_the_engine_uses():

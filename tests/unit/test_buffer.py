@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from checks.trace import CloseReason
 from collector.intake import Piece
-from collector.pipeline.buffer import AssemblyLimits, TraceBuffer
+from collector.pipeline.buffer import Added, AssemblyLimits, TraceBuffer
 
 S = 1_000_000_000
 LIMITS = AssemblyLimits(settle_ns=2 * S, idle_ns=30 * S, max_age_ns=600 * S, max_spans=5, max_bytes=1000)
@@ -75,15 +75,23 @@ def test_a_trace_over_a_limit_closes_at_once_and_is_marked_as_truncated(buffer, 
 def test_what_comes_for_a_trace_that_met_a_limit_is_dropped_and_counted(buffer):
     buffer.add(a_piece("a" * 32, 1, 2, 3, 4, 5), 0)
     buffer.take_due(0, 10)
-    assert buffer.add(a_piece("a" * 32, 6, 7, logs=3), 1) == 3
+    assert buffer.add(a_piece("a" * 32, 6, 7, logs=3), 1) is Added.OVER_LIMIT
     assert len(buffer) == 0
 
 
 def test_a_request_that_was_sent_twice_is_kept_once(buffer):
     buffer.add(a_piece(root=True), 0)
-    buffer.add(a_piece(root=True), 1)
+    assert buffer.add(a_piece(root=True), 1, position=8) is Added.DUPLICATE
     (trace,) = buffer.take_due(10 * S, 10)
     assert trace.spans == a_piece().spans
+    assert trace.positions == ()
+
+
+def test_a_closed_trace_names_the_journal_rows_that_hold_it(buffer):
+    buffer.add(a_piece("a" * 32, 1), 0, position=4)
+    buffer.add(a_piece("a" * 32, 2, root=True), 0, position=7)
+    (trace,) = buffer.take_due(10 * S, 10)
+    assert trace.positions == (4, 7)
 
 
 def test_spans_that_came_in_two_requests_are_joined_in_order_of_arrival(buffer):
@@ -162,13 +170,13 @@ STEPS = st.lists(
 
 @given(STEPS)
 def test_every_span_leaves_the_buffer_exactly_once_or_is_counted(steps):
-    """Whatever comes when: what went in is what came out plus what was reported as dropped; the byte count ends at 0."""
+    """Whatever comes when: what went in is what came out plus what was said to be left out; no byte stays counted."""
     buffer, now, dropped = TraceBuffer(LIMITS), 0, 0
     given_ids, out = 0, []
     for number, (trace, span, root, wait) in enumerate(steps):
         now += wait * S
         given_ids += 1
-        dropped += buffer.add(a_piece(trace * 32, 1000 * number + span, root=root), now)
+        dropped += buffer.add(a_piece(trace * 32, 1000 * number + span, root=root), now) is Added.OVER_LIMIT
         out += buffer.take_due(now, 3)
     out += buffer.take_due(now + 700 * S, 1000)
     assert len(buffer) == 0
@@ -188,6 +196,6 @@ def test_no_trace_stays_open_past_its_time(steps):
         for trace_id, since in opened.items():
             assert now - since < LIMITS.max_age_ns
             assert now - touched[trace_id] < LIMITS.idle_ns
-        if buffer.add(a_piece(trace * 32, 1000 * number + span, root=root), now) == 0:
+        if buffer.add(a_piece(trace * 32, 1000 * number + span, root=root), now) is Added.KEPT:
             opened.setdefault(trace * 32, now)
             touched[trace * 32] = now

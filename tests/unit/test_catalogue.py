@@ -217,6 +217,7 @@ def test_a_plugin_does_not_take_the_name_of_a_built_in_check(module):
     plugins = [FakePlugin("latency", f"{module(GOOD)}:Mine")]
     (planned,) = build({"latency": {}}, lambda: plugins)
     assert planned.check == Latency()
+    assert {d.name: d.reference for d in available(lambda: plugins)} == BUILTINS
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,9 @@ import pytest
 from checks.deadline import DeadlineExceeded
 from collector.pipeline.deadline import SignalDeadline
 
+# The usual time limit of a test is an alarm too, and would be lost with the one under test.
+pytestmark = pytest.mark.timeout(20, method="thread")
+
 MILLISECOND = 1_000_000
 SOON = 20 * MILLISECOND
 FAR = 60_000 * MILLISECOND

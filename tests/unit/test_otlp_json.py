@@ -142,7 +142,7 @@ def test_an_enum_is_a_number():
 def test_a_value_of_the_wrong_kind_is_named_by_its_path(parts, complaint):
     refused = refusal_of(request(**parts))
     assert refused.reason is Refusal.MALFORMED
-    assert f"resourceSpans[0].scopeSpans[0].spans[0].{complaint}".split(" ")[0][:40] in str(refused)
+    assert "resourceSpans[0].scopeSpans[0].spans[0]." in str(refused)
     assert complaint in str(refused)
 
 

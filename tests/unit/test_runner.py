@@ -18,7 +18,7 @@ from checks.plan import PlannedCheck
 from checks.report import Outcome
 from checks.runner import load, run
 from checks.selection import Selection
-from checks.vetting import LONGEST_MESSAGE, MOST_FINDINGS
+from checks.vetting import LONGEST_MESSAGE, MOST_EVIDENCE, MOST_FINDINGS
 
 INFO = CheckInfo("fake", "7", "A check for tests.", codes={"bad": "Bad.", "worse": "Worse."})
 SECRET = "jane@example.com"
@@ -207,18 +207,27 @@ def test_as_many_findings_as_are_kept_are_not_called_cut():
     assert (len(verdict.findings), verdict.findings_cut) == (MOST_FINDINGS, False)
 
 
-def test_a_generator_that_is_stopped_cleans_up_before_its_verdict():
-    closed = []
+def test_a_generator_that_is_stopped_cleans_up_inside_its_deadline_even_if_something_still_holds_it():
+    closed, held = [], []
 
-    def does(_):
+    def endless():
         try:
             while True:
                 yield Finding("bad", "bad")
         finally:
             closed.append(True)
 
+    def does(_):
+        held.append(endless())
+        return held[0]
+
     verdict_of(does)
     assert closed == [True]
+
+
+def test_evidence_without_end_is_cut():
+    evidence = (Evidence("00000000000000aa"),) * (MOST_EVIDENCE + 1)
+    assert len(yields(Finding("bad", "m", evidence=evidence)).findings[0].evidence) == MOST_EVIDENCE
 
 
 @pytest.mark.parametrize("returned", [None, 3, True])

@@ -5,7 +5,8 @@ from builders import a_thumb
 from store_builders import NOW, SECOND, a_record, about, save, trace_id
 
 from checks.trace import Feedback, FeedbackTarget
-from exporters.store import Kept
+from exporters.store import Kept, Store
+from exporters.store.engine import Database, url_of
 from exporters.store.feedback import MAX_PER_TRACE
 
 UP, DOWN = a_thumb(up=True), a_thumb(up=False)
@@ -152,8 +153,8 @@ def test_odd_feedback_is_survived(store):
     assert of_trace(store) == (odd,)
 
 
-def test_what_waits_is_bounded_and_the_oldest_goes_first(store, monkeypatch):
-    monkeypatch.setattr("exporters.store.feedback.MAX_WAITING", 3)
-    for n in range(1, 6):
-        store.add_feedback(about(n), UP, NOW + n)
+def test_what_waits_is_bounded_and_the_oldest_goes_first(store, store_url, tmp_path):
+    with Store(Database(url_of(store_url, tmp_path)), max_waiting=3) as narrow:
+        for n in range(1, 6):
+            narrow.add_feedback(about(n), UP, NOW + n)
     assert set(store.load([trace_id(n) for n in range(1, 6)])) == {trace_id(3), trace_id(4), trace_id(5)}

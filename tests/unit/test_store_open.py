@@ -118,7 +118,7 @@ def test_a_postgres_database_with_tables_of_the_same_name_is_refused(postgres_or
     with engine.begin() as connection:
         connection.execute(sa.text("CREATE TABLE traces (id int)"))
     engine.dispose()
-    with pytest.raises(StoreError, match="another application .*'traces'"):
+    with pytest.raises(StoreError, match=r"another application .*'traces'"):
         Store.open(postgres_or_skip, tmp_path)
 
 

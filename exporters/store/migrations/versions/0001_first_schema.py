@@ -11,13 +11,19 @@ depends_on = None
 
 def upgrade() -> None:
     _traces()
+    _payloads()
+    _trace_keys()
     _verdicts()
+    _finding_codes()
+    _verdict_history()
     _feedback()
     _cases()
+    _case_checks()
+    _case_history()
+    _clusters()
 
 
 def _traces() -> None:
-    """Evaluated traces and the ids by which they are found."""
     op.create_table(
         "traces",
         sa.Column("trace_id", sa.String(length=32), nullable=False),
@@ -49,6 +55,9 @@ def _traces() -> None:
     op.create_index(op.f("ix_traces_service_time_ns_trace_id"), "traces", ["service", "time_ns", "trace_id"])
     op.create_index(op.f("ix_traces_session_id_time_ns_trace_id"), "traces", ["session_id", "time_ns", "trace_id"])
     op.create_index(op.f("ix_traces_time_ns_trace_id"), "traces", ["time_ns", "trace_id"])
+
+
+def _payloads() -> None:
     op.create_table(
         "payloads",
         sa.Column("trace_id", sa.String(length=32), nullable=False),
@@ -61,6 +70,9 @@ def _traces() -> None:
         ),
         sa.PrimaryKeyConstraint("trace_id", name=op.f("pk_payloads")),
     )
+
+
+def _trace_keys() -> None:
     op.create_table(
         "trace_keys",
         sa.Column("kind", sa.String(length=16), nullable=False),
@@ -76,7 +88,6 @@ def _traces() -> None:
 
 
 def _verdicts() -> None:
-    """Verdicts and what they were before."""
     op.create_table(
         "verdicts",
         sa.Column("trace_id", sa.String(length=32), nullable=False),
@@ -96,6 +107,9 @@ def _verdicts() -> None:
         "verdicts",
         ["check_name", "outcome", "time_ns", "trace_id"],
     )
+
+
+def _finding_codes() -> None:
     op.create_table(
         "finding_codes",
         sa.Column("trace_id", sa.String(length=32), nullable=False),
@@ -109,6 +123,9 @@ def _verdicts() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index(op.f("ix_finding_codes_code_time_ns_trace_id"), "finding_codes", ["code", "time_ns", "trace_id"])
+
+
+def _verdict_history() -> None:
     op.create_table(
         "verdict_history",
         sa.Column("trace_id", sa.String(length=32), nullable=False),
@@ -124,7 +141,6 @@ def _verdicts() -> None:
 
 
 def _feedback() -> None:
-    """Feedback that came beside the telemetry."""
     op.create_table(
         "feedback",
         sa.Column("id", sa.Integer().with_variant(sa.BigInteger(), "postgresql"), autoincrement=True, nullable=False),
@@ -147,7 +163,6 @@ def _feedback() -> None:
 
 
 def _cases() -> None:
-    """Cases, their changes and their clusters."""
     op.create_table(
         "cases",
         sa.Column("id", sa.String(length=256), nullable=False),
@@ -168,6 +183,9 @@ def _cases() -> None:
     op.create_index(op.f("ix_cases_fingerprint"), "cases", ["fingerprint"])
     op.create_index(op.f("ix_cases_status_created_ns_id"), "cases", ["status", "created_ns", "id"])
     op.create_index(op.f("ix_cases_trace_id"), "cases", ["trace_id"])
+
+
+def _case_checks() -> None:
     op.create_table(
         "case_checks",
         sa.Column("case_id", sa.String(length=256), nullable=False),
@@ -177,6 +195,9 @@ def _cases() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index(op.f("ix_case_checks_check_name_case_id"), "case_checks", ["check_name", "case_id"])
+
+
+def _case_history() -> None:
     op.create_table(
         "case_history",
         sa.Column("case_id", sa.String(length=256), nullable=False),
@@ -190,6 +211,9 @@ def _cases() -> None:
         sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name=op.f("fk_case_history_case_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("case_id", "revision", name=op.f("pk_case_history")),
     )
+
+
+def _clusters() -> None:
     op.create_table(
         "clusters",
         sa.Column("fingerprint", sa.String(length=256), nullable=False),

@@ -1,0 +1,194 @@
+"""Real worker processes, and what becomes of the traces that break them."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from pipeline_fakes import a_job, trace_id
+
+from checks import catalogue
+from checks.report import Outcome
+from collector.pipeline.inspection import InspectionPool
+from collector.pipeline.judge import JudgeOptions, decompress
+
+CHECKS = {
+    "hostile": {"use": "hostile_checks:Hostile", "deadline": "300ms"},
+    "latency": {},
+}
+OPTIONS = JudgeOptions(CHECKS, drafts_cases=False)
+TESTS = Path(__file__).resolve().parent.parent
+
+
+class Pools:
+    """Makes pools and counts the workers that they had to replace."""
+
+    def __init__(self, folder: Path) -> None:
+        self.quarantine = folder / "quarantine"
+        self.restarts = 0
+        self.made: list[InspectionPool] = []
+
+    def __call__(self, workers: int = 1, **parts) -> InspectionPool:
+        pool = InspectionPool(
+            OPTIONS, catalogue.build(CHECKS), workers, self.quarantine, on_restart=self._restarted, **parts
+        )
+        self.made.append(pool)
+        return pool
+
+    def _restarted(self) -> None:
+        self.restarts += 1
+
+
+@pytest.fixture
+def pools(tmp_path):
+    made = Pools(tmp_path)
+    yield made
+    for pool in made.made:
+        pool.close(wait_s=0.1)
+
+
+def outcomes(record) -> dict[str, Outcome]:
+    return {verdict.check: verdict.outcome for verdict in record.verdicts}
+
+
+def workers() -> list[psutil.Process]:
+    """The worker processes of this test run (the other child is the tracker of multiprocessing's semaphores)."""
+    return [child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())]
+
+
+PASSED = {"hostile": Outcome.PASSED, "latency": Outcome.NOT_APPLICABLE}
+
+
+async def test_a_batch_is_judged_by_workers_in_the_order_it_was_given(pools):
+    pool = pools(workers=2)
+    records = await pool.inspect([a_job(number) for number in range(1, 6)])
+    assert [record.trace_id for record in records] == [trace_id(number) for number in range(1, 6)]
+    assert all(record.service == "shop" for record in records)
+
+
+@pytest.mark.parametrize("way", ["aborts", "exits"])
+async def test_a_trace_that_kills_two_workers_is_quarantined_and_the_rest_of_its_batch_is_judged(pools, way):
+    pool = pools()
+    first, culprit, last = await pool.inspect([a_job(1), a_job(2, way), a_job(3)])
+    assert outcomes(first)["hostile"] is outcomes(last)["hostile"] is Outcome.PASSED
+    assert outcomes(culprit) == {"hostile": Outcome.ERRORED, "latency": Outcome.ERRORED}
+    assert pools.restarts == 2
+
+
+async def test_a_quarantined_trace_is_on_disk_with_the_reason_and_keeps_its_spans_in_the_record(pools):
+    job = a_job(2, "exits", logs=b"")
+    (record,) = await pools().inspect([job])
+    assert (pools.quarantine / f"{trace_id(2)}.binpb").read_bytes() == job.spans
+    assert "two workers died" in (pools.quarantine / f"{trace_id(2)}.reason.txt").read_text()
+    assert decompress(record.spans) == job.spans
+    assert {(v.check, v.version) for v in record.verdicts} == {("hostile", "7"), ("latency", "1")}
+
+
+async def test_a_quarantine_that_cannot_be_written_does_not_stop_the_verdict(pools):
+    pools.quarantine.write_text("a file where the folder should be")
+    (record,) = await pools().inspect([a_job(1, "exits")])
+    assert outcomes(record)["hostile"] is Outcome.ERRORED
+
+
+async def test_a_check_that_loops_forever_is_stopped_at_its_deadline_and_costs_no_worker(pools):
+    looping, fine = await pools().inspect([a_job(1, "loops"), a_job(2)])
+    assert outcomes(looping)["hostile"] is Outcome.TIMED_OUT
+    assert outcomes(fine)["hostile"] is Outcome.PASSED
+    assert pools.restarts == 0
+
+
+async def test_a_worker_that_hangs_in_c_is_replaced_and_the_rest_of_its_batch_is_judged(pools):
+    pool = pools(seconds_a_trace=1.0)
+    await pool.warm_up()
+    fine, hanging = await pool.inspect([a_job(1), a_job(2, "hangs")])
+    assert outcomes(fine)["hostile"] is Outcome.PASSED
+    assert outcomes(hanging)["hostile"] is Outcome.ERRORED
+    assert "longer than 1 s" in (pools.quarantine / f"{trace_id(2)}.reason.txt").read_text()
+    assert pools.restarts == 2
+
+
+async def test_a_check_that_raises_gets_an_errored_verdict_without_the_text_of_the_exception(pools):
+    (record,) = await pools().inspect([a_job(1, "raises")])
+    (verdict,) = [v for v in record.verdicts if v.check == "hostile"]
+    assert verdict.outcome is Outcome.ERRORED
+    assert verdict.error.startswith("ValueError at hostile_checks:")
+    assert pools.restarts == 0
+
+
+async def test_a_trace_whose_bytes_cannot_be_read_is_quarantined_alone(pools):
+    fine, broken = await pools().inspect([a_job(1), a_job(2, spans=b"\xff\xff no OTLP")])
+    assert outcomes(fine)["hostile"] is Outcome.PASSED
+    assert outcomes(broken)["hostile"] is Outcome.ERRORED
+    assert "DecodeError" in (pools.quarantine / f"{trace_id(2)}.reason.txt").read_text()
+
+
+async def test_the_pool_lives_on_after_an_idle_worker_was_killed(pools):
+    """For want of memory the kernel kills whom it likes, also one that does nothing."""
+    pool = pools()
+    await pool.warm_up()
+    (worker,) = workers()
+    worker.kill()
+    worker.wait(timeout=10)
+    (record,) = await pool.inspect([a_job()])
+    assert outcomes(record)["hostile"] is Outcome.PASSED
+
+
+async def test_workers_leave_signals_to_the_front_process(pools):
+    """Service managers and terminals signal all processes; what is open is judged before the end."""
+    pool = pools()
+    await pool.warm_up()
+    (worker,) = workers()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        worker.send_signal(number)
+    (record,) = await pool.inspect([a_job()])
+    assert outcomes(record)["hostile"] is Outcome.PASSED
+    assert workers() == [worker]
+
+
+async def test_closing_ends_a_worker_that_hangs(pools):
+    pool = pools()
+    await pool.warm_up()
+    (worker,) = workers()
+    worker.suspend()
+    pool.close(wait_s=0.1)
+    worker.wait(timeout=10)
+
+
+FRONT = """
+import asyncio, sys
+from pathlib import Path
+from pipeline_fakes import a_job
+from test_inspection_pool import CHECKS, OPTIONS
+from checks import catalogue
+from collector.pipeline.inspection import InspectionPool
+
+async def main():
+    pool = InspectionPool(OPTIONS, catalogue.build(CHECKS), 2, Path(sys.argv[1]))
+    await pool.warm_up()
+    busy = asyncio.create_task(pool.inspect([a_job(1, "hangs")]))
+    await pool.inspect([a_job(2)])
+    print("ready", flush=True)
+    await busy
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a worker ends when it is done with its trace")
+def test_workers_busy_or_idle_end_with_a_front_process_that_was_killed(tmp_path):
+    script = tmp_path / "front.py"
+    script.write_text(FRONT)
+    path = os.pathsep.join([str(TESTS), str(TESTS / "integration"), str(TESTS.parent)])
+    command = [sys.executable, str(script), str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path}) as front:
+        assert front.stdout.readline() == b"ready\n"
+        children = psutil.Process(front.pid).children(recursive=True)
+        assert len(children) >= 2
+        front.kill()
+    gone, alive = psutil.wait_procs(children, timeout=10)
+    assert alive == []
+    assert len(gone) == len(children)

@@ -1,0 +1,216 @@
+"""The engine behind the PII check: text folding, gates, quiet and offline recognisers, hostile texts."""
+
+import logging
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from checks.builtin import pii_gates
+from checks.builtin.pii_engine import DEFAULT_ENTITIES, PiiEngine, PiiMatch
+from checks.builtin.pii_phone import runs
+from checks.builtin.pii_policy import OPT_IN_ENTITIES
+from checks.builtin.pii_text import normalise
+
+EVERYTHING = DEFAULT_ENTITIES + OPT_IN_ENTITIES
+
+
+@pytest.fixture(scope="module")
+def engine() -> PiiEngine:
+    return PiiEngine().load()
+
+
+def found(engine: PiiEngine, text: str) -> list[tuple[str, str]]:
+    return [(match.entity, text[match.start : match.end]) for match in engine.find(text)]
+
+
+def test_matches_are_tuples_in_order_of_place(engine):
+    assert engine.find("x@y.com +49 30 901820") == [
+        PiiMatch(0, 7, "EMAIL_ADDRESS", 1.0),
+        PiiMatch(8, 21, "PHONE_NUMBER", 0.4),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ann@contoso.com", "EMAIL_ADDRESS"),
+        ("(415) 382-2035", "PHONE_NUMBER"),
+        ("4351702343703011", "CREDIT_CARD"),
+        ("446-22-9503", "US_SSN"),
+        ("SSN 446229503", "US_SSN"),
+        ("987-65-4329", "US_ITIN"),
+        ("taxpayer 987654329", "US_ITIN"),
+        ("DE81447123838602543450", "IBAN_CODE"),
+        ("de81447123838602543450", "IBAN_CODE"),
+        ("93.184.216.34", "IP_ADDRESS"),
+        ("2a00:1450:4009:81f::200e", "IP_ADDRESS"),
+        ("::ffff:93.184.216.34", "IP_ADDRESS"),
+        ("bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq", "CRYPTO"),
+    ],
+)
+def test_it_finds_one_of_each_default_entity(engine, text, expected):
+    assert [match.entity for match in engine.find(f"It is {text}, ok")] == [expected]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "user@example.com, a@mail.example.org, b@host.test, root@localhost, c@x.invalid",
+        "4111 1111 1111 1111",
+        "4242424242424242",
+        "0.4351702343703011",
+        "1234567",
+        "order 6178673780",
+        "2024-06-10 14:03:51",
+        "ISBN-10: 0-306-40615-2",
+        "Chrome 124.0.6367.201",
+        "987-65-4321 is not this 900-12-3456",
+        "400308399",
+        "192.168.1.1 10.0.0.1 172.16.0.9 127.0.0.1 169.254.1.1 224.0.0.1 100.64.0.1 fe80::1:2:3",
+        "93.184.216.0/24",
+        "version 93.184.216.34, section 4.2.1.3, OID 1.3.6.1.4.1.311",
+        "a::b x[1::2] std::vector<int>::iterator",
+        "node@20.12.7",
+    ],
+)
+def test_it_leaves_alone_what_is_nobodys(engine, text):
+    assert [m for m in found(engine, text) if m[0] != "US_ITIN"] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("call me on 6178673780", [("PHONE_NUMBER", "6178673780")]),
+        ("pay card 4351702343703011 now", [("CREDIT_CARD", "4351702343703011")]),
+        ("SSN 446 22 9503", [("US_SSN", "446 22 9503")]),
+    ],
+)
+def test_of_overlapping_findings_the_surer_kind_stays(engine, text, expected):
+    assert found(engine, text) == expected
+
+
+class TestNormalise:
+    """Look-alike characters are folded one to one."""
+
+    @given(st.text())
+    def test_the_length_never_changes(self, text):
+        assert len(normalise(text)) == len(text)
+
+    @given(st.text(st.characters(exclude_categories=())))
+    def test_the_result_can_always_be_encoded(self, text):
+        normalise(text).encode()
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("Phone (415) 234\u20112671", ("PHONE_NUMBER", "(415) 234\u20112671")),
+            ("\u30e1\u30fc\u30eb\u306ftanaka@outlook.com\u3067\u3059", ("EMAIL_ADDRESS", "tanaka@outlook.com")),
+            ("\u5361\u53f74351702343703011\u3002", ("CREDIT_CARD", "4351702343703011")),
+            (
+                "\u0660\u0663\u0660 +\u0664\u0669 \u0663\u0660 901820",
+                ("PHONE_NUMBER", "+\u0664\u0669 \u0663\u0660 901820"),
+            ),
+            ("ann\uff20contoso\uff0ecom", ("EMAIL_ADDRESS", "ann\uff20contoso\uff0ecom")),
+            ("ann@contoso.com\u2014or call", ("EMAIL_ADDRESS", "ann@contoso.com")),
+        ],
+    )
+    def test_other_scripts_and_signs_are_read_at_their_own_offsets(self, engine, text, expected):
+        assert expected in found(engine, text)
+
+
+class TestGates:
+    """The first look: the same with and without google-re2."""
+
+    names = frozenset(pii_gates.GATES)
+
+    @given(st.text(st.sampled_from("0123456789 -.:@+()xXaAbcDeEfzZ#/\u017f\u212a\n"), max_size=60))
+    def test_both_engines_open_the_same_gates(self, text):
+        pytest.importorskip("re2", reason="google-re2 is not installed: pip install sidecheck[fast]")
+        assert pii_gates.with_re2(self.names)(text) == pii_gates.with_re(self.names)(text)
+
+    def test_a_text_without_digits_or_signs_opens_none(self):
+        assert pii_gates.with_re(self.names)("Photosynthesis converts light energy.") == frozenset()
+
+
+class TestHostileTexts:
+    """Neither the length nor the shape of a text makes the engine slow beyond measure."""
+
+    size = 20_000
+
+    @pytest.mark.parametrize(
+        "unit",
+        [
+            *("7", "@", "[", "(", "a@", "a-", "a.", ":", ":: ", "ab:", "1x", "(+", "1 2 3 4 ", "12-34.56/78(90 "),
+            *("call 1234567 ", "978-0-13-468599-1, ", "212-555-0147 ", "DE44 5001 0517 5407 3249 31 "),
+            *("8.8.8.8 ", "a.b@c.com/"),
+        ],
+    )
+    def test_twenty_kilobytes_of_anything_take_seconds_at_most(self, unit):
+        text = unit * (self.size // len(unit)) + "a-b@c.com"
+        started = time.process_time()
+        PiiEngine(EVERYTHING, max_phones=64).find(text)
+        assert time.process_time() - started < 4  # the slowest takes 0.4 s of CPU on the machine it was written on
+
+    def test_a_long_line_of_phone_numbers_is_read_to_its_end(self, engine):
+        line = " ".join(f"212-555-{n:04}" for n in range(100, 150))
+        assert len(engine.find(line)) == 50
+
+    def test_a_scan_that_ran_out_of_phone_numbers_says_where(self):
+        text = "\n".join(["+49 30 901820"] * 10)
+        scan = PiiEngine(max_phones=4).scan(text)
+        assert (len(scan.matches), scan.phones_cut_at) == (4, 4 * 14)
+
+    def test_a_scan_of_a_longer_text_says_where_it_was_cut(self):
+        scan = PiiEngine(max_chars=10).scan("0123456789 a@contoso.com")
+        assert (scan.matches, scan.cut_at) == ((), 10)
+
+    def test_by_default_nothing_is_cut(self, engine):
+        text = " " * 100_000 + "ann@contoso.com" + "\n+49 30 901820" * 100
+        assert len(engine.find(text)) == 101
+
+
+def test_digits_behind_an_extension_sign_are_read_with_the_number_before_them():
+    (_, second) = runs("+49 30 901820#978-0-13-468599-1")
+    assert second.start == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        ({"entities": ("EMAIL",)}, "unknown entities EMAIL: known are EMAIL_ADDRESS"),
+        ({"mode": "fast"}, "unknown mode 'fast': known are gated, presidio"),
+        ({"entities": ("PERSON",)}, "PERSON cannot be found without a language model"),
+    ],
+)
+def test_an_engine_that_cannot_be_is_refused(options, rule):
+    with pytest.raises(ValueError, match=rule):
+        PiiEngine(**options)
+
+
+def test_importing_the_check_does_not_import_presidio_or_spacy():
+    code = (
+        "import sys, checks.builtin.pii as m; m.Pii(); sys.exit(bool({'presidio_analyzer', 'spacy'} & {*sys.modules}))"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_no_recogniser_opens_a_connection(monkeypatch):
+    """A fresh engine, so that tldextract reads its suffix list here."""
+
+    def refuse(*_):
+        raise AssertionError("a connection was opened")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    assert found(PiiEngine(), "ann@contoso.co.uk") == [("EMAIL_ADDRESS", "ann@contoso.co.uk")]
+
+
+@pytest.mark.parametrize("mode", ["gated", "presidio"])
+def test_nothing_is_logged_not_even_what_presidio_could_not_validate(mode, caplog):
+    caplog.set_level(logging.DEBUG)
+    PiiEngine(EVERYTHING, mode).find("DE\u00df1 4471 2383 8602 \u0130IBAN DE81\u212a47123838602543450 ann@contoso.com")
+    assert [record.name for record in caplog.records] == []
