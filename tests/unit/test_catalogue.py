@@ -158,7 +158,7 @@ def test_one_check_can_run_twice_under_two_names():
         ({"sample": 2}, "checks.latency.sample", "2.0 is no share"),
         ({"sample": True}, "checks.latency.sample", "True does not fit: input should be a valid number"),
         ({"sample": "half"}, "checks.latency.sample", "'half' does not fit"),
-        ({"when": {"servce": "x"}}, "checks.latency.when.servce", "the keys are service, route, model, attribute"),
+        ({"when": {"services": "x"}}, "checks.latency.when.services", "the keys are service, route, model, attribute"),
         ({"promote": "maybe"}, "checks.latency.promote", "'maybe' does not fit: input should be a valid boolean"),
         ({"enabled": 7}, "checks.latency.enabled", "7 does not fit"),
         ({"deadline": None}, "checks.latency.deadline", "None is no duration"),

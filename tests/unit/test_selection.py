@@ -98,7 +98,7 @@ def test_every_part_must_match():
     ("when", "option"),
     [
         ("shop", "when"),
-        ({"servce": "shop"}, "when.servce"),
+        ({"services": "shop"}, "when.services"),
         ({"service": []}, "when.service"),
         ({"service": [None]}, "when.service"),
         ({"route": {"a": 1}}, "when.route"),
