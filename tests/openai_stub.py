@@ -61,7 +61,7 @@ def openai_stub() -> Iterator[str]:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def do_POST(self) -> None:  # noqa: N802 - the name is the base class's
+    def do_POST(self) -> None:
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         reply = SCRIPT.get(_question(request), Reply(status=404))
         if self.path != PATH or reply.status != 200:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from checks.builtin.pii_engine import DEFAULT_ENTITIES, PiiMatch
+from checks.builtin.pii.engine import DEFAULT_ENTITIES, PiiMatch
 
 DATA = Path(__file__).parent / "data" / "pii"
 

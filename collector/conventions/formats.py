@@ -44,8 +44,14 @@ def of_value(given: Any) -> ResponseFormat | None:
 
 
 def of_schema(given: Any) -> ResponseFormat | None:
-    """JSON by the schema ``given`` (a mapping or its JSON); ``None`` where there is none."""
+    """JSON by the schema ``given`` (a mapping or its JSON); ``None`` where there is none.
+
+    A ``response_format`` that has no schema (``{"type": "json_object"}``) is read as what it is: OpenLLMetry records it
+    in the schema's place, and none of its types is one of JSON Schema.
+    """
     schema = attrs.mapping(given)
+    if (attrs.text(schema, "type") or "").lower() in _JSON_WORDS | _TEXT_WORDS:
+        return of_value(schema)
     return ResponseFormat("json", schema) if schema else None
 
 

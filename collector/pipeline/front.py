@@ -117,7 +117,7 @@ class Front:
                 except Refused as refusal:
                     self._metrics.inc("sidecheck_dropped_total", what="request", reason=refusal.reason.value)
                     self._journal.forget([entry.position])
-            while not self._stopping and self.buffer.bytes > self.admission.buffer_bytes:
+            while self.buffer.bytes > self.admission.buffer_bytes:  # noqa: ASYNC110 - once, at the start
                 await asyncio.sleep(TICK_S)
 
     def refused(self, source: Source, reason: Refusal, records: int = 0) -> None:

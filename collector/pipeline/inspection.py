@@ -5,16 +5,18 @@ culprit suffers; a trace that takes a second worker with it is quarantined on di
 """
 
 import asyncio
+import ctypes
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import TimeoutError as TaskTimeout
 from pathlib import Path
 
 import structlog
-from pebble import ProcessExpired, ProcessPool
+from pebble import CONSTS, ProcessExpired, ProcessPool
 
 from checks.catalogue import PlannedCheck
 from collector.logs import place_of
@@ -24,6 +26,13 @@ from exporters.record import Record
 BATCH = 64
 SECONDS_A_TRACE = 30.0
 """A worker that is busy with one trace for longer is replaced; checks have shorter deadlines of their own."""
+SECONDS_A_FURTHER_TRACE = 1.0
+"""What each further trace of a batch adds to that: a batch that takes longer is judged again, one trace at a time."""
+POOLS_TRIED = 3
+"""How often a batch is given to a new set of workers, where all of them are gone."""
+KILLED_AFTER_S = 0.5
+"""Workers ignore the polite signal (see ``start_worker``); after so long comes the other one."""
+_PR_SET_PDEATHSIG = 1
 
 log = structlog.get_logger()
 _judge: Judge | None = None
@@ -35,9 +44,23 @@ def start_worker(options: JudgeOptions) -> None:
 
     global _judge  # noqa: PLW0603 - a worker process is its own world and has exactly one judge
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # Service managers signal all processes at once: what is still open has to be judged before the workers may go.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _die_with_the_front_process()
     _judge = Judge(options, deadline=SignalDeadline())
     _judge.load()
+
+
+def _die_with_the_front_process() -> None:
+    """Have the kernel kill this worker when its parent is gone, even while a check hangs.
+
+    Elsewhere than on Linux a worker ends when it is done with its batch and finds the channel closed.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    parent = multiprocessing.parent_process()
+    if parent is not None and os.getppid() != parent.pid:  # it was gone before the kernel was asked
+        os._exit(1)
 
 
 def judge_batch(jobs: Sequence[Job]) -> list[Record]:
@@ -70,12 +93,10 @@ class InspectionPool:
         self._quarantine = quarantine
         self._on_restart = on_restart
         self._seconds = seconds_a_trace
-        self._pool = ProcessPool(
-            max_workers=workers,
-            initializer=start_worker,
-            initargs=[options],
-            context=multiprocessing.get_context("spawn"),
-        )
+        self._options = options
+        self._is_closed = False
+        CONSTS.term_timeout = KILLED_AFTER_S
+        self._pool = self._new_pool()
 
     async def warm_up(self) -> None:
         """Start the workers and load the checks, before the first trace waits for it."""
@@ -93,6 +114,7 @@ class InspectionPool:
 
     def close(self, *, wait_s: float = 5.0) -> None:
         """End the workers: those still busy after ``wait_s`` are killed."""
+        self._is_closed = True
         self._pool.close()
         try:
             self._pool.join(wait_s)
@@ -100,11 +122,38 @@ class InspectionPool:
             self._pool.stop()
             self._pool.join(wait_s)
 
+    def _new_pool(self) -> ProcessPool:
+        return ProcessPool(
+            max_workers=self.workers,
+            initializer=start_worker,
+            initargs=[self._options],
+            context=multiprocessing.get_context("spawn"),
+        )
+
     async def _send(self, jobs: Sequence[Job]) -> list[Record]:
-        timeout = self._seconds * max(1, len(jobs))
-        future = self._pool.schedule(judge_batch, args=[jobs], timeout=timeout)
+        for _ in range(POOLS_TRIED - 1):
+            pool = self._pool
+            try:
+                return await self._send_to(pool, jobs)
+            except Exception:
+                if pool.active or self._is_closed:
+                    raise
+                await self._replace(pool)
+        return await self._send_to(self._pool, jobs)
+
+    async def _send_to(self, pool: ProcessPool, jobs: Sequence[Job]) -> list[Record]:
+        timeout = self._seconds + SECONDS_A_FURTHER_TRACE * max(0, len(jobs) - 1)
+        future = pool.schedule(judge_batch, args=[jobs], timeout=timeout)
         records: list[Record] = await asyncio.wrap_future(future)
         return records
+
+    async def _replace(self, broken: ProcessPool) -> None:
+        """A pool gives up when a worker dies while none has a task: the kernel was short of memory, for instance."""
+        if self._pool is broken:
+            log.warning("the workers are gone; starting new ones")
+            self._on_restart()
+            self._pool = self._new_pool()
+            await asyncio.to_thread(broken.join)
 
     async def _inspect_alone(self, job: Job) -> Record:
         try:

@@ -67,10 +67,7 @@ class Judge:
 
     def load(self) -> None:
         """Load what checks need, so that the first trace does not wait for it, nor its deadline pay for it."""
-        for planned in self._plan:
-            load = getattr(planned.check, "load", None)
-            if callable(load):
-                load()
+        runner.load(self._plan)
 
     def report(self, job: Job) -> Report:
         """The verdicts on one trace, without a record of it."""
@@ -156,7 +153,7 @@ def decompress(data: bytes) -> bytes:
 
 
 def _redactor() -> Redactor:
-    from checks.builtin.pii_engine import PiiEngine
+    from checks.builtin.pii.engine import PiiEngine
 
     engine = PiiEngine()
     engine.load()

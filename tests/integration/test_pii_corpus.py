@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from pii_scores import DATA, Labelled, corpus, scores, table
 
 from checks.builtin.pii import Pii
-from checks.builtin.pii_engine import DEFAULT_ENTITIES, PiiEngine
-from checks.builtin.pii_policy import OPT_IN_ENTITIES
+from checks.builtin.pii.engine import DEFAULT_ENTITIES, PiiEngine
+from checks.builtin.pii.policy import OPT_IN_ENTITIES
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +131,7 @@ def test_presidio_registers_the_recognisers_that_the_engine_uses():
     """Fails where a new Presidio changes the patterns, flags or regions of its default recognisers."""
     from presidio_analyzer.recognizer_registry import RecognizerRegistryProvider
 
-    from checks.builtin.pii_recognizers import recogniser
+    from checks.builtin.pii.recognizers import recogniser
 
     registered = RecognizerRegistryProvider().create_recognizer_registry().recognizers
     by_entity = {made.supported_entities[0]: made for made in registered if made.supported_language == "en"}

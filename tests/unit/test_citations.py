@@ -3,8 +3,8 @@ from builders import a_retrieval, a_trace, an_interaction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checks.builtin.citation_forms import FORMS
 from checks.builtin.citations import Citations
+from checks.builtin.citations.forms import FORMS
 from checks.check import Check, OptionError
 from checks.interaction import Document
 

@@ -116,6 +116,8 @@ def test_finish_reasons_get_one_vocabulary(recorded, canonical):
         ({"gen_ai.output.type": "json"}, ResponseFormat("json")),
         ({"gen_ai.openai.request.response_format": "json_schema"}, ResponseFormat("json")),
         ({"gen_ai.request.structured_output_schema": '{"type": "object"}'}, ResponseFormat("json", {"type": "object"})),
+        ({"gen_ai.request.structured_output_schema": '{"type": "json_object"}'}, ResponseFormat("json")),
+        ({"gen_ai.request.structured_output_schema": '{"type": "text"}'}, ResponseFormat("text")),
         ({"gen_ai.output.type": "text"}, ResponseFormat("text")),
         ({}, None),
     ],

@@ -7,7 +7,7 @@ from builders import a_message, a_model_call, a_retrieval, a_trace, an_interacti
 
 from checks import catalogue
 from checks.builtin.pii import LABELS, Pii
-from checks.builtin.pii_policy import DEFAULT_ENTITIES, RULES
+from checks.builtin.pii.policy import DEFAULT_ENTITIES, RULES
 from checks.check import Check, OptionError
 from checks.finding import Evidence, Severity
 from checks.interaction import Interaction, ToolCall

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checks.builtin import pii_gates
-from checks.builtin.pii_engine import DEFAULT_ENTITIES, PiiEngine, PiiMatch
-from checks.builtin.pii_phone import runs
-from checks.builtin.pii_policy import OPT_IN_ENTITIES
-from checks.builtin.pii_text import normalise
+from checks.builtin.pii import engine as pii_engine
+from checks.builtin.pii import gates as pii_gates
+from checks.builtin.pii.engine import DEFAULT_ENTITIES, PiiEngine, PiiMatch
+from checks.builtin.pii.phone import runs
+from checks.builtin.pii.policy import OPT_IN_ENTITIES
+from checks.builtin.pii.text import normalise
 
 EVERYTHING = DEFAULT_ENTITIES + OPT_IN_ENTITIES
 
@@ -214,3 +215,8 @@ def test_nothing_is_logged_not_even_what_presidio_could_not_validate(mode, caplo
     caplog.set_level(logging.DEBUG)
     PiiEngine(EVERYTHING, mode).find("DE\u00df1 4471 2383 8602 \u0130IBAN DE81\u212a47123838602543450 ann@contoso.com")
     assert [record.name for record in caplog.records] == []
+
+
+def test_loading_opens_the_gate_of_every_recogniser_that_runs_by_default():
+    usual = frozenset(pii_gates.GATES.keys() - pii_gates.OPT_IN_WORDS.keys())
+    assert pii_gates.with_re(usual)(pii_engine._WARM_UP) == usual

@@ -6,7 +6,7 @@ import pytest
 from builders import an_interaction
 
 from checks.builtin.pii import Pii
-from checks.builtin.pii_engine import PiiEngine
+from checks.builtin.pii.engine import PiiEngine
 from checks.check import OptionError
 
 MODEL = "en_sidecheck_names"

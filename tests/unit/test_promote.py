@@ -7,7 +7,7 @@ from builders import a_message, a_model_call, a_retrieval, a_span, a_trace, an_i
 
 from checks.builtin.latency import Latency, LimitOverride
 from checks.builtin.pii import NOT_FULLY_SCANNED
-from checks.builtin.pii_policy import PiiMatch
+from checks.builtin.pii.policy import PiiMatch
 from checks.builtin.user_feedback import UserFeedback
 from checks.finding import Evidence, Finding, Severity
 from checks.interaction import Document, ResponseFormat, ToolDefinition, ToolRequest

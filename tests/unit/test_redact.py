@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from checks.builtin.pii_engine import PiiEngine
+from checks.builtin.pii.engine import PiiEngine
 from exporters.dataset.case import Case, Context, Expectation, Source
 from exporters.dataset.formats.jsonl import line
 from exporters.dataset.redact import RedactionFailed, Redactor

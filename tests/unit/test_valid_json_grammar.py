@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checks.builtin.json_grammar import GrammarError, diagnose, events
-from checks.builtin.json_schema import pointer
-from checks.builtin.json_text import locate, parse, repeated_keys
+from checks.builtin.valid_json.grammar import GrammarError, diagnose, events
+from checks.builtin.valid_json.schema import pointer
+from checks.builtin.valid_json.text import locate, parse, repeated_keys
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

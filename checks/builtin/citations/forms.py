@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from checks.builtin.citation_arrays import is_array
-from checks.builtin.citation_sources import Sources, addresses
-from checks.builtin.citation_text import Prose
+from checks.builtin.citations.arrays import is_array
+from checks.builtin.citations.sources import Sources, addresses
+from checks.builtin.citations.text import Prose
 
 _SOURCE_WORD = (
     r"(?:sources?|references?|refs?|citations?|quellen?|fuentes?|fontes?|fonti|bronnen|bron|źródło"

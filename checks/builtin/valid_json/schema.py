@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import jsonschema_rs
 
-from checks.builtin.json_text import Path
+from checks.builtin.valid_json.text import Path
 
 _BACKTRACK_LIMIT = 100_000
 """Steps that a pattern with look-around may take on one string: about 2 ms."""

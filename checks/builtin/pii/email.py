@@ -5,8 +5,8 @@ Presidio's pattern tries every word of a text and takes quadratic time on a long
 
 from collections.abc import Iterator
 
-from checks.builtin.pii_policy import PiiMatch
-from checks.builtin.pii_recognizers import Find
+from checks.builtin.pii.policy import PiiMatch
+from checks.builtin.pii.recognizers import Find
 
 # None of these is a word character or can be part of an address, so a token between two of them can be searched alone.
 _ENDS = frozenset(' \t\n\r\v\f()<>[],;:"\\\u3002')

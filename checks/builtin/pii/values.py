@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 
-from checks.builtin.pii_text import normalise
+from checks.builtin.pii.text import normalise
 from checks.interaction import Interaction
 
 _BY_DIGITS = frozenset({"PHONE_NUMBER", "CREDIT_CARD", "US_SSN", "US_ITIN", "UK_NHS", "US_BANK_NUMBER"})

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from checks.builtin.citation_text import narrow
+from checks.builtin.citations.text import narrow
 from checks.interaction import Document, Interaction
 
 _LONGEST_NAME = 500

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from checks.builtin.json_grammar import MAX_DEPTH, Event, GrammarError, Kind, diagnose, events
+from checks.builtin.valid_json.grammar import MAX_DEPTH, Event, GrammarError, Kind, diagnose, events
 
 _MAX_DIGITS = 1000
 """Longer integers are not converted: that takes quadratic time, and Python refuses it above a limit of its own."""

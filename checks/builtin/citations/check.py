@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from checks.builtin.citation_forms import FORMS, Mark, find_marks
-from checks.builtin.citation_sentences import statements
-from checks.builtin.citation_sources import Sources, addresses
-from checks.builtin.citation_text import Prose, read_prose
+from checks.builtin.citations.forms import FORMS, Mark, find_marks
+from checks.builtin.citations.sentences import statements
+from checks.builtin.citations.sources import Sources, addresses
+from checks.builtin.citations.text import Prose, read_prose
 from checks.check import CheckInfo, OptionError
 from checks.finding import Evidence, Finding
 from checks.interaction import Interaction

@@ -1,15 +1,15 @@
-"""Judges whether a text holds personal data. How it is found is ``pii_engine``'s work; secrets are another check's."""
+"""Judges whether a text holds personal data. How it is found is ``engine``'s work; secrets are another check's."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import ClassVar, Literal, NamedTuple, get_args
 
-from checks.builtin import pii_options as options
-from checks.builtin.pii_engine import Mode, PiiEngine, PiiMatch, Scan
-from checks.builtin.pii_places import MOST_STRINGS, NAMES, PLACES, Place, PlacedText, texts_in, was_recorded
-from checks.builtin.pii_policy import DEFAULT_ENTITIES, RULES
-from checks.builtin.pii_values import is_allowed, is_said, typed_by_user
+from checks.builtin.pii import options
+from checks.builtin.pii.engine import Mode, PiiEngine, PiiMatch, Scan
+from checks.builtin.pii.places import MOST_STRINGS, NAMES, PLACES, Place, PlacedText, texts_in, was_recorded
+from checks.builtin.pii.policy import DEFAULT_ENTITIES, RULES
+from checks.builtin.pii.values import is_allowed, is_said, typed_by_user
 from checks.check import CheckInfo
 from checks.finding import Evidence, Finding, Severity
 from checks.interaction import Interaction

@@ -10,7 +10,7 @@ from functools import cache
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from checks.builtin.pii_policy import PiiMatch
+from checks.builtin.pii.policy import PiiMatch
 
 if TYPE_CHECKING:
     from presidio_analyzer import EntityRecognizer, RecognizerResult
@@ -41,7 +41,7 @@ def recogniser(entity: str, **options: Any) -> "EntityRecognizer":
     """Make Presidio's recogniser of this entity.
 
     Args:
-        entity: one with a rule in ``pii_policy``, but no NER entity.
+        entity: one with a rule in ``policy``, but no NER entity.
         options: for the recogniser's constructor.
     """
     _silence("presidio-analyzer", "tldextract")

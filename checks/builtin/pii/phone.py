@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from checks.builtin.pii_policy import (
+from checks.builtin.pii.policy import (
     CONTEXT_CHARS,
     DOTTED_QUAD,
     PHONE_BRACKET,

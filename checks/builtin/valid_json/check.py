@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from checks.builtin.json_answer import Answer, Fence, fence_around, find_answer
-from checks.builtin.json_grammar import GrammarError
-from checks.builtin.json_schema import SchemaError, UndecidedError, Violation, compile_schema, violations
-from checks.builtin.json_text import Parsed, locate, parse, repeated_keys
+from checks.builtin.valid_json.answer import Answer, Fence, fence_around, find_answer
+from checks.builtin.valid_json.grammar import GrammarError
+from checks.builtin.valid_json.schema import SchemaError, UndecidedError, Violation, compile_schema, violations
+from checks.builtin.valid_json.text import Parsed, locate, parse, repeated_keys
 from checks.check import CheckInfo, OptionError
 from checks.finding import Evidence, Finding, Severity
 from checks.interaction import Interaction

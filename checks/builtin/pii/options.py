@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from importlib import metadata
 
-from checks.builtin.pii_policy import NER_ENTITIES
+from checks.builtin.pii.policy import NER_ENTITIES
 from checks.check import OptionError
 
 _MODEL_NAME = re.compile(r"[a-z]{2,3}_\w+")

@@ -8,7 +8,7 @@ the common abbreviations of a few languages.
 import re
 from collections.abc import Iterator
 
-from checks.builtin.citation_text import BLANK
+from checks.builtin.citations.text import BLANK
 
 _BLOCK_START = re.compile(r"\n[ \t]*(?=\n|[-*+•][ \t]|\d{1,3}[.)][ \t]|#{1,6}[ \t]|>|\||" + BLANK + ")")
 _MARKER = re.compile(r"[ \t\n>]*(?:(?:[-*+•]|\d{1,3}[.)])[ \t]+)?")

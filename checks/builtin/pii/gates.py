@@ -7,7 +7,7 @@ installed all gates are one automaton and one pass; without, they are searched o
 import re
 from collections.abc import Callable, Mapping
 
-from checks.builtin.pii_policy import OPT_IN_WORDS, PHONE_PUNCTUATION
+from checks.builtin.pii.policy import OPT_IN_WORDS, PHONE_PUNCTUATION
 
 GateSet = Callable[[str], frozenset[str]]
 """Takes a normalised text, returns the names of the gates that match."""

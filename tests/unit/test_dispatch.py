@@ -1,0 +1,154 @@
+"""Records on their way to the store: written, tried again, given up, left over. The store is a function."""
+
+import asyncio
+
+import pytest
+import stamina
+from pipeline_fakes import BROKEN, LOCKED
+from store_builders import a_record, trace_id
+
+from collector.pipeline.dispatch import MOST_AT_ONCE, QUEUE, Dispatch
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting():
+    stamina.set_testing(True, attempts=5)
+    yield
+    stamina.set_testing(False)
+
+
+class Sink:
+    """A store that takes batches, after raising ``errors`` one each, while it is ``open``."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        self.batches: list[list[str]] = []
+        self.kept: list[str] = []
+        self.dropped: list[tuple[str, str]] = []
+        self.open = asyncio.Event()
+        self.open.set()
+        self.dispatch = Dispatch(self.save, self.ended)
+
+    async def save(self, records) -> None:
+        self.batches.append([record.trace_id for record in records])
+        await self.open.wait()
+        if self.errors:
+            raise self.errors.pop(0)
+
+    def ended(self, records, dropped) -> None:
+        ids = [record.trace_id for record in records]
+        if dropped is None:
+            self.kept += ids
+        else:
+            self.dropped += [(trace_id, dropped) for trace_id in ids]
+
+    async def run(self, *batches) -> "Sink":
+        """Write these batches and end."""
+        for batch in batches:
+            await self.dispatch.put(batch)
+        self.dispatch.start()
+        assert await self.dispatch.stop(5) == 0
+        return self
+
+
+async def test_what_is_queued_is_written_and_told():
+    sink = await Sink().run([a_record(1)], [a_record(2), a_record(3)])
+    assert sink.kept == [trace_id(1), trace_id(2), trace_id(3)]
+    assert sink.dropped == []
+
+
+async def test_batches_that_wait_are_written_in_one_transaction_of_bounded_size():
+    many = [[a_record(n) for n in range(64)] for _ in range(MOST_AT_ONCE // 64 + 1)]
+    sink = await Sink().run(*many)
+    assert [len(batch) for batch in sink.batches] == [MOST_AT_ONCE, 64]
+
+
+async def test_a_locked_store_is_asked_again_until_it_takes_the_records():
+    sink = await Sink(LOCKED, LOCKED, LOCKED).run([a_record(1)])
+    assert len(sink.batches) == 4
+    assert sink.kept == [trace_id(1)]
+    assert sink.dropped == []
+
+
+async def test_while_the_store_is_locked_the_problem_is_told_and_afterwards_it_is_gone():
+    sink = Sink(LOCKED)
+    told = []
+    save = sink.save
+
+    async def watching(records):
+        told.append(sink.dispatch.problem)
+        await save(records)
+
+    sink.dispatch = Dispatch(watching, sink.ended)
+    await sink.run([a_record(1)])
+    assert told[0] is None
+    assert "tried again" in told[1]
+    assert sink.dispatch.problem is None
+
+
+async def test_a_store_that_stays_locked_for_too_long_costs_the_records_and_they_are_counted():
+    sink = await Sink(*[LOCKED] * 5).run([a_record(1), a_record(2)])
+    assert sink.kept == []
+    assert sink.dropped == [(trace_id(1), "store_failed"), (trace_id(2), "store_failed")]
+
+
+async def test_a_permanent_error_is_not_tried_again():
+    sink = await Sink(BROKEN).run([a_record(1)])
+    assert len(sink.batches) == 1
+    assert sink.dropped == [(trace_id(1), "store_failed")]
+    assert sink.dispatch.problem == str(BROKEN)
+
+
+async def test_one_record_that_the_store_cannot_take_does_not_cost_the_others():
+    sink = Sink()
+
+    async def save(records):
+        if any(record.trace_id == trace_id(2) for record in records):
+            raise OverflowError
+
+    sink.dispatch = Dispatch(save, sink.ended)
+    await sink.run([a_record(1), a_record(2), a_record(3)])
+    assert sink.kept == [trace_id(1), trace_id(3)]
+    assert sink.dropped == [(trace_id(2), "store_failed")]
+
+
+async def test_the_writer_lives_on_after_a_batch_that_failed():
+    sink = Sink(BROKEN)
+    sink.dispatch.start()
+    await sink.dispatch.put([a_record(1)])
+    await asyncio.wait_for(sink.dispatch._queue.join(), 5)
+    await sink.dispatch.put([a_record(2)])
+    assert await sink.dispatch.stop(5) == 0
+    assert sink.kept == [trace_id(2)]
+    assert sink.dispatch.problem is None
+
+
+async def test_a_full_queue_holds_the_workers_back():
+    sink = Sink()
+    for number in range(QUEUE):
+        await sink.dispatch.put([a_record(number)])
+    waiting = asyncio.create_task(sink.dispatch.put([a_record(QUEUE)]))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    sink.dispatch.start()
+    await waiting
+    assert await sink.dispatch.stop(5) == 0
+    assert len(sink.kept) == QUEUE + 1
+
+
+async def test_what_is_left_over_at_the_end_is_told_with_the_batch_that_was_being_written():
+    sink = Sink()
+    sink.open.clear()
+    sink.dispatch.start()
+    await sink.dispatch.put([a_record(1)])
+    await asyncio.sleep(0)
+    await sink.dispatch.put([a_record(2)])
+    assert await sink.dispatch.stop(0.01) == 2
+    assert sink.kept == []
+
+
+async def test_the_length_is_the_number_of_batches_that_wait():
+    sink = Sink()
+    await sink.dispatch.put([a_record(1)])
+    await sink.dispatch.put([a_record(2)])
+    assert len(sink.dispatch) == 2
