@@ -15,7 +15,7 @@ install = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format unit env lock clean
+.PHONY: help demo test lint format unit soak env lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -47,6 +47,9 @@ lint: $(VENV)/.dev ## ruff, mypy --strict, import-linter, deptry, codespell
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
 	$(BIN)/codespell
+
+soak: $(VENV)/.dev ## the fault tests in their long form, an hour; their table goes into tests/faults/README.md
+	SIDECHECK_SOAK=1 SIDECHECK_SOAK_TABLE=1 $(BIN)/pytest tests/faults $(ARGS)
 
 unit: $(VENV)/.dev ## the tests only (ARGS="-k citations" and the like)
 	$(BIN)/pytest $(ARGS)

@@ -6,6 +6,7 @@ an app that exports no content must not look like an app that answered with noth
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from checks.trace import Feedback, Trace
@@ -172,22 +173,22 @@ class Interaction:
         """``service.name`` of the app."""
         return self.trace.service
 
-    @property
+    @cached_property
     def model_calls(self) -> tuple[ModelCall, ...]:
         """The model calls, in order of time."""
-        return tuple(s for s in self.steps if isinstance(s, ModelCall))
+        return tuple([s for s in self.steps if isinstance(s, ModelCall)])
 
-    @property
+    @cached_property
     def tool_calls(self) -> tuple[ToolCall, ...]:
         """The tool calls, in order of time."""
-        return tuple(s for s in self.steps if isinstance(s, ToolCall))
+        return tuple([s for s in self.steps if isinstance(s, ToolCall)])
 
-    @property
+    @cached_property
     def retrievals(self) -> tuple[Retrieval, ...]:
         """The retrievals, in order of time."""
-        return tuple(s for s in self.steps if isinstance(s, Retrieval))
+        return tuple([s for s in self.steps if isinstance(s, Retrieval)])
 
-    @property
+    @cached_property
     def documents(self) -> tuple[Document, ...]:
         """Every retrieved document, in order; documents with the same id (or, lacking one, the same text) once."""
         seen: dict[object, Document] = {}

@@ -6,6 +6,11 @@ from enum import StrEnum
 from checks.finding import Finding
 from checks.interaction import Interaction
 
+NOTHING_TO_JUDGE = "nothing_to_judge"
+WHEN = "when."
+SAMPLE = "sample:"
+"""How a verdict's ``reason`` begins: all that it can be."""
+
 
 class Outcome(StrEnum):
     """How one check ended on one trace. A label on ``/metrics``."""
@@ -28,7 +33,9 @@ class Verdict:
     """One check's judgement.
 
     ``error`` names the exception's type and place (never its text) for ``ERRORED``, the limit and the place for
-    ``TIMED_OUT``. ``findings_cut`` is true where the check found more than is kept.
+    ``TIMED_OUT``. ``findings_cut`` is true where the check found more than is kept. ``reason`` says why there was
+    nothing to decide: ``when.KEY`` (that condition does not hold), ``sample:SHARE`` (not in the sample),
+    ``nothing_to_judge`` (the check says so itself).
     """
 
     check: str
@@ -39,6 +46,7 @@ class Verdict:
     duration_ns: int = 0
     error: str | None = None
     findings_cut: bool = False
+    reason: str | None = None
 
 
 @dataclass(frozen=True)

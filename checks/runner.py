@@ -16,7 +16,7 @@ from checks.duration import format_duration
 from checks.finding import Finding, Severity
 from checks.interaction import Interaction
 from checks.plan import PlannedCheck
-from checks.report import Outcome, Report, Verdict
+from checks.report import NOTHING_TO_JUDGE, SAMPLE, WHEN, Outcome, Report, Verdict
 from checks.vetting import InvalidFindingError, vet
 
 _SCORES = {Outcome.PASSED: 1.0, Outcome.FAILED: 0.0}
@@ -64,6 +64,7 @@ class _End:
     findings: tuple[Finding, ...] = ()
     findings_cut: bool = False
     error: str | None = None
+    reason: str | None = None
 
 
 def _judge(planned: PlannedCheck, interaction: Interaction, clock: Callable[[], int], deadline: Deadline) -> Verdict:
@@ -78,6 +79,7 @@ def _judge(planned: PlannedCheck, interaction: Interaction, clock: Callable[[], 
         duration_ns=clock() - started,
         error=end.error,
         findings_cut=end.findings_cut,
+        reason=end.reason,
     )
 
 
@@ -98,13 +100,15 @@ def _attempt(planned: PlannedCheck, interaction: Interaction, deadline: Deadline
 
 def _decide(planned: PlannedCheck, interaction: Interaction) -> _End:
     """Cheapest first: a trace that is not selected or not sampled costs none of the check's own code."""
-    if not planned.selection.matches(interaction):
-        return _End(Outcome.NOT_APPLICABLE)
-    if not planned.selection.samples(interaction.trace_id):
-        return _End(Outcome.NOT_SAMPLED)
+    selection = planned.selection
+    unmet = selection.unmet(interaction)
+    if unmet is not None:
+        return _End(Outcome.NOT_APPLICABLE, reason=f"{WHEN}{unmet}")
+    if not selection.samples(interaction.trace_id):
+        return _End(Outcome.NOT_SAMPLED, reason=f"{SAMPLE}{selection.sample:g}")
     check = planned.check
     if not check.applies_to(interaction):
-        return _End(Outcome.NOT_APPLICABLE)
+        return _End(Outcome.NOT_APPLICABLE, reason=NOTHING_TO_JUDGE)
     findings, cut = vet(check.inspect(interaction), check.info, interaction)
     failed = any(finding.severity is Severity.ERROR for finding in findings)
     return _End(Outcome.FAILED if failed else Outcome.PASSED, findings, cut)

@@ -31,12 +31,20 @@ class Selection:
 
     def matches(self, interaction: Interaction) -> bool:
         """Whether service, route, model and attributes are those that were asked for."""
-        return (
-            (not self.service or matches_any(self.service, (interaction.service,)))
-            and (not self.route or matches_any(self.route, routes_of(interaction.trace)))
-            and (not self.model or matches_any(self.model, _models_of(interaction)))
-            and all(matches_any(p, _values_of(interaction.trace, key)) for key, p in self.attribute.items())
-        )
+        return self.unmet(interaction) is None
+
+    def unmet(self, interaction: Interaction) -> str | None:
+        """The first part of ``when`` that does not match, such as ``service`` or ``attribute.tenant``."""
+        if self.service and not matches_any(self.service, (interaction.service,)):
+            return "service"
+        if self.route and not matches_any(self.route, routes_of(interaction.trace)):
+            return "route"
+        if self.model and not matches_any(self.model, _models_of(interaction)):
+            return "model"
+        asked = self.attribute.items()
+        unmet = (key for key, patterns in asked if not matches_any(patterns, _values_of(interaction.trace, key)))
+        key = next(unmet, None)
+        return None if key is None else f"attribute.{key}"
 
     def samples(self, trace_id: str) -> bool:
         """Whether the trace is in the sample.

@@ -86,6 +86,11 @@ class Trace:
         return {span_id: tuple(records) for span_id, records in found.items()}
 
     @cached_property
+    def attribute_names(self) -> frozenset[str]:
+        """The names of all attributes that any span has: what is not among them need not be looked for in the spans."""
+        return frozenset().union(*(span.attributes for span in self.spans))
+
+    @cached_property
     def root(self) -> Span | None:
         """The span without a parent that started first; else the first whose parent is not here; else ``None``."""
         orphans = (s for s in self.spans if s.parent_id not in self.by_id)

@@ -5,10 +5,10 @@ What the app did not record has no key. Printed by ``sidecheck check --json``, k
 
 import base64
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from checks.interaction import Document, Failure, Interaction, ModelCall, ToolCall, Usage
+from checks.interaction import Document, Failure, Interaction, ModelCall, ToolCall
 
 _MAX_DEPTH = 64
 _NANOSECONDS_PER_MS = 1_000_000
@@ -24,35 +24,39 @@ def view(interaction: Interaction) -> dict[str, Any]:
     first model call that has one), ``session_id``, ``user_id``.
     """
     calls = interaction.model_calls
-    answering = _last(call.response_model for call in calls)
-    found = {
-        "input": interaction.user_input,
-        "output": interaction.final_output,
-        "system": interaction.system,
-        "model": answering or _last(call.model for call in calls),
-        "model_response": answering,
-        "provider": _last(call.provider for call in calls),
-        "tool_calls": [_tool_call(call) for call in interaction.tool_calls] or None,
-        "tool_definitions": _tool_names(calls),
-        "documents": [_document(document) for document in interaction.documents] or None,
-        "tokens": _tokens(call.usage for call in calls),
-        "finish_reasons": _unique(reason for call in calls for reason in call.finish_reasons),
-        "error": _error(interaction.error),
-        "refusal": interaction.refusal or None,
-        "streaming": _streaming(calls),
-        "ttft_ms": next((c.ttft_ns / _NANOSECONDS_PER_MS for c in calls if c.ttft_ns is not None), None),
-        "session_id": interaction.session_id,
-        "user_id": interaction.user_id,
-    }
-    return _recorded(found)
+    answering = _last([call.response_model for call in calls])
+    return _recorded(
+        {
+            "input": interaction.user_input,
+            "output": interaction.final_output,
+            "system": interaction.system,
+            "model": answering or _last([call.model for call in calls]),
+            "model_response": answering,
+            "provider": _last([call.provider for call in calls]),
+            "tool_calls": [_tool_call(call) for call in interaction.tool_calls] or None,
+            "tool_definitions": _tool_names(calls),
+            "documents": [_document(document) for document in interaction.documents] or None,
+            "tokens": _tokens(calls),
+            "finish_reasons": _unique([reason for call in calls for reason in call.finish_reasons]),
+            "error": _error(interaction.error),
+            "refusal": interaction.refusal or None,
+            "streaming": _streaming(calls),
+            "ttft_ms": _first_token_ms(calls),
+            "session_id": interaction.session_id,
+            "user_id": interaction.user_id,
+        }
+    )
 
 
 def _recorded(found: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value is not None}
 
 
-def _last(values: Iterable[str | None]) -> str | None:
-    return next((value for value in reversed(tuple(values)) if value is not None), None)
+def _last(values: Sequence[str | None]) -> str | None:
+    for value in reversed(values):
+        if value is not None:
+            return value
+    return None
 
 
 def _unique(values: Iterable[str]) -> list[str] | None:
@@ -60,7 +64,7 @@ def _unique(values: Iterable[str]) -> list[str] | None:
 
 
 def _tool_names(calls: Iterable[ModelCall]) -> list[str] | None:
-    return _unique(tool.name for call in calls for tool in call.tools or ())
+    return _unique([tool.name for call in calls for tool in call.tools or ()])
 
 
 def _tool_call(call: ToolCall) -> dict[str, Any]:
@@ -85,12 +89,15 @@ def _document(document: Document) -> dict[str, Any]:
     return _recorded(found)
 
 
-def _tokens(usages: Iterable[Usage]) -> dict[str, int] | None:
-    """The sums of what was recorded; a kind of token that no call recorded is left out."""
+def _tokens(calls: Iterable[ModelCall]) -> dict[str, int] | None:
+    """The sums of what was recorded; a kind of token that no call recorded is left out.
+
+    The kinds come in the order in which they were first recorded.
+    """
     totals: dict[str, int] = {}
-    for usage in usages:
-        for name in ("input", "output", "cached_input"):
-            figure = getattr(usage, name)
+    for call in calls:
+        usage = call.usage
+        for name, figure in (("input", usage.input), ("output", usage.output), ("cached_input", usage.cached_input)):
             if figure is not None:
                 totals[name] = totals.get(name, 0) + figure
     return totals or None
@@ -107,16 +114,23 @@ def _streaming(calls: Iterable[ModelCall]) -> bool | None:
     return any(recorded) if recorded else None
 
 
+def _first_token_ms(calls: Iterable[ModelCall]) -> float | None:
+    recorded = [call.ttft_ns for call in calls if call.ttft_ns is not None]
+    return recorded[0] / _NANOSECONDS_PER_MS if recorded else None
+
+
 def _plain(value: Any, depth: int = _MAX_DEPTH) -> Any:
     """``value`` as JSON can hold it: bytes as base64; ``None`` for NaN, infinities and what lies too deep."""
+    if value is None or isinstance(value, (str, int)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
     if isinstance(value, bytes):
         return base64.b64encode(value).decode("ascii")
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, (Mapping, list, tuple)):
+    if isinstance(value, (dict, list, tuple, Mapping)):
         if depth == 0:
             return None
-        if isinstance(value, Mapping):
-            return {str(key): _plain(item, depth - 1) for key, item in value.items()}
-        return [_plain(item, depth - 1) for item in value]
-    return value if value is None or isinstance(value, (str, bool, int, float)) else str(value)
+        if isinstance(value, (list, tuple)):
+            return [_plain(item, depth - 1) for item in value]
+        return {str(key): _plain(item, depth - 1) for key, item in value.items()}
+    return str(value)

@@ -5,32 +5,40 @@ The only module beside ``collector.cli`` that sees receivers, pipeline and expor
 
 import asyncio
 import signal
+import ssl
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
+from socket import socket
 from typing import Any
 
 import structlog
-from starlette.types import ASGIApp
+from fastapi import FastAPI
 
 from checks import catalogue
+from collector.access.calls import guard_calls
+from collector.access.entrance import Entrance
+from collector.access.http import guard_api, guard_metrics, guard_otlp
 from collector.intake import Batch
-from collector.pipeline.buffer import AssemblyLimits
-from collector.pipeline.front import Front, FrontOptions
+from collector.part_options import connection_limits, front_options, receiver_limits
+from collector.pipeline import heap
+from collector.pipeline.explanation import Explainer
+from collector.pipeline.forgetting import Forgetting
+from collector.pipeline.front import Front
 from collector.pipeline.inspection import InspectionPool, available_cores
 from collector.pipeline.journal import Entry, Journal, Sync
 from collector.pipeline.judge import JudgeOptions
 from collector.receivers import decode, feedback, otlp_grpc, otlp_http
 from collector.receivers.limits import ReceiverLimits
-from collector.servers import CannotListen, HttpServer, bind, listen_problem
+from collector.servers import CannotListen, HttpServer, allow_open_files, bind, listen_problem
 from collector.settings import Settings
 from exporters.dataset.case import CaseStatus
 from exporters.metrics.prometheus import Metrics
 from exporters.metrics.web import Health, create_metrics_app
 from exporters.review.routes import create_api
-from exporters.store import CaseLimits, Store, StoreError
+from exporters.store import Store, StoreError
 
 STOP_WITHIN_S = 6.0
 """Kubernetes and systemd give 30 and 90 s; a terminal's user gives less."""
@@ -86,21 +94,27 @@ class Sidecar:
         """What ``/healthz`` and ``/readyz`` say."""
         if not self._ready:
             return Health(ready=False)
-        problems = (self.front.dispatch.problem, self._journal.problem if self._journal else None)
+        journal_problem = self._journal.problem if self._journal else None
+        problems = (self.front.dispatch.problem, journal_problem, self._pool.problem)
         return Health(ready=not self._stopping, problems=tuple(problem for problem in problems if problem))
 
     async def _start(self) -> None:
         settings = self.settings
+        self._entrances = {section: Entrance.of(section, port) for section, port in settings.ports.items()}
         listeners = {name: bind(f"{key}.listen", *where) for name, (key, where) in self._http_addresses().items()}
         for listener in listeners.values():
             self._stack.callback(listener.close)
+        grpc = settings.otlp.grpc.listen
+        bind(
+            "otlp.grpc.listen", grpc.host, grpc.port
+        ).close()  # gRPC binds it itself, and would log what stands in the way
         self.store = await asyncio.to_thread(Store.open, settings.store.url, settings.data_dir)
         self._stack.callback(self.store.close)
         self._pool = self._make_pool()
         self._stack.push_async_callback(asyncio.to_thread, self._pool.close)
         self._journal = self._open_journal()
         self.front = Front(front_options(settings), self._pool, self.store, self.metrics, self._journal)
-        servers = {name: HttpServer(app, listeners[name]) for name, app in self._http_apps().items()}
+        servers = self._http_servers(listeners)
         self._begin(servers["metrics"])  # first to start and last to stop: a drain can be watched
         self._stack.push_async_callback(self.front.stop, STOP_WITHIN_S)
         self.front.start()
@@ -126,14 +140,43 @@ class Sidecar:
         }
         return {name: (key, (address.host, address.port)) for name, (key, address) in named.items()}
 
-    def _http_apps(self) -> dict[str, ASGIApp]:
-        api = create_api(self.store, trace_url=self.settings.api.trace_url)
+    def _http_servers(self, listeners: Mapping[str, socket]) -> dict[str, HttpServer]:
+        limits, doors = connection_limits(self.settings), self._entrances
+        otlp = otlp_http.create_app(self.front, receiver_limits(self.settings))
+        api = self._api()
         api.include_router(feedback.feedback_router(self.front))
+        api_is_local = self.settings.api.listen.is_loopback
+        metrics = create_metrics_app(self.metrics, self.health)
         return {
-            "otlp_http": otlp_http.create_app(self.front, receiver_limits(self.settings)),
-            "api": api,
-            "metrics": create_metrics_app(self.metrics, self.health),
+            "otlp_http": HttpServer(
+                guard_otlp(otlp, doors["otlp.http"], self.front),
+                listeners["otlp_http"],
+                limits,
+                doors["otlp.http"].context(),
+                otlp_http.when_busy(self.front),
+            ),
+            "api": HttpServer(
+                guard_api(api, doors["api"], self.front, is_local=api_is_local),
+                listeners["api"],
+                limits,
+                doors["api"].context(),
+            ),
+            "metrics": HttpServer(
+                guard_metrics(metrics, doors["metrics"]),
+                listeners["metrics"],
+                limits,
+                doors["metrics"].context(ssl.CERT_OPTIONAL),
+            ),
         }
+
+    def _api(self) -> FastAPI:
+        settings, folder = self.settings, self.settings.data_dir / "quarantine"
+        return create_api(
+            self.store,
+            trace_url=settings.api.trace_url,
+            forget=Forgetting(self.front, self.store, self._journal, settings.data_dir),
+            explain=Explainer(self.store, settings.checks, folder, self.front),
+        )
 
     def _make_pool(self) -> InspectionPool:
         settings = self.settings
@@ -143,13 +186,21 @@ class Sidecar:
             settings.worker_count(available_cores()),
             settings.data_dir / "quarantine",
             on_restart=lambda: self.metrics.inc("sidecheck_worker_restarts_total"),
+            on_removed=lambda: self.metrics.inc("sidecheck_dropped_total", what="quarantined", reason="folder_full"),
         )
 
     async def _start_grpc(self) -> str:
         listen = self.settings.otlp.grpc.listen
-        server = otlp_grpc.create_server(self.front, receiver_limits(self.settings))
+        door = self._entrances["otlp.grpc"]
+        limits, connections = receiver_limits(self.settings), connection_limits(self.settings)
+        server = otlp_grpc.create_server(self.front, limits, connections, guard_calls(door.tokens, self.front))
+        credentials = door.credentials()
         try:
-            port = server.add_insecure_port(str(listen))
+            port = (
+                server.add_insecure_port(str(listen))
+                if credentials is None
+                else server.add_secure_port(str(listen), credentials)
+            )
         except RuntimeError as error:
             raise CannotListen(listen_problem("otlp.grpc.listen", str(listen), "address already in use?")) from error
         await server.start()
@@ -203,27 +254,12 @@ async def _repeat(every_s: float, work: Callable[[], None]) -> None:
         await asyncio.sleep(every_s)
 
 
-def front_options(settings: Settings) -> FrontOptions:
-    """The pipeline's options, out of the settings."""
-    assembly = settings.assembly
-    return FrontOptions(
-        assembly=AssemblyLimits(
-            assembly.settle, assembly.idle, assembly.max_age, assembly.max_spans, assembly.max_bytes
-        ),
-        memory_bytes=settings.limits.memory,
-        case_status=CaseStatus.PROMOTED if settings.promotion.mode == "auto" else CaseStatus.CANDIDATE,
-        case_limits=CaseLimits(settings.promotion.per_cluster, settings.promotion.per_day),
-    )
-
-
-def receiver_limits(settings: Settings) -> ReceiverLimits:
-    """The receivers' limits, out of the settings."""
-    limits = settings.limits
-    return ReceiverLimits(limits.request, limits.spans_per_request, limits.attribute_value)
-
-
 async def run_until_signal(settings: Settings) -> None:
     """Run a sidecar until SIGINT or SIGTERM."""
+    heap.keep_small()
+    too_few = allow_open_files(settings.limits.connections)
+    if too_few is not None:
+        log.warning("fewer files may be open than limits.connections needs; raise `ulimit -n`", open_files=too_few)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):

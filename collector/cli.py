@@ -6,6 +6,7 @@ Exit codes: 0 all is well, 1 a check failed, 2 input or configuration that canno
 import asyncio
 import json
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -154,7 +155,55 @@ def feedback(
     said: dict[str, Any] = {"thumbs_up": thumbs and thumbs == "up", "score": score, "comment": comment, "user_id": user}
     body = {"trace_id": trace_id, **{key: value for key, value in said.items() if value is not None}}
     with _told():
-        typer.echo(run(url or f"http://{_settings(config).api.listen}", body))
+        typer.echo(run(_settings(config), body, url=url))
+
+
+@app.command()
+def forget(
+    *,
+    trace_id: Annotated[str | None, typer.Option("--trace-id", help="This trace: 32 hex digits.")] = None,
+    user_id: Annotated[str | None, typer.Option("--user-id", help="All traces and feedback of this user.")] = None,
+    session_id: Annotated[str | None, typer.Option("--session-id", help="All traces of this session.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    url: Annotated[str | None, typer.Option("--url", help="Address of the API; else api.listen.")] = None,
+    config: ConfigPath = None,
+) -> None:
+    """Remove all that is known of a trace, a user or a session, promoted cases too, and keep it from coming back.
+
+    Asks the running sidecar; where none answers, works on its store, journal and quarantine directly.
+    """
+    from collector.commands.forget import run
+    from exporters.store import ForgetTarget
+
+    try:
+        target = ForgetTarget(trace_id, user_id, session_id)
+    except ValueError:
+        _stop("name exactly one of --trace-id, --user-id and --session-id")
+    if trace_id is not None and re.fullmatch("[0-9a-fA-F]{32}", trace_id) is None:
+        _stop("--trace-id: must be 32 hexadecimal digits")
+    if not yes and not sys.stdin.isatty():
+        _stop("forgetting cannot be undone, and nobody is here to be asked: say --yes")
+    with _told():
+        if not run(_settings(config), target, url=url, confirm=None if yes else typer.confirm):
+            raise typer.Exit(UNUSABLE)
+
+
+@app.command()
+def explain(
+    trace_id: Annotated[str, typer.Argument(help="The trace: 32 hex digits.")],
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="As the API gives it.")] = False,
+    url: Annotated[str | None, typer.Option("--url", help="Address of the API; else api.listen.")] = None,
+    config: ConfigPath = None,
+) -> None:
+    """Say why a trace has its verdicts, or none: what became of it, and what every check says.
+
+    Asks the running sidecar; where none answers, looks into its store.
+    """
+    from collector.commands.explain import run
+
+    with _told():
+        run(_settings(config), trace_id, url=url, as_json=as_json)
 
 
 @config_app.command("validate")

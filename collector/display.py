@@ -1,16 +1,17 @@
 """How verdicts look: a table for people, one JSON line a trace for machines. Shows no captured text."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import orjson
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from checks.report import Outcome, Report, Verdict
 from checks.view import view
+from exporters.dataset.plain import plain as fit_for_json
 
 SYMBOLS: Mapping[Outcome, str] = {
     Outcome.PASSED: "[green]pass[/]",
@@ -20,6 +21,8 @@ SYMBOLS: Mapping[Outcome, str] = {
     Outcome.ERRORED: "[yellow]error[/]",
     Outcome.TIMED_OUT: "[yellow]timeout[/]",
 }
+DEPTH = 80
+"""Levels of nesting in a JSON line: those of the view, which has its own limit, and what it stands in."""
 Row = tuple[str, str, str, Sequence[Verdict]]
 """Trace id, service, convention, verdicts."""
 
@@ -35,7 +38,7 @@ def as_line(report: Report) -> bytes:
         "view": view(interaction),
         "verdicts": [verdict_shape(v) for v in report.verdicts],
     }
-    return orjson.dumps(shape, default=str, option=orjson.OPT_NON_STR_KEYS)
+    return json.dumps(fit_for_json(shape, DEPTH), ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def verdict_shape(verdict: Verdict) -> dict[str, Any]:
@@ -76,16 +79,17 @@ def verdict_table(rows: Iterable[Row], checks: Sequence[str], title: str | None 
 
 
 def summary(verdicts: Iterable[Sequence[Verdict]]) -> str:
-    """One sentence: how many traces, how many failed, and by which checks."""
+    """One sentence: how many traces, how many failed, and by which checks. One on which a check broke did not pass."""
     failed: Counter[str] = Counter()
-    traces = failing = broken = 0
+    traces = passed = failing = broken = 0
     for one in verdicts:
         names = [v.check for v in one if v.outcome is Outcome.FAILED]
         traces, failing = traces + 1, failing + bool(names)
-        broken += any(v.outcome in (Outcome.ERRORED, Outcome.TIMED_OUT) for v in one)
+        breaks = any(v.outcome in (Outcome.ERRORED, Outcome.TIMED_OUT) for v in one)
+        passed, broken = passed + (not names and not breaks), broken + breaks
         failed.update(names)
     by_check = ", ".join(f"{name} {count}" for name, count in failed.most_common())
-    text = f"{traces} {'trace' if traces == 1 else 'traces'}: {traces - failing} passed, {failing} failed"
+    text = f"{traces} {'trace' if traces == 1 else 'traces'}: {passed} passed, {failing} failed"
     text += f" ({by_check})" if by_check else ""
     return text + (f"; a check broke on {broken}" if broken else "")
 

@@ -1,6 +1,7 @@
 """What a receiver hands on, and how it is refused. Receivers know this module and nothing behind it."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -32,6 +33,8 @@ class Refusal(StrEnum):
     STORAGE = "storage"
     SHUTTING_DOWN = "shutting_down"
     METRICS_SIGNAL = "metrics_signal"
+    UNAUTHENTICATED = "unauthenticated"
+    TOO_SLOW = "too_slow"
 
 
 RETRYABLE = frozenset({Refusal.OVERLOADED, Refusal.STORAGE, Refusal.SHUTTING_DOWN})
@@ -98,8 +101,28 @@ class Batch:
         return sum(self.rejected.values())
 
 
+class Room(Protocol):
+    """Memory that is set aside for one request, until its ``with`` block ends. May be used from any thread."""
+
+    def expect(self, size: int) -> None:
+        """Raise ``Refused`` if ``size`` bytes more would not fit now; sets nothing aside."""
+        ...
+
+    def grow(self, size: int) -> None:
+        """Set ``size`` bytes more aside. Raises ``Refused`` where they do not fit."""
+        ...
+
+
 class Intake(Protocol):
     """Where receivers put what they decoded. All methods are called on the front process's event loop."""
+
+    def reserve(self, size: int = 0) -> AbstractContextManager[Room]:
+        """Set memory aside for a request that is being read and decoded, before anything of it is kept.
+
+        Entering raises ``Refused``: ``OVERLOADED`` if there is no room now, ``TOO_LARGE`` if there never is,
+        ``SHUTTING_DOWN``. Leaving gives the memory back; what became of the request is then for ``accept`` to count.
+        """
+        ...
 
     async def accept(self, batch: Batch) -> None:
         """Take a batch; returns once it may be acknowledged. Counts accepted and rejected records.

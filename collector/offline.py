@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from checks.report import Report
 from checks.trace import CloseReason
 from collector.intake import Batch
-from collector.pipeline.buffer import Added, AssemblyLimits, ClosedTrace, TraceBuffer
+from collector.pipeline.buffer import Added, AssemblyLimits, TraceBuffer
+from collector.pipeline.closed_trace import ClosedTrace
 from collector.pipeline.judge import Job, Judge
 
 START = 0
@@ -39,7 +40,7 @@ def judge_batches(
         for piece in batch.pieces:
             if buffer.add(piece, START) is Added.OVER_LIMIT:
                 tally.refused += piece.count
-        evicted = buffer.evict(buffer.bytes - memory_bytes) if buffer.bytes > memory_bytes else []
+        evicted = buffer.evict(buffer.held - memory_bytes) if buffer.held > memory_bytes else []
         tally.evicted += len(evicted)
         yield from _reports([*buffer.take_due(START, len(buffer)), *evicted], judge, tally)
     yield from _reports((_ended(trace) for trace in buffer.drain()), judge, tally)
@@ -51,6 +52,7 @@ def _ended(trace: ClosedTrace) -> ClosedTrace:
 
 def _reports(closed: Iterable[ClosedTrace], judge: Judge, tally: Tally) -> Iterator[Report]:
     for trace in closed:
+        tally.refused += trace.left_out
         if not trace.span_count:
             tally.traces_without_spans += 1
             continue

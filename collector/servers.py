@@ -2,13 +2,25 @@
 
 import asyncio
 import contextlib
+import math
+import resource
 import socket
+import ssl
 from collections.abc import Iterator
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from collector.connections import Busy, ConnectionPool, HttpConnection, busy
+from collector.receivers.limits import ConnectionLimits
+
 BACKLOG = 1024
+LISTENERS = 5
+"""Times ``limits.connections``: three HTTP ports, and twice as many connections for gRPC."""
+OTHER_FILES = 512
+"""What the store, the journal, the workers, standard streams and connections that are being refused need."""
+
+DEFAULT_LIMITS = ConnectionLimits()
 
 
 class CannotListen(Exception):
@@ -34,24 +46,68 @@ def listen_problem(option: str, address: str, reason: str) -> str:
     return f"{option}: cannot listen on {address} ({reason}); set {option} to a free address"
 
 
-class HttpServer(uvicorn.Server):
-    """A uvicorn server that leaves signals to its owner."""
+def allow_open_files(connections: int) -> int | None:
+    """Let the process have as many files open as ``connections`` to every port need; the kernel's default is 1024.
 
-    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
+    Returns:
+        How many it may have where that is less; ``None`` where all is well.
+    """
+    wanted = LISTENERS * connections + OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return None
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return allowed if allowed < wanted else None
+
+
+class HttpServer(uvicorn.Server):
+    """A uvicorn server that leaves signals to its owner and keeps its connections under limits."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        listener: socket.socket,
+        limits: ConnectionLimits = DEFAULT_LIMITS,
+        tls: ssl.SSLContext | None = None,
+        busy: Busy = busy,
+    ) -> None:
+        """Args: ``tls`` None serves plain HTTP; ``busy`` answers where there are too many connections."""
         super().__init__(
             uvicorn.Config(
                 app,
+                http=HttpConnection,
+                ws="none",
                 log_config=None,
                 access_log=False,
                 lifespan="off",
                 server_header=False,
-                backlog=BACKLOG,
-                timeout_keep_alive=30,
+                proxy_headers=False,
+                timeout_keep_alive=math.ceil(limits.idle_s),
                 timeout_graceful_shutdown=3,
             )
         )
         self._listener = listener
+        self._limits = limits
+        self._tls = tls
+        self._pool = ConnectionPool(limits, busy)
         self._task: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen. uvicorn's own way knows neither these connections nor a deadline for the TLS handshake."""
+        await self.lifespan.startup()
+        loop = asyncio.get_running_loop()
+        timeout = None if self._tls is None else self._limits.header_s
+        self.servers = [
+            await loop.create_server(
+                self._connection, sock=sock, ssl=self._tls, backlog=BACKLOG, ssl_handshake_timeout=timeout
+            )
+            for sock in sockets or ()
+        ]
+        self.started = True
+
+    def _connection(self) -> HttpConnection:
+        return HttpConnection(self._pool, self.config, self.server_state, self.lifespan.state)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

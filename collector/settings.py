@@ -4,7 +4,7 @@
 themselves are in ``settings_models``, and this module is where everything about them is imported from.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -47,7 +47,7 @@ def load(path: Path | None, env: Mapping[str, str]) -> Settings:
         settings = Settings.model_validate(tree.data)
     except ValidationError as error:
         raise ConfigError(*problems, *explain(error, all_keys(), tree.places)) from error
-    problems += _check_problems(settings, tree)
+    problems += [*_check_problems(settings, tree), *_open_doors(settings, tree)]
     if problems:
         raise ConfigError(*problems)
     return settings
@@ -65,14 +65,25 @@ def _check_problems(settings: Settings, tree: Tree) -> list[Problem]:
     return problems
 
 
+def _open_doors(settings: Settings, tree: Tree) -> list[Problem]:
+    """Ports that anyone on the network could use: who reaches them reads what users said, or sends what never was."""
+    if settings.allow_insecure:
+        return []
+    return [
+        Problem(
+            f"{section}.listen",
+            f"{port.listen} can be reached by other machines, and nothing keeps them out; set {section}.token_file or "
+            f"{section}.tls.client_ca, listen on 127.0.0.1, or set allow_insecure: true",
+            place_of((*section.split("."), "listen"), tree.places),
+        )
+        for section, port in settings.ports.items()
+        if not (port.listen.is_loopback or port.is_guarded)
+    ]
+
+
 def warnings(settings: Settings) -> list[str]:
     """What is allowed and may still surprise, one sentence each. Meant to be logged at the start."""
-    found = [
-        f"{key} is {address}, which other machines can reach: there is no access control in this version, "
-        "so let only trusted networks through"
-        for key, address in settings.listeners.items()
-        if not address.is_loopback
-    ]
+    found = [*_exposed(settings)]
     for key, size in (("limits.request", settings.limits.request), ("assembly.max_bytes", settings.assembly.max_bytes)):
         if size > settings.limits.memory:
             memory = format_size(settings.limits.memory)
@@ -80,3 +91,14 @@ def warnings(settings: Settings) -> list[str]:
                 f"{key} is {format_size(size)}, more than limits.memory ({memory}): nothing that large can be taken in"
             )
     return found
+
+
+def _exposed(settings: Settings) -> Iterator[str]:
+    for section, port in settings.ports.items():
+        if port.listen.is_loopback:
+            continue
+        where = f"{section}.listen is {port.listen}, which other machines can reach"
+        if not port.is_guarded:
+            yield f"{where}: there is no access control (allow_insecure), so let only trusted networks through"
+        elif port.tls.cert is None:
+            yield f"{where}, without TLS: its token can be read on the way; set {section}.tls"

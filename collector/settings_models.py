@@ -3,23 +3,12 @@
 Everything is frozen and valid by construction. Where the values come from is the business of ``collector.settings``.
 """
 
-import re
 from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Self
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    PlainValidator,
-    WithJsonSchema,
-    model_validator,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from checks.catalogue import DEFAULT_CHECKS
 from collector.settings_units import (
@@ -30,74 +19,22 @@ from collector.settings_units import (
     Listen,
     PositiveDuration,
     Size,
-    broken_rule,
     format_duration,
 )
+from collector.settings_values import (
+    Checks,
+    Directory,
+    JournalSync,
+    Mode,
+    OptionalFile,
+    StoreUrl,
+    TraceUrl,
+    conflict,
+)
 
-_STORE_URL = re.compile(r"sqlite(\+pysqlite)?:///(?!:memory:).+|postgres(ql(\+psycopg)?)?://.+", re.DOTALL)
 _SECOND = 1_000_000_000
 _HOUR = 3600 * _SECOND
 _MIB = 2**20
-
-
-def _conflict(key: str, text: str) -> PydanticCustomError:
-    """Two values that cannot be together. ``key``, below the section at hand, is the one to change first."""
-    return PydanticCustomError("conflict", "{text}", {"key": key, "text": text})
-
-
-def _checks(value: Any) -> dict[str, dict[str, Any]]:
-    """A check without options may stand as an empty key."""
-    if not isinstance(value, Mapping):
-        raise broken_rule("must be a section with one key a check")
-    for name, options in value.items():
-        if not isinstance(name, str) or not (options is None or isinstance(options, Mapping)):
-            raise _conflict(str(name), "must be a check's name with its options below (`latency: {}` for the defaults)")
-    return {name: dict(options or {}) for name, options in value.items()}
-
-
-def _directory(value: Any) -> Path:
-    if not isinstance(value, str | Path) or not str(value).strip():
-        raise broken_rule("must be the path of a directory")
-    return Path(value).expanduser()
-
-
-def _optional_text(value: Any) -> Any:
-    """``null`` and the empty text both mean that nothing is set, so that a variable can unset it too."""
-    return None if isinstance(value, str) and value.strip().lower() in ("", "null") else value
-
-
-def _trace_url(value: Any) -> str | None:
-    url = _optional_text(value)
-    if url is None or (isinstance(url, str) and url.startswith(("http://", "https://")) and "{trace_id}" in url):
-        return url
-    raise broken_rule("must be an http:// or https:// address that holds {trace_id}, or null")
-
-
-def _store_url(value: Any) -> str | None:
-    url = _optional_text(value)
-    if url is None or (isinstance(url, str) and _STORE_URL.fullmatch(url)):
-        return url
-    raise broken_rule("must be a database URL such as sqlite:///traces.db or postgresql://user@host/name, or null")
-
-
-def _mode(value: Any) -> Any:
-    """YAML reads a bare ``off`` as false."""
-    return "off" if value is False else value
-
-
-_Text = {"type": ["string", "null"]}
-Checks = Annotated[
-    Mapping[str, Mapping[str, Any]],
-    PlainValidator(_checks),
-    WithJsonSchema({"type": "object", "additionalProperties": {"type": ["object", "null"]}}),
-]
-Directory = Annotated[Path, PlainValidator(_directory), PlainSerializer(str), WithJsonSchema({"type": "string"})]
-TraceUrl = Annotated[str | None, PlainValidator(_trace_url), WithJsonSchema({**_Text, "pattern": r"\{trace_id\}"})]
-StoreUrl = Annotated[str | None, PlainValidator(_store_url), WithJsonSchema({**_Text, "pattern": "^(sqlite|postgres)"})]
-Mode = Annotated[Literal["review", "auto", "off"], BeforeValidator(_mode)]
-
-
-JournalSync = Annotated[Literal["normal", "full", "off"], BeforeValidator(_mode)]
 
 
 class Section(BaseModel):
@@ -118,13 +55,41 @@ class Section(BaseModel):
         return known is not None and (isinstance(known.default, Section) or key == "checks")
 
 
-class GrpcReceiver(Section):
+class Tls(Section):
+    """The files of a TLS server."""
+
+    cert: OptionalFile = Field(None, description="the server's certificate and its chain (PEM); `null`: no TLS")
+    key: OptionalFile = Field(None, description="the certificate's private key (PEM)")
+    client_ca: OptionalFile = Field(None, description="roots of the certificates that clients must show (PEM)")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        for missing, given in (("key", "cert"), ("cert", "key"), ("cert", "client_ca")):
+            if getattr(self, missing) is None and getattr(self, given) is not None:
+                raise conflict(missing, f"is missing, but {given} is given; TLS needs both cert and key")
+        return self
+
+
+class Listener(Section):
+    """An address that is listened on, and who may come in there."""
+
+    listen: Listen
+    tls: Tls = Tls()
+    token_file: OptionalFile = Field(None, description="bearer tokens that are let in, one a line; `null`: no token")
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether whoever comes in must show something: a token or a certificate."""
+        return self.token_file is not None or self.tls.client_ca is not None
+
+
+class GrpcReceiver(Listener):
     """OTLP over gRPC."""
 
     listen: Listen = Field(Address("127.0.0.1", 4317), description="where OTLP over gRPC is taken in")
 
 
-class HttpReceiver(Section):
+class HttpReceiver(Listener):
     """OTLP over HTTP."""
 
     listen: Listen = Field(
@@ -140,7 +105,7 @@ class Otlp(Section):
     http: HttpReceiver = HttpReceiver()
 
 
-class Api(Section):
+class Api(Listener):
     """The JSON API."""
 
     listen: Listen = Field(Address("127.0.0.1", 8321), description="where the JSON API is served")
@@ -149,11 +114,12 @@ class Api(Section):
     )
 
 
-class MetricsSection(Section):
+class MetricsSection(Listener):
     """The metrics port."""
 
     listen: Listen = Field(
-        Address("127.0.0.1", 9464), description="where `/metrics`, `/healthz` and `/readyz` are served"
+        Address("127.0.0.1", 9464),
+        description="where `/metrics`, `/healthz` and `/readyz` are served; the last two are open to all, for probes",
     )
     max_series: Count = Field(
         20_000,
@@ -178,17 +144,28 @@ class Assembly(Section):
                 text = (
                     f"{format_duration(given)} must be at least assembly.{shorter}, which is {format_duration(least)}"
                 )
-                raise _conflict(longer, text)
+                raise conflict(longer, text)
         return self
 
 
 class Limits(Section):
     """What is taken in at most."""
 
-    memory: Size = Field(512 * _MIB, description="telemetry held in memory; beyond it senders are asked to wait")
+    memory: Size = Field(
+        512 * _MIB,
+        description="telemetry held in memory; beyond it senders are asked to wait. At most half of the cgroup's limit",
+    )
     request: Size = Field(20 * _MIB, description="largest request, unpacked")
     spans_per_request: Count = Field(100_000, description="most spans in one request")
     attribute_value: Size = Field(_MIB, description="longest attribute value; a longer one is cut")
+    connections: Count = Field(1000, description="most connections to each port, and most gRPC calls at one time")
+    header_timeout: PositiveDuration = Field(
+        10 * _SECOND, description="how long a TLS handshake, and how long the head of an HTTP request may take"
+    )
+    body_timeout: PositiveDuration = Field(30 * _SECOND, description="how long the body of a request may take")
+    idle_timeout: PositiveDuration = Field(
+        120 * _SECOND, description="a connection without a request is closed after this long"
+    )
 
 
 class JournalSection(Section):
@@ -235,6 +212,9 @@ class Settings(Section):
     otlp: Otlp = Otlp()
     api: Api = Api()
     metrics: MetricsSection = MetricsSection()
+    allow_insecure: bool = Field(
+        default=False, description="let other machines in without a token or a client certificate"
+    )
     data_dir: Directory = Field(Path("sidecheck-data"), description="directory for everything that is kept on disk")
     assembly: Assembly = Assembly()
     limits: Limits = Limits()
@@ -248,14 +228,14 @@ class Settings(Section):
     promotion: Promotion = Promotion()
 
     @property
+    def ports(self) -> dict[str, Listener]:
+        """Everything that listens, by its section."""
+        return {"otlp.grpc": self.otlp.grpc, "otlp.http": self.otlp.http, "api": self.api, "metrics": self.metrics}
+
+    @property
     def listeners(self) -> dict[str, Address]:
         """Every address that is listened on, by its key."""
-        return {
-            "otlp.grpc.listen": self.otlp.grpc.listen,
-            "otlp.http.listen": self.otlp.http.listen,
-            "api.listen": self.api.listen,
-            "metrics.listen": self.metrics.listen,
-        }
+        return {f"{section}.listen": port.listen for section, port in self.ports.items()}
 
     def worker_count(self, cores: int) -> int:
         """How many worker processes to run on a machine with ``cores`` cores."""
@@ -265,7 +245,5 @@ class Settings(Section):
     def _ports_apart(self) -> Self:
         for (key, address), (other_key, other) in combinations(self.listeners.items(), 2):
             if other.clashes_with(address):
-                raise _conflict(
-                    other_key, f"{other} is taken by {key}, which is {address}; give each a port of its own"
-                )
+                raise conflict(other_key, f"{other} is taken by {key}, which is {address}; give each a port of its own")
         return self

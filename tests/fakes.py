@@ -5,6 +5,7 @@ from collections import Counter
 
 from checks.trace import Feedback, FeedbackTarget
 from collector.intake import Batch, Piece, Refusal, Refused, Source
+from collector.pipeline.admission import Admission, Reservation
 
 
 class FakeIntake:
@@ -18,15 +19,23 @@ class FakeIntake:
             exception for a bug.
         asked: Set as soon as a batch came, accepted or not.
         known_trace: The trace id that feedback is said to belong to.
+        admission: The memory budget of requests under way.
     """
 
-    def __init__(self, refuse: Exception | None = None, known_trace: str | None = None) -> None:
+    def __init__(
+        self, refuse: Exception | None = None, known_trace: str | None = None, memory_bytes: int = 1 << 40
+    ) -> None:
         self.refuse = refuse
+        self.admission = Admission(memory_bytes, held=lambda: 0)
         self.known_trace = known_trace
         self.asked = asyncio.Event()
         self.batches: list[Batch] = []
         self.feedback: list[tuple[FeedbackTarget, Feedback]] = []
         self.refusals: Counter[tuple[Source, Refusal]] = Counter()
+
+    def reserve(self, size: int = 0) -> Reservation:
+        """Set memory aside."""
+        return self.admission.reserve(size)
 
     async def accept(self, batch: Batch) -> None:
         """Keep a batch, or refuse it."""

@@ -1,14 +1,22 @@
 """Builders and fakes for the pipeline: jobs and pieces of real OTLP, a clock that is stepped, a store that fails."""
 
+import asyncio
+import re
+import threading
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from otlp import a_log_record, a_logs_request, a_proto_span, a_trace_request
 
 from checks.trace import CloseReason
 from collector.intake import Batch, Piece, Source
+from collector.pipeline.buffer import AssemblyLimits
+from collector.pipeline.front import Front
 from collector.pipeline.judge import Job, Judge, JudgeOptions
+from collector.pipeline.options import FrontOptions
+from exporters.metrics.prometheus import Metrics
 from exporters.record import Record
 from exporters.store import Store, StoreError, StoreUnavailable
 
@@ -46,6 +54,11 @@ def a_piece(trace: int = 1, *spans: int, logs: int = 0, service: str = "shop", *
         log_count=logs,
         has_root=1 in spans,
     )
+
+
+def text(key: str, value: str) -> KeyValue:
+    """An attribute."""
+    return KeyValue(key=key, value=AnyValue(string_value=value))
 
 
 def a_batch(*pieces: Piece) -> Batch:
@@ -102,28 +115,112 @@ class InProcessPool:
 
 
 class FlakyStore:
-    """A real store whose methods fail first, as ``fail`` was told.
-
-    Attributes:
-        calls: How often each method was called.
-    """
+    """A real store whose methods fail first, as ``fail`` was told, and wait while they are held."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._errors: defaultdict[str, deque[Exception]] = defaultdict(deque)
-        self.calls: defaultdict[str, int] = defaultdict(int)
+        self._gates: dict[str, threading.Event] = {}
+        self._before: dict[str, Callable[[], None]] = {}
 
     def fail(self, method: str, *errors: Exception) -> None:
         """Let the next calls of ``method`` raise these, one each."""
         self._errors[method].extend(errors)
 
+    def hold(self, method: str) -> threading.Event:
+        """Let ``method`` wait until the returned event is set."""
+        self._gates[method] = threading.Event()
+        return self._gates[method]
+
+    def before(self, method: str, act: Callable[[], None]) -> None:
+        """Call ``act`` once on the thread that next calls ``method``."""
+        self._before[method] = act
+
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._store, name)
 
         def call(*args: Any) -> Any:
-            self.calls[name] += 1
+            self._before.pop(name, lambda: None)()
+            if name in self._gates:
+                self._gates[name].wait(30)
             if self._errors[name]:
                 raise self._errors[name].popleft()
             return method(*args)
 
         return call
+
+
+class Line:
+    """A front with its fakes, moved by hand: ``async with Line(store) as line``.
+
+    Attributes:
+        front: The real thing.
+        pool, store, metrics, clock: What it was given.
+    """
+
+    LIMITS = AssemblyLimits(settle_ns=2 * S, idle_ns=30 * S, max_age_ns=600 * S, max_spans=5, max_bytes=20_000)
+
+    def __init__(self, store: Store, memory_bytes: int = 1_000_000, journal: Any = None) -> None:
+        self.pool, self.metrics, self.clock = InProcessPool(), Metrics(1_000), Clock()
+        self.store = FlakyStore(store)
+        self.front = Front(
+            FrontOptions(self.LIMITS, memory_bytes),
+            self.pool,
+            self.store,
+            self.metrics,
+            journal,
+            self.clock,
+            self.clock,
+        )
+
+    async def __aenter__(self) -> "Line":
+        self.front.dispatch.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.front.dispatch.stop(1)
+
+    async def receive(self, *pieces: Piece) -> None:
+        """Take one request."""
+        await self.front.accept(a_batch(*pieces))
+
+    async def tick(self, seconds: float = 0) -> None:
+        """Look at what came, let time pass, and have what is due judged, whether or not it is stored yet."""
+        await self.front.tick()
+        self.clock.step(seconds)
+        await self.front.tick()
+        await asyncio.gather(*self.front._batches)
+        self.check_accounts()
+
+    async def flow(self, seconds: float = 0) -> None:
+        """As ``tick``, until everything judged is stored, and what the store re-opened is known."""
+        await self.tick(seconds)
+        await self.front.dispatch._queue.join()
+        await self.tick()
+
+    def count(self, name: str, **labels: str) -> int:
+        """The sum of the series of ``name`` with these labels."""
+        total = 0.0
+        for line in self.metrics.render()[0].decode().splitlines():
+            found = re.fullmatch(rf"{name}(?:\{{(.*)\}})? (\S+)", line)
+            if found and all(f'{key}="{value}"' in (found[1] or "") for key, value in labels.items()):
+                total += float(found[2])
+        return int(total)
+
+    @property
+    def dropped(self) -> dict[tuple[str, str], int]:
+        """What was dropped, by what and why."""
+        found = re.findall(
+            r'sidecheck_dropped_total\{reason="(.*?)",what="(.*?)"\} (\S+)', self.metrics.render()[0].decode()
+        )
+        return {(what, reason): int(float(count)) for reason, what, count in found if float(count)}
+
+    def check_accounts(self) -> None:
+        """Assert that every trace that was accepted is evaluated, open or dropped."""
+        parts = (
+            self.count("sidecheck_traces_evaluated_total"),
+            self.count("sidecheck_traces_open"),
+            self.count("sidecheck_dropped_total", what="trace"),
+        )
+        assert self.count("sidecheck_traces_accepted_total") == sum(parts), parts
+        assert min(parts) >= 0

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,21 +18,25 @@ from typing import Any, TypeVar
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 SIDECHECK = Path(sys.executable).with_name("sidecheck")
 LISTENERS = ("OTLP__GRPC", "OTLP__HTTP", "API", "METRICS")
-QUICK = {"SIDECHECK_ASSEMBLY__SETTLE": "200ms", "SIDECHECK_ASSEMBLY__IDLE": "1s"}
+QUICK = {"SIDECHECK_ASSEMBLY__SETTLE": "200ms", "SIDECHECK_ASSEMBLY__IDLE": "1s", "SIDECHECK_WORKERS": "1"}
 """Settings of a server in tests: whoever waits for a verdict waits for the assembly first."""
 UP_WITHIN_S = 60.0
 DOWN_WITHIN_S = 10.0
-JUDGED_WITHIN_S = 60.0
+JUDGED_WITHIN_S = 30.0
 POLL_S = 0.03
+
+CLIENT = httpx.Client(timeout=30, verify=False, limits=httpx.Limits(max_keepalive_connections=0))
+"""One for all requests: to make one takes 30 ms. Nothing is kept open, as a server that stops would wait for it."""
 
 Result = TypeVar("Result")
 
 
 def until(what: str, ask: Callable[[], Result], within_s: float = JUDGED_WITHIN_S) -> Result:
-    """Ask until the answer is true (or anything that counts as true); fail with ``what`` after ``within_s``."""
+    """Ask until the answer counts as true and give it; fail with ``what`` after ``within_s``."""
     deadline = time.monotonic() + within_s
     while not (answer := ask()):
         if time.monotonic() > deadline:
@@ -41,23 +45,30 @@ def until(what: str, ask: Callable[[], Result], within_s: float = JUDGED_WITHIN_
     return answer
 
 
-def environment(**more: str) -> dict[str, str]:
-    """The environment of a product process: this one's, without what would configure it."""
+def eventually(ask: Callable[[], Result], wanted: Result, within_s: float = JUDGED_WITHIN_S) -> Result:
+    """Ask until the answer is ``wanted`` or the time is over; give the last answer, for the test to compare."""
+    deadline = time.monotonic() + within_s
+    while (answer := ask()) != wanted and time.monotonic() < deadline:
+        time.sleep(POLL_S)
+    return answer
+
+
+def environment(more: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a product process: this one's, without what would configure it, and ``more``."""
     plain = {key: value for key, value in os.environ.items() if not key.startswith(("SIDECHECK_", "OTEL_"))}
     return {**plain, **more}
 
 
-def run_sidecheck(*arguments: str | Path, timeout: float = 120, **env: str) -> subprocess.CompletedProcess[bytes]:
+def run_sidecheck(*arguments: str | Path, timeout: float = 120, **env: str) -> subprocess.CompletedProcess[str]:
     """Run one command to its end."""
-    return subprocess.run(
-        [SIDECHECK, *map(str, arguments)], env=environment(**env), capture_output=True, timeout=timeout, check=False
-    )
+    command = [SIDECHECK, *map(str, arguments)]
+    return subprocess.run(command, env=environment(env), capture_output=True, text=True, timeout=timeout)
 
 
 def check_json(*paths: Path) -> dict[str, dict[str, Any]]:
     """What ``sidecheck check --json`` prints of these files, by trace id."""
     done = run_sidecheck("check", "--json", *paths)
-    assert done.returncode in (0, 1), done.stderr.decode()
+    assert done.returncode in (0, 1), done.stderr
     traces = [json.loads(line) for line in done.stdout.splitlines()]
     return {trace["trace_id"]: trace for trace in traces}
 
@@ -68,7 +79,6 @@ class Serving:
 
     process: subprocess.Popen[bytes]
     data_dir: Path
-    log: Path
     otlp_grpc: str
     otlp_http: str
     api: str
@@ -76,35 +86,48 @@ class Serving:
 
     def get(self, path: str, **query: Any) -> httpx.Response:
         """GET from the API."""
-        return httpx.get(f"http://{self.api}{path}", params=query, timeout=30)
+        return CLIENT.get(f"http://{self.api}{path}", params=query)
 
     def post(self, path: str, body: Any = None) -> httpx.Response:
         """POST JSON to the API."""
-        return httpx.post(f"http://{self.api}{path}", json=body, timeout=30)
+        return CLIENT.post(f"http://{self.api}{path}", json=body)
 
     def metrics_text(self) -> str:
         """The page that Prometheus would scrape."""
-        return httpx.get(f"http://{self.metrics}/metrics", timeout=30).raise_for_status().text
+        return CLIENT.get(f"http://{self.metrics}/metrics").raise_for_status().text
 
     def metric(self, name: str, **labels: str) -> float:
         """The sum of a metric over all series that have these labels; 0 where there is none."""
         return total(self.metrics_text(), name, labels)
 
+    def traces(self) -> dict[str, float]:
+        """The counts of traces on ``/metrics``: accepted, evaluated, open, dropped."""
+        text = self.metrics_text()
+        return {
+            "accepted": total(text, "sidecheck_traces_accepted_total"),
+            "evaluated": total(text, "sidecheck_traces_evaluated_total"),
+            "open": total(text, "sidecheck_traces_open"),
+            "dropped": total(text, "sidecheck_dropped_total", {"what": "trace"}),
+        }
+
     def trace(self, trace_id: str) -> dict[str, Any] | None:
         """A trace as the API shows it; ``None`` while it is not stored."""
         response = self.get(f"/api/traces/{trace_id}")
-        if response.status_code == 404:
-            return None
-        return response.raise_for_status().json()
+        return None if response.status_code == 404 else response.raise_for_status().json()
 
-    def judged(self, trace_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """Wait until all of these traces are stored; give them as the API shows them."""
-        wanted = sorted(set(trace_ids))
-        return {each: until(f"trace {each} is stored", lambda each=each: self.trace(each)) for each in wanted}
+    def checked(self, trace_id: str) -> dict[str, Any] | None:
+        """A trace in the form in which ``sidecheck check --json`` prints it; ``None`` while it is not stored."""
+        shown = self.trace(trace_id)
+        return shown and as_checked(shown)
 
-    def outcome(self, trace_id: str, check: str) -> str | None:
-        """The outcome of one check on a trace; ``None`` while the trace is not stored."""
-        return (outcomes(self.trace(trace_id) or {"verdicts": []})).get(check)
+    def judged(self, trace_id: str) -> dict[str, Any]:
+        """Wait until a trace is stored; give it as the API shows it."""
+        return until(f"trace {trace_id} is stored", lambda: self.trace(trace_id))
+
+    def outcomes(self, trace_id: str) -> dict[str, str]:
+        """The outcomes of a trace's verdicts, by check; none while it is not stored."""
+        shown = self.trace(trace_id) or {"verdicts": []}
+        return {verdict["check"]: verdict["outcome"] for verdict in shown["verdicts"]}
 
     def stop(self, number: signal.Signals = signal.SIGTERM, within_s: float = DOWN_WITHIN_S) -> int:
         """Send a signal to the process and wait for its end; give the exit code."""
@@ -112,25 +135,15 @@ class Serving:
         return self.process.wait(within_s)
 
 
-def outcomes(trace: Mapping[str, Any]) -> dict[str, str]:
-    """The outcomes of a trace's verdicts, by check."""
-    return {verdict["check"]: verdict["outcome"] for verdict in trace["verdicts"]}
+def samples(text: str, name: str) -> list[Sample]:
+    """The samples of a metric on a page."""
+    families = text_string_to_metric_families("\n".join(line for line in text.splitlines() if line.startswith(name)))
+    return [sample for family in families for sample in family.samples if sample.name == name]
 
 
 def total(text: str, name: str, labels: Mapping[str, str] | None = None) -> float:
     """The sum of a metric over all series of a page that have these labels."""
-    samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
-    return sum(s.value for s in samples if s.name == name and (labels or {}).items() <= s.labels.items())
-
-
-def counts(text: str) -> dict[str, float]:
-    """The traces of a page of metrics: accepted, evaluated, open, dropped."""
-    return {
-        "accepted": total(text, "sidecheck_traces_accepted_total"),
-        "evaluated": total(text, "sidecheck_traces_evaluated_total"),
-        "open": total(text, "sidecheck_traces_open"),
-        "dropped": total(text, "sidecheck_dropped_total", {"what": "trace"}),
-    }
+    return sum(s.value for s in samples(text, name) if (labels or {}).items() <= s.labels.items())
 
 
 def as_checked(shown: Mapping[str, Any]) -> dict[str, Any]:
@@ -161,16 +174,15 @@ def _snake(value: Any) -> Any:
 @contextmanager
 def serving(data_dir: Path, **settings: str) -> Iterator[Serving]:
     """Run ``sidecheck serve`` on free ports with its data in ``data_dir``; ``settings`` are more of its variables."""
-    data_dir.mkdir(parents=True, exist_ok=True)
-    log = data_dir.parent / f"{data_dir.name}.{time.monotonic_ns()}.log"
     listeners = {f"SIDECHECK_{name}__LISTEN": "127.0.0.1:0" for name in LISTENERS}
-    env = environment(**listeners, **QUICK, SIDECHECK_DATA_DIR=str(data_dir), **settings)
+    env = environment({**listeners, **QUICK, "SIDECHECK_DATA_DIR": str(data_dir), **settings})
+    log = data_dir.parent / f"{data_dir.name}.{time.monotonic_ns()}.log"
     with log.open("wb") as file:
         process = subprocess.Popen([SIDECHECK, "serve"], env=env, stdout=file, stderr=file)
     try:
         addresses = until("serve is up", lambda: _addresses(process, log), UP_WITHIN_S)
-        started = Serving(process, data_dir, log, **addresses)
-        until("it is ready", lambda: httpx.get(f"http://{started.metrics}/readyz").status_code == 200, UP_WITHIN_S)
+        started = Serving(process, data_dir, **addresses)
+        until("serve is ready", lambda: CLIENT.get(f"http://{started.metrics}/readyz").is_success, UP_WITHIN_S)
         yield started
     finally:
         _end(process)

@@ -4,14 +4,16 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from checks.report import Outcome, Report
+from checks.report import Outcome, Report, Verdict
 from collector.display import Row, as_line, console, summary, verdict_table
 from collector.offline import Tally, judge_batches
 from collector.pipeline.buffer import AssemblyLimits
+from collector.pipeline.deadline import SignalDeadline
 from collector.pipeline.judge import Judge, JudgeOptions
 from collector.receivers.files import read_file
 from collector.receivers.limits import ReceiverLimits
@@ -27,14 +29,14 @@ def run(paths: Sequence[str], settings: Settings, *, as_json: bool) -> int:
     Raises:
         UnreadableFile: a file is not there or holds no OTLP; the text names the file and the place.
     """
-    judge = Judge(JudgeOptions(settings.checks, drafts_cases=False))
-    limits = settings.assembly
+    judge = Judge(JudgeOptions(settings.checks, drafts_cases=False), SignalDeadline())
+    judge.load()
+    limits = settings.limits
+    reading = ReceiverLimits(limits.request, limits.spans_per_request, limits.attribute_value)
+    assembly = AssemblyLimits(max_spans=settings.assembly.max_spans, max_bytes=settings.assembly.max_bytes)
     tally = Tally()
     with _progress(paths) as advance:
-        batches = chain.from_iterable(
-            read_file(path, ReceiverLimits(attribute_bytes=settings.limits.attribute_value), advance) for path in paths
-        )
-        assembly = AssemblyLimits(max_spans=limits.max_spans, max_bytes=limits.max_bytes)
+        batches = chain.from_iterable(read_file(path, reading, _steps(advance)) for path in paths)
         reports = judge_batches(batches, judge, assembly, settings.limits.memory, tally)
         failed = _print_lines(reports) if as_json else _print_table(reports, list(settings.checks))
     _print_notes(tally)
@@ -51,20 +53,42 @@ def _print_lines(reports: Iterator[Report]) -> bool:
 
 
 def _print_table(reports: Iterator[Report], checks: Sequence[str]) -> bool:
-    rows: list[tuple[bool, Row]] = []
-    for report in reports:
-        interaction = report.interaction
-        row = (interaction.trace_id, interaction.service, interaction.convention, report.verdicts)
-        rows.append((_is_bad(report), row))
-    if not rows:
+    rows = _Rows()
+    told = summary(rows.verdicts(reports))
+    if not rows.count:
         console().print("no traces found")
         return False
-    shown = sorted(rows, key=lambda pair: not pair[0])[:ROWS_SHOWN] if len(rows) > ROWS_SHOWN else rows
-    console().print(verdict_table((row for _, row in shown), checks))
-    if len(shown) < len(rows):
-        console().print(f"{len(rows) - len(shown)} more traces are not shown; --json prints all")
-    console().print(summary(row[3] for _, row in rows))
-    return any(bad for bad, _ in rows)
+    shown = rows.shown()
+    console().print(verdict_table(shown, checks))
+    if len(shown) < rows.count:
+        console().print(f"{rows.count - len(shown)} more traces are not shown; --json prints all")
+    console().print(told)
+    return bool(rows.bad)
+
+
+class _Rows:
+    """The rows that a table may show; of a large file not all are kept."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.bad: list[tuple[int, Row]] = []
+        self.good: list[tuple[int, Row]] = []
+
+    def verdicts(self, reports: Iterator[Report]) -> Iterator[Sequence[Verdict]]:
+        """The verdicts of the reports; each report's row is noted on the way."""
+        for report in reports:
+            rows = self.bad if _is_bad(report) else self.good
+            if len(rows) < ROWS_SHOWN:
+                interaction = report.interaction
+                row = (interaction.trace_id, interaction.service, interaction.convention, report.verdicts)
+                rows.append((self.count, row))
+            self.count += 1
+            yield report.verdicts
+
+    def shown(self) -> list[Row]:
+        """All rows in their order; where they are too many, the failing ones first."""
+        rows = [*self.bad, *self.good]
+        return [row for _, row in (sorted(rows, key=itemgetter(0)) if self.count <= ROWS_SHOWN else rows[:ROWS_SHOWN])]
 
 
 def _is_bad(report: Report) -> bool:
@@ -90,3 +114,15 @@ def _progress(paths: Sequence[str]) -> Iterator[Callable[[int], None]]:
     with Progress(*columns, console=console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("read", total=total or None)
         yield lambda count: bar.advance(task, count)
+
+
+def _steps(advance: Callable[[int], None]) -> Callable[[int], None]:
+    """For one file: it tells how much of it was read so far, the bar wants to know how much that is more."""
+    seen = 0
+
+    def told(count: int) -> None:
+        nonlocal seen
+        advance(count - seen)
+        seen = count
+
+    return told

@@ -14,6 +14,7 @@ from exporters.dataset.case import CaseStatus, ExampleType
 from exporters.dataset.export import export
 from exporters.store import CaseQuery, Store
 
+LAST_NS = 2**63 - 1
 Member = TypeVar("Member", CaseStatus, ExampleType)
 
 
@@ -29,7 +30,7 @@ def run(
     query = CaseQuery(
         statuses=tuple(dict.fromkeys(statuses)),
         kinds=tuple(_member(ExampleType, name, "--kind") for name in kinds),
-        since_ns=_since(since, time.time_ns()) if since else None,
+        since_ns=_since(since, time.time_ns()) if since is not None else None,
     )
     store = Store.open(settings.store.url, settings.data_dir)
     try:
@@ -56,7 +57,12 @@ def _member(enum: type[Member], name: str, option: str) -> Member:
 
 
 def _since(text: str, now_ns: int) -> int:
-    if re.fullmatch(r"\d+d", text):
+    """A moment in nanoseconds since the epoch; one that the store cannot count is the first or the last it can."""
+    return min(max(0, _moment(text, now_ns)), LAST_NS)
+
+
+def _moment(text: str, now_ns: int) -> int:
+    if re.fullmatch(r"\d{1,9}d", text):
         return now_ns - int(text[:-1]) * 86_400 * 10**9
     try:
         return now_ns - parse_duration(text)

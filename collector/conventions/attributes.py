@@ -1,6 +1,8 @@
 """Typed look-ups in captured attributes. Whatever type a library really wrote, nothing here raises.
 
-Owns the rule that a value of the wrong type counts as "not recorded". Knows no convention's keys.
+Owns the rule that a value of the wrong type counts as "not recorded". Knows no convention's keys. Captured values are
+plain Python (see ``checks.span``), so that a mapping is a ``dict``: asking for an abstract ``Mapping`` costs ten times
+as much.
 """
 
 import math
@@ -16,6 +18,7 @@ _MAX_KEY_PARTS = 16
 _MAX_INDEX_DIGITS = 9
 _MAX_COUNT = 10**15
 """A count above this is no count; what is below is exact as a float and fits any database."""
+_MAX_COUNT_DIGITS = len(str(_MAX_COUNT))
 
 
 def text(attributes: Mapping[str, Any], *keys: str) -> str | None:
@@ -31,6 +34,8 @@ def identifier(attributes: Mapping[str, Any], *keys: str) -> str | None:
     """The first of ``keys`` that holds a string or an integer, as a string: ids are numbers in some apps."""
     for key in keys:
         value = attributes.get(key)
+        if value is None:
+            continue
         if isinstance(value, str) and value:
             return value
         if isinstance(value, int) and not isinstance(value, bool):
@@ -42,7 +47,11 @@ def count(attributes: Mapping[str, Any], *keys: str) -> int | None:
     """The first of ``keys`` that holds a whole number of at least 0, however it is typed."""
     for key in keys:
         value = attributes.get(key)
-        if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < len(str(_MAX_COUNT)):
+        if value is None:
+            continue
+        if type(value) is int and 0 <= value <= _MAX_COUNT:
+            return value
+        if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < _MAX_COUNT_DIGITS:
             return int(value)
         figure = number(attributes, key)
         if figure is not None and 0 <= figure <= _MAX_COUNT and figure == int(figure):
@@ -54,7 +63,7 @@ def number(attributes: Mapping[str, Any], *keys: str) -> float | None:
     """The first of ``keys`` that holds a finite number."""
     for key in keys:
         value = attributes.get(key)
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
+        if value is None or isinstance(value, bool) or not isinstance(value, (int, float)):
             continue
         try:
             figure = float(value)
@@ -69,6 +78,8 @@ def flag(attributes: Mapping[str, Any], *keys: str) -> bool | None:
     """The first of ``keys`` that holds a boolean, or the word for one."""
     for key in keys:
         value = attributes.get(key)
+        if value is None:
+            continue
         if isinstance(value, bool):
             return value
         if isinstance(value, str) and value.lower() in ("true", "false"):
@@ -78,32 +89,37 @@ def flag(attributes: Mapping[str, Any], *keys: str) -> bool | None:
 
 def parsed(value: Any) -> Any:
     """``value`` with a string that holds a JSON object or array parsed; anything else as it is."""
-    if isinstance(value, (str, bytes)) and value.lstrip()[:1] in ("{", "[", b"{", b"["):
-        try:
-            return orjson.loads(value)
-        except orjson.JSONDecodeError:
-            return value
+    if isinstance(value, str):
+        return _loaded(value) if value.lstrip()[:1] in ("{", "[") else value
+    if isinstance(value, bytes):
+        return _loaded(value) if value.lstrip()[:1] in (b"{", b"[") else value
     return value
 
 
 def json_text(value: Any) -> Any:
     """``value`` with a string that holds any JSON parsed: for attributes that a library always JSON-encodes."""
-    if isinstance(value, str):
-        try:
-            return orjson.loads(value)
-        except orjson.JSONDecodeError:
-            return value
-    return value
+    return _loaded(value) if isinstance(value, str) else value
+
+
+def _loaded(recorded: str | bytes) -> Any:
+    try:
+        return orjson.loads(recorded)
+    except orjson.JSONDecodeError:
+        return recorded
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
     """``value``, or what its JSON holds, as a mapping; an empty one if it is anything else."""
+    if value is None:
+        return {}
     found = parsed(value)
-    return found if isinstance(found, Mapping) else {}
+    return found if isinstance(found, dict) else {}
 
 
 def items(value: Any) -> Sequence[Any]:
     """``value``, or what its JSON holds, as a list; an empty one if it is anything else."""
+    if value is None:
+        return ()
     found = parsed(value)
     return found if isinstance(found, (list, tuple)) else ()
 
@@ -113,7 +129,7 @@ def strings(value: Any) -> tuple[str, ...]:
     found = parsed(value)
     if isinstance(found, str):
         return (found,) if found else ()
-    return tuple(item for item in items(found) if isinstance(item, str) and item)
+    return tuple([item for item in items(found) if isinstance(item, str) and item])
 
 
 def compact(value: Any) -> str | None:
@@ -131,8 +147,8 @@ def leaves(value: Any, depth: int = MAX_DEPTH) -> Iterator[str]:
     if isinstance(value, str):
         if value:
             yield value
-    elif depth > 0 and isinstance(value, (Mapping, list, tuple)):
-        for item in value.values() if isinstance(value, Mapping) else value:
+    elif depth > 0 and isinstance(value, (dict, list, tuple)):
+        for item in value.values() if isinstance(value, dict) else value:
             yield from leaves(item, depth - 1)
 
 

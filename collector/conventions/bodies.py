@@ -23,8 +23,8 @@ def asked(body: Mapping[str, Any]) -> tuple[Message, ...] | None:
 
 def answered(body: Mapping[str, Any]) -> tuple[Message, ...] | None:
     """The messages of a response; ``None`` where the body holds none."""
-    choices = [choice.get("message") for choice in attrs.items(body.get("choices")) if isinstance(choice, Mapping)]
-    given = [item for item in (*choices, *attrs.items(body.get("output"))) if isinstance(item, Mapping)]
+    choices = [choice.get("message") for choice in attrs.items(body.get("choices")) if isinstance(choice, dict)]
+    given = [item for item in (*choices, *attrs.items(body.get("output"))) if isinstance(item, dict)]
     return messages.read(given, "assistant") if given else None
 
 

@@ -4,9 +4,11 @@ Owns the canonical forms: provider names, finish reasons, token counts, time to 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
+from checks.constructor import constructor_of
 from checks.interaction import Message, ModelCall, ResponseFormat, ToolDefinition, Usage
 from checks.span import Span
 from collector.conventions import attributes as attrs
@@ -21,6 +23,9 @@ _FINISH_REASONS = {
 _CANONICAL = {word: name for name, words in _FINISH_REASONS.items() for word in words}
 
 _MAX_TTFT_S = 86_400
+
+_new_call = constructor_of(ModelCall)
+_new_usage = constructor_of(Usage)
 
 FIRST_CHUNK_EVENTS = frozenset(
     {"First Token Stream Event", "gen_ai.content.completion.chunk", "llm.content.completion.chunk"}
@@ -45,8 +50,7 @@ class CallKeys:
     ttft_seconds: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class CallContent:
+class CallContent(NamedTuple):
     """What was said and asked in a model call. ``finish_reasons`` are those that stand inside the messages."""
 
     input: tuple[Message, ...] | None = None
@@ -54,7 +58,7 @@ class CallContent:
     tools: tuple[ToolDefinition, ...] | None = None
     response_format: ResponseFormat | None = None
     finish_reasons: tuple[str, ...] = ()
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = MappingProxyType({})
 
 
 def build(span: Span, found: Mapping[str, Any], keys: CallKeys, content: CallContent) -> ModelCall:
@@ -67,29 +71,32 @@ def build(span: Span, found: Mapping[str, Any], keys: CallKeys, content: CallCon
         content: What the convention read of messages, tools and parameters.
     """
     response_model = attrs.text(found, *keys.response_model)
-    return ModelCall(
-        span_id=span.span_id,
-        provider=_provider(found, keys),
-        model=attrs.text(found, *keys.model) or attrs.text(content.parameters, "model") or response_model,
-        response_model=response_model,
-        response_id=attrs.identifier(found, *keys.response_id),
-        parameters={key: value for key, value in content.parameters.items() if key != "model"},
-        response_format=content.response_format,
-        input=content.input,
-        output=content.output,
-        tools=content.tools,
-        usage=_usage(found, keys),
-        finish_reasons=_finish_reasons(found, keys, content),
-        streaming=attrs.flag(found, *keys.streaming),
-        ttft_ns=_ttft_ns(span, found, keys),
-        start_ns=span.start_ns,
-        duration_ns=span.duration_ns,
-        error=failures.of_span(span),
+    return _new_call(  # by position, in the order of ModelCall's fields: names would cost as much again
+        span.span_id,
+        _provider(found, keys),
+        attrs.text(found, *keys.model) or attrs.text(content.parameters, "model") or response_model,
+        response_model,
+        attrs.identifier(found, *keys.response_id),
+        {key: value for key, value in content.parameters.items() if key != "model"},
+        content.response_format,
+        content.input,
+        content.output,
+        content.tools,
+        _usage(found, keys),
+        _finish_reasons(found, keys, content),
+        attrs.flag(found, *keys.streaming),
+        _ttft_ns(span, found, keys),
+        span.start_ns,
+        span.duration_ns,
+        failures.of_span(span),
     )
 
 
 def finish_reason(recorded: str) -> str:
     """The canonical finish reason: ``stop``, ``length``, ``tool_calls``, ``content_filter``; else as recorded."""
+    known = _CANONICAL.get(recorded)
+    if known is not None:
+        return known
     word = recorded.rpartition(".")[2].lower().replace("-", "_")
     return _CANONICAL.get(word, recorded)
 
@@ -100,16 +107,18 @@ def _provider(found: Mapping[str, Any], keys: CallKeys) -> str | None:
 
 
 def _finish_reasons(found: Mapping[str, Any], keys: CallKeys, content: CallContent) -> tuple[str, ...]:
-    listed = next((reasons for key in keys.finish_reasons if (reasons := attrs.strings(found.get(key)))), ())
-    return tuple(finish_reason(reason) for reason in listed or content.finish_reasons)
+    for key in keys.finish_reasons:
+        if key in found and (listed := attrs.strings(found[key])):
+            return tuple(map(finish_reason, listed))
+    return tuple(map(finish_reason, content.finish_reasons))
 
 
 def _usage(found: Mapping[str, Any], keys: CallKeys) -> Usage:
-    return Usage(
-        input=attrs.count(found, *keys.input_tokens),
-        output=attrs.count(found, *keys.output_tokens),
-        cached_input=attrs.count(found, *keys.cached_input),
-        reasoning=attrs.count(found, *keys.reasoning),
+    return _new_usage(
+        attrs.count(found, *keys.input_tokens),
+        attrs.count(found, *keys.output_tokens),
+        attrs.count(found, *keys.cached_input),
+        attrs.count(found, *keys.reasoning),
     )
 
 
@@ -117,6 +126,8 @@ def _ttft_ns(span: Span, found: Mapping[str, Any], keys: CallKeys) -> int | None
     seconds = attrs.number(found, *keys.ttft_seconds)
     if seconds is not None and 0 <= seconds <= _MAX_TTFT_S:
         return round(seconds * 1_000_000_000)
+    if not span.events:
+        return None
     arrivals = [event.time_ns for event in span.events if event.name in FIRST_CHUNK_EVENTS]
     first = min(arrivals, default=0) - span.start_ns
     return first if first >= 0 and arrivals else None

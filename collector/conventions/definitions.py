@@ -15,6 +15,8 @@ def read(value: Any) -> tuple[ToolDefinition, ...] | None:
     Takes OpenAI's two forms (with and without ``function`` around), Anthropic's ``input_schema``, and OpenInference's
     ``{"tool": {"json_schema": "..."}}``.
     """
+    if value is None:
+        return None
     listed = attrs.parsed(value)
     if not isinstance(listed, (list, tuple)):
         return None

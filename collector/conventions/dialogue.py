@@ -5,8 +5,7 @@ what it gave back, without the prompt around it. Where they hold no text, the me
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from checks.interaction import Message, ModelCall
 from checks.span import Span
@@ -18,8 +17,7 @@ from collector.conventions.reading import Reading
 _MAX_LEAVES = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Dialogue:
+class Dialogue(NamedTuple):
     """The two ends of an interaction, each with the span that it was read from."""
 
     user_input: str | None = None
@@ -39,7 +37,8 @@ def read(trace: Trace, entries: Mapping[str, Reading], calls: Sequence[ModelCall
         calls: The model calls in order of time. The last one gave the final answer.
     """
     last = calls[-1] if calls else None
-    around = [(span, entries[span.span_id]) for span in _around(trace, last) if span.span_id in entries]
+    spans = _around(trace, last) if entries else ()
+    around = [(span, entries[span.span_id]) for span in spans if span.span_id in entries]
     user_input, input_span = _user_input(around, last)
     final_output, output_span = _final_output(around, last)
     return Dialogue(
@@ -81,24 +80,36 @@ def _user_input(around: Entries, call: ModelCall | None) -> tuple[str | None, st
 
 def _last_said(call: ModelCall | None) -> str | None:
     """The text of the last user message. None of an earlier one, if the last one's was not recorded."""
-    said = (m for m in reversed(call.input or ()) if m.role == "user") if call else iter(())
-    return next((message.content for message in said), None)
+    for message in reversed(call.input or ()) if call is not None else ():
+        if message.role == "user":
+            return message.content
+    return None
 
 
 def _final_output(around: Entries, call: ModelCall | None) -> tuple[str | None, str | None]:
     answer = _answer(call)
-    given = ((_text_in(entry.output, (answer,)), span.span_id) for span, entry in around)
+    given = [(_text_in(entry.output, (answer,)), span.span_id) for span, entry in around]
     recorded = [(text, span_id) for text, span_id in given if text is not None]
     if call is not None and answer is not None:
         recorded.append((answer, call.span_id))
     # An app that got no answer gives back "": what the model said, if anything, tells more.
-    return next((found for found in recorded if found[0]), recorded[0] if recorded else (None, None))
+    return _first_with_text(recorded) if recorded else (None, None)
+
+
+def _first_with_text(recorded: Sequence[tuple[str, str]]) -> tuple[str, str]:
+    """The first that is more than "", else the first."""
+    return next((found for found in recorded if found[0]), recorded[0])
 
 
 def _answer(call: ModelCall | None) -> str | None:
     """The text that a model call answered with; of several choices the first that has text."""
-    said = [text for message in (call.output or ()) if (text := _text_of(message)) is not None] if call else []
-    return next((text for text in said if text), said[0] if said else None)
+    answer = None
+    for message in (call.output or ()) if call is not None else ():
+        text = _text_of(message)
+        if text:
+            return text
+        answer = text if answer is None else answer
+    return answer
 
 
 def _text_of(message: Message) -> str | None:

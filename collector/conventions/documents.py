@@ -1,10 +1,12 @@
 """Retrieved documents, in every shape that libraries record them in, as ``Document``."""
 
-from collections.abc import Mapping
 from typing import Any
 
+from checks.constructor import constructor_of
 from checks.interaction import Document
 from collector.conventions import attributes as attrs
+
+_new_document = constructor_of(Document)
 
 _TEXT_KEYS = ("content", "page_content", "text", "document_content")
 _ID_KEYS = ("id", "document_id", "doc_id", "uuid")
@@ -31,7 +33,7 @@ def recognise(value: Any) -> tuple[Document, ...]:
 
 def _looks_like_document(item: Any) -> bool:
     return (
-        isinstance(item, Mapping)
+        isinstance(item, dict)
         and attrs.text(item, *_TEXT_KEYS) is not None
         and not _EVIDENCE_KEYS.isdisjoint(item)
         and "role" not in item
@@ -41,13 +43,13 @@ def _looks_like_document(item: Any) -> bool:
 def _document(item: Any) -> Document | None:
     if isinstance(item, str):
         return Document(content=item)
-    if not isinstance(item, Mapping):
+    if not isinstance(item, dict):
         return None
     inner = item.get("document")
-    if isinstance(inner, Mapping):  # a wrapper around the document, which may hold the score beside it
+    if isinstance(inner, dict):  # a wrapper around the document, which may hold the score beside it
         item = {**item, **inner}
     metadata = attrs.mapping(item.get("metadata"))
-    return Document(
+    return _new_document(
         id=attrs.identifier(item, *_ID_KEYS) or attrs.identifier(metadata, *_ID_KEYS),
         content=attrs.text(item, *_TEXT_KEYS),
         source=attrs.text(item, *_SOURCE_KEYS) or attrs.text(metadata, *_SOURCE_KEYS),

@@ -14,6 +14,8 @@ from collector.conventions import merge
 def once(trace: Trace, steps: Sequence[Step]) -> tuple[Step, ...]:
     """``steps`` (one a span, in order of time) with every step once, in order of time."""
     above = _steps_above(trace, steps)
+    if not any(above.values()):
+        return _by_response(steps)
     inside: dict[str, list[Step]] = defaultdict(list)
     for step in steps:
         outer = above.get(step.span_id or "")
@@ -24,26 +26,26 @@ def once(trace: Trace, steps: Sequence[Step]) -> tuple[Step, ...]:
 
 
 def _steps_above(trace: Trace, steps: Iterable[Step]) -> dict[str, Step | None]:
-    """For each span, the nearest step among its ancestors. Each span is walked once; a cycle of parents ends a walk."""
+    """For each step, the nearest step among its span's ancestors.
+
+    What is found for a span on the way is kept, so that each is walked once; a cycle of parents ends a walk.
+    """
     own = {step.span_id: step for step in steps}
     above: dict[str, Step | None] = {}
-    for span in trace.spans:
+    for step in steps:
         path: list[str] = []
-        walked: set[str] = set()
-        current = span.span_id
-        while current not in above and current not in walked:
+        current = step.span_id or ""
+        while current not in above:
             path.append(current)
-            walked.add(current)
+            above[current] = None  # until it is known; and for good, where the walk comes back to it
             parent = trace.by_id[current].parent_id
-            if parent is None or parent == current or parent not in trace.by_id:
-                above[current] = None
-            elif parent in own:
-                above[current] = own[parent]
-            else:
+            if parent in own:
+                above[current] = own[parent] if parent != current else None
+            elif parent is not None and parent in trace.by_id:
                 current = parent
-        found = above.get(current)
+        found = above[current]
         for span_id in path:
-            above.setdefault(span_id, found)
+            above[span_id] = found
     return above
 
 
@@ -88,16 +90,20 @@ def _outermost(step: Retrieval, inside: Mapping[str, list[Step]], above: Mapping
 
 def _by_response(steps: Sequence[Step]) -> tuple[Step, ...]:
     """Model calls with one response id that ran at the same time are one: the fuller record, filled from the others."""
-    groups: dict[str, list[ModelCall]] = defaultdict(list)
-    for step in steps:
-        if isinstance(step, ModelCall) and step.response_id is not None:
-            groups[step.response_id].append(step)
+    named = [step for step in steps if isinstance(step, ModelCall) and step.response_id is not None]
+    if len(named) < 2:
+        return tuple(steps)
+    groups: dict[str | None, list[ModelCall]] = defaultdict(list)
+    for call in named:
+        groups[call.response_id].append(call)
     replaced: dict[str, ModelCall | None] = {}
-    for calls in groups.values():
+    for calls in (calls for calls in groups.values() if len(calls) > 1):
         for group in _overlapping(calls):
             best = max(group, key=merge.recorded)
             replaced.update({call.span_id: None for call in group})
             replaced[best.span_id] = _filled(best, group)
+    if not replaced:
+        return tuple(steps)
     kept = (replaced.get(s.span_id, s) if isinstance(s, ModelCall) else s for s in steps)
     return tuple(step for step in kept if step is not None)
 

@@ -28,8 +28,13 @@ class Said:
     finish_reasons: tuple[str, ...] = ()
 
 
+NOTHING_SAID = Said()
+
+
 def attributes_of(span: Span, records: Sequence[LogRecord]) -> Mapping[str, Any]:
     """The span's attributes, and what the details events add to them; the span's own stand."""
+    if not records and not span.events:
+        return span.attributes
     added: dict[str, Any] = {}
     for name, body, attributes in _events(span, records):
         if name == DETAILS:
@@ -39,6 +44,8 @@ def attributes_of(span: Span, records: Sequence[LogRecord]) -> Mapping[str, Any]
 
 def said(span: Span, records: Sequence[LogRecord]) -> Said:
     """What the events with one message each say, in order of time."""
+    if not records and not span.events:
+        return NOTHING_SAID
     asked: list[Message] = []
     answered: list[Message] = []
     reasons: list[str] = []

@@ -14,8 +14,12 @@ from collector.conventions import attributes as attrs
 
 _FEEDBACK_EVENT = "gen_ai.user.feedback"
 _EVALUATION_EVENT = "gen_ai.evaluation.result"
+_EVENTS = frozenset({_FEEDBACK_EVENT, _EVALUATION_EVENT})
 _PREFIXES = ("gen_ai.user.feedback.", "gen_ai.feedback.", "user.feedback.", "user_feedback.", "feedback.")
 _ANNOTATIONS = tuple(f"{scope}{kind}" for kind in ("annotations", "evaluations") for scope in ("", "trace."))
+_WORDS_IN_NAMES = ("feedback", "annotations.", "evaluations.")
+"""One of these is in every name that ``_PREFIXES`` and ``_ANNOTATIONS`` begin."""
+
 _WORDS_OF_FEEDBACK = frozenset({"feedback", "thumb", "thumbs", "rating", "vote", "csat", "satisfaction"})
 _GOOD = frozenset({"up", "thumbs_up", "thumbsup", "positive", "like", "liked", "good", "upvote", "helpful"})
 _BAD = frozenset(
@@ -29,7 +33,10 @@ _HIGHEST_RATING = 5
 
 def read(trace: Trace) -> tuple[Feedback, ...]:
     """All feedback on a trace: what came beside it, and what it holds; each once, in order of time."""
-    inside = sorted({*_in_logs(trace), *_in_spans(trace)}, key=_order)
+    found = {*_in_logs(trace), *_in_events(trace), *_in_spans(trace)}
+    if not found:
+        return tuple(trace.feedback)
+    inside = sorted(found, key=_order)
     return (*trace.feedback, *(given for given in inside if given not in trace.feedback))
 
 
@@ -39,15 +46,22 @@ def _order(given: Feedback) -> tuple[Any, ...]:
 
 def _in_logs(trace: Trace) -> Iterator[Feedback]:
     for record in trace.logs:
-        found = {**record.attributes, **attrs.mapping(record.body)}
-        yield from _in_event(record.event_name, found, record.span_id, record.time_ns, "log")
+        if record.event_name in _EVENTS:
+            found = {**record.attributes, **attrs.mapping(record.body)}
+            yield from _in_event(record.event_name, found, record.span_id, record.time_ns, "log")
 
 
-def _in_spans(trace: Trace) -> Iterator[Feedback]:
+def _in_events(trace: Trace) -> Iterator[Feedback]:
     for span in trace.spans:
         for event in span.events:
             yield from _in_event(event.name, event.attributes, span.span_id, event.time_ns, "event")
-        yield from _in_attributes(span.attributes, span.span_id, span.end_ns)
+
+
+def _in_spans(trace: Trace) -> Iterator[Feedback]:
+    names = "\n".join(trace.attribute_names)
+    if any(word in names for word in _WORDS_IN_NAMES):
+        for span in trace.spans:
+            yield from _in_attributes(span.attributes, span.span_id, span.end_ns)
 
 
 def _in_event(

@@ -12,6 +12,7 @@ from collector.conventions import attributes as attrs
 
 _JSON_WORDS = frozenset({"json", "json_object", "json_schema", "application/json"})
 _TEXT_WORDS = frozenset({"text", "text/plain"})
+_WORDS = _JSON_WORDS | _TEXT_WORDS
 _NESTED_CONFIGS = ("generation_config", "generationConfig", "config", "extra_body")
 _NOT_PARAMETERS = frozenset({"model", "messages", "input", "instructions", "tools", "prompt", "contents", "system"})
 
@@ -34,10 +35,12 @@ def of_request(body: Mapping[str, Any]) -> ResponseFormat | None:
 
 def of_value(given: Any) -> ResponseFormat | None:
     """The response format that one value names: a word such as ``json_object``, or ``{"type": ..., schema}``."""
+    if given is None:
+        return None
     found = attrs.parsed(given)
     if isinstance(found, str):
         return _of_word(found, None)
-    if not isinstance(found, Mapping):
+    if not isinstance(found, dict):
         return None
     inner = attrs.mapping(found.get("json_schema"))
     return _of_word(attrs.text(found, "type") or "", inner.get("schema") or found.get("schema"))
@@ -50,9 +53,11 @@ def of_schema(given: Any) -> ResponseFormat | None:
     in the schema's place, and none of its types is one of JSON Schema.
     """
     schema = attrs.mapping(given)
-    if (attrs.text(schema, "type") or "").lower() in _JSON_WORDS | _TEXT_WORDS:
+    if not schema:
+        return None
+    if (attrs.text(schema, "type") or "").lower() in _WORDS:
         return of_value(schema)
-    return ResponseFormat("json", schema) if schema else None
+    return ResponseFormat("json", schema)
 
 
 def parameters(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,22 +10,24 @@ from typing import Any
 from checks.interaction import Message
 from checks.span import LogRecord, Span
 from collector.conventions import events, messages, semconv
-from collector.conventions.reading import Convention, Reading
+from collector.conventions.reading import Convention, Reading, stands_for
 
 
 def read(span: Span, records: Sequence[LogRecord]) -> Reading | None:
     """What ``span`` means in GenAI terms; ``None`` where it has no ``gen_ai.*`` operation."""
     found = span.attributes
+    if semconv.EVIDENCE.isdisjoint(found):
+        return None
     operation = semconv.operation(found)
     if operation == "execute_tool":
-        return Reading(step=semconv.tool_call(span, records))
+        return stands_for(semconv.tool_call(span, records))
     if operation == "retrieval":
-        return Reading(step=semconv.retrieval(span, records))
+        return stands_for(semconv.retrieval(span, records))
     if operation in semconv.AGENT_OPERATIONS:
         return _agent(span, records)
-    if semconv.is_model_call(found):
-        return Reading(step=semconv.model_call(span, records))
-    return Reading() if operation is not None else None
+    if semconv.is_model_call(found, operation):
+        return stands_for(semconv.model_call(span, records))
+    return stands_for(None) if operation is not None else None
 
 
 def _agent(span: Span, records: Sequence[LogRecord]) -> Reading:
@@ -40,4 +42,4 @@ def _last_text(said: tuple[Message, ...] | None, role: str) -> Any:
     return next((m.content for m in reversed(said or ()) if m.role == role), None)
 
 
-CONVENTION = Convention("genai", read)
+CONVENTION = Convention("genai", read, marks=("gen_ai.",))

@@ -38,7 +38,10 @@ def user_id(trace: Trace) -> str | None:
 
 
 def _first(trace: Trace, keys: tuple[str, ...]) -> str | None:
-    return next((found for key in keys for found in _values(trace, key)), None)
+    if trace.attribute_names.isdisjoint(keys):
+        return None
+    recorded = (key for key in keys if key in trace.attribute_names)
+    return next((found for key in recorded for found in _values(trace, key)), None)
 
 
 def _values(trace: Trace, key: str) -> Iterator[str]:

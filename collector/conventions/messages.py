@@ -5,9 +5,9 @@ OpenAI responses API, and the nested wrappers of OpenInference. Does not know wh
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from checks.constructor import constructor_of
 from checks.interaction import Message, ToolRequest
 from collector.conventions import attributes as attrs
 
@@ -31,7 +31,14 @@ _MEDIA_PARTS = {
 }
 _KNOWN_PARTS = _TEXT_PARTS | _REQUEST_PARTS | _RESULT_PARTS | _THOUGHT_PARTS | _MEDIA_PARTS.keys() | {"refusal"}
 _MESSAGE_KEYS = frozenset({"role", "parts", "tool_calls", "message", "refusal"})
-_WRAPPERS = ("message", "message_content", "tool_call")
+_WRAPPERS = frozenset({"message", "message_content", "tool_call"})
+_ARGUMENTS = frozenset({"arguments", "input", "args"})
+
+_PLAIN_MESSAGE = frozenset({"role", "content", "parts", "finish_reason"})
+_PLAIN_PART = frozenset({"type", "content", "text"})
+
+_new_message = constructor_of(Message)
+_new_request = constructor_of(ToolRequest)
 
 
 def read(value: Any, role: str) -> tuple[Message, ...] | None:
@@ -41,26 +48,18 @@ def read(value: Any, role: str) -> tuple[Message, ...] | None:
         value: What was recorded; ``None`` gives ``None``.
         role: The role of a message that names none, and of plain text.
     """
-    if value is None:
-        return None
-    found = attrs.parsed(value)
-    if isinstance(value, str) and not _is_messages(found) and not (role != "assistant" and _is_parts(found)):
-        return (Message(role, value),)  # plain text, or an answer that happens to be JSON
-    if isinstance(found, Mapping):
-        return _message(found, role)
-    if not isinstance(found, (list, tuple)):
-        return None
-    if found and all(_is_part(item) for item in found):
-        return _message({"parts": found}, role)
-    return tuple(message for item in found for message in _item(item, role))
+    return None if value is None else _messages(value, attrs.parsed(value), role)
 
 
 def finish_reasons(value: Any) -> tuple[str, ...]:
     """The finish reasons that messages (in any shape that ``read`` takes) name, as recorded."""
+    return _finish_reasons(attrs.parsed(value))
+
+
+def read_answer(value: Any) -> tuple[tuple[Message, ...] | None, tuple[str, ...]]:
+    """A model's answer: its messages and its finish reasons, out of one parse."""
     found = attrs.parsed(value)
-    listed = [found] if isinstance(found, Mapping) else attrs.items(found)
-    reasons = (attrs.text(item, "finish_reason", "stop_reason") for item in listed if isinstance(item, Mapping))
-    return tuple(reason for reason in reasons if reason)
+    return None if value is None else _messages(value, found, "assistant"), _finish_reasons(found)
 
 
 def arguments(value: Any) -> Any:
@@ -68,86 +67,141 @@ def arguments(value: Any) -> Any:
     return attrs.parsed(value)
 
 
-@dataclass(slots=True)
 class _Content:
     """What the parts of one message amount to."""
 
-    texts: list[str] = field(default_factory=list)
-    requests: list[ToolRequest] = field(default_factory=list)
-    results: list[Message] = field(default_factory=list)
-    media: list[str] = field(default_factory=list)
-    refusal: str | None = None
+    __slots__ = ("media", "refusal", "requests", "results", "texts")
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.requests: list[ToolRequest] = []
+        self.results: list[Message] = []
+        self.media: list[str] = []
+        self.refusal: str | None = None
 
     @property
     def text(self) -> str | None:
         return "\n".join(self.texts) if self.texts else None
 
 
+def _messages(value: Any, found: Any, role: str) -> tuple[Message, ...] | None:
+    """The messages in ``found``, which is ``value`` with its JSON parsed."""
+    if isinstance(value, str) and not _is_messages(found) and not (role != "assistant" and _is_parts(found)):
+        return (Message(role, value),)  # plain text, or an answer that happens to be JSON
+    if isinstance(found, dict):
+        return _message(found, role)
+    if not isinstance(found, (list, tuple)):
+        return None
+    if found and _is_part(found[0]) and all(map(_is_part, found)):
+        return _message({"parts": found}, role)
+    said: list[Message] = []
+    for item in found:
+        if (message := _plain_message(item, role)) is not None:
+            said.append(message)
+        else:
+            said += _item(item, role)
+    return tuple(said)
+
+
+def _finish_reasons(found: Any) -> tuple[str, ...]:
+    listed = [found] if isinstance(found, dict) else attrs.items(found)
+    reasons = [attrs.text(item, "finish_reason", "stop_reason") for item in listed if isinstance(item, dict)]
+    return tuple([reason for reason in reasons if reason])
+
+
 def _is_messages(found: Any) -> bool:
-    if isinstance(found, Mapping):
-        return not _MESSAGE_KEYS.isdisjoint(found)
-    return isinstance(found, list) and all(isinstance(item, Mapping) and _is_messages(item) for item in found)
+    return all(map(_is_message, found)) if isinstance(found, list) else _is_message(found)
+
+
+def _is_message(found: Any) -> bool:
+    return isinstance(found, dict) and not _MESSAGE_KEYS.isdisjoint(found)
 
 
 def _is_part(item: Any) -> bool:
-    return isinstance(item, Mapping) and "role" not in item and _kind(item) in _TEXT_PARTS
+    return isinstance(item, dict) and "role" not in item and _kind(item) in _TEXT_PARTS
 
 
 def _kind(raw: Mapping[str, Any]) -> str:
-    return attrs.text(raw, "type") or ""
+    kind = raw.get("type")
+    return kind if isinstance(kind, str) else ""
+
+
+def _plain_message(item: Any, role: str) -> Message | None:
+    """A message of one text and nothing else, which most are: what ``_item`` makes of it, at a third of the cost."""
+    if not isinstance(item, dict) or not item.keys() <= _PLAIN_MESSAGE:
+        return None
+    text, parts = item.get("content"), item.get("parts")
+    if text is None and isinstance(parts, list) and len(parts) == 1:
+        text = _plain_text(parts[0])
+    elif parts is not None or (isinstance(text, str) and text.lstrip()[:1] == "["):  # it may be a list of parts
+        return None
+    return _new_message(_role(item, role), text) if isinstance(text, str) else None
+
+
+def _plain_text(part: Any) -> Any:
+    """The text of a part that has nothing else."""
+    if isinstance(part, dict) and len(part) == 2 and part.get("type") == "text" and part.keys() <= _PLAIN_PART:
+        return part["content"] if "content" in part else part["text"]
+    return None
 
 
 def _item(item: Any, role: str) -> tuple[Message, ...]:
-    if isinstance(item, str):
-        return (Message(role, item),)
-    return _message(item, role) if isinstance(item, Mapping) else ()
+    if isinstance(item, dict):
+        return _message(item, role)
+    return (Message(role, item),) if isinstance(item, str) else ()
 
 
 def _message(raw: Mapping[str, Any], role: str) -> tuple[Message, ...]:
     """One recorded message; two where it also holds answers of tools, which other libraries record apart."""
-    raw = _unwrapped(raw)
+    if len(raw) == 1:
+        raw = _unwrapped(raw)
     kind = _kind(raw)
     if kind in _REQUEST_PARTS:
-        return (Message("assistant", tool_requests=(_request(raw),)),)
+        return (_new_message("assistant", tool_requests=(_request(raw),)),)
     if kind in _RESULT_PARTS:
         return (_result(raw),)
     if kind in _THOUGHT_PARTS:
         return ()
     content = _Content()
     role = _role(raw, role)
-    _add(content, raw.get("content"), may_be_json=role != "assistant")
+    if "content" in raw:
+        _add(content, raw["content"], may_be_json=role != "assistant")
     for key in ("parts", "contents"):
-        for part in attrs.items(raw.get(key)):
-            _add_part(content, part)
+        if key in raw:
+            for part in attrs.items(raw[key]):
+                _add_part(content, part)
     return (*content.results, *_own_message(raw, role, content))
 
 
 def _own_message(raw: Mapping[str, Any], role: str, content: _Content) -> tuple[Message, ...]:
-    requests = (*content.requests, *(_request(call) for call in _tool_calls(raw)))
+    requests = (*content.requests, *_tool_calls(raw))
     if content.results and not (content.texts or requests or content.media):
         return ()  # a "user" message that only carried tool results
     return (
-        Message(
-            role=role,
-            content=content.text,
-            name=attrs.text(raw, "name"),
-            tool_requests=requests,
-            tool_call_id=attrs.identifier(raw, "tool_call_id", "id") if role == "tool" else None,
-            refusal=attrs.text(raw, "refusal") or content.refusal,
-            media=tuple(content.media),
+        _new_message(
+            role,
+            content.text,
+            attrs.text(raw, "name"),
+            requests,
+            attrs.identifier(raw, "tool_call_id", "id") if role == "tool" else None,
+            attrs.text(raw, "refusal") or content.refusal,
+            tuple(content.media),
         ),
     )
 
 
 def _role(raw: Mapping[str, Any], fallback: str) -> str:
-    role = (attrs.text(raw, "role") or fallback).lower()
+    role = raw.get("role")
+    role = (role if isinstance(role, str) and role else fallback).lower()
     return _ROLES.get(role, role)
 
 
-def _tool_calls(raw: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    calls = [call for call in attrs.items(raw.get("tool_calls")) if isinstance(call, Mapping)]
+def _tool_calls(raw: Mapping[str, Any]) -> tuple[ToolRequest, ...]:
+    if "tool_calls" not in raw and "function_call" not in raw:
+        return ()
+    calls = [call for call in attrs.items(raw.get("tool_calls")) if isinstance(call, dict)]
     legacy = attrs.mapping(raw.get("function_call"))
-    return [*calls, legacy] if legacy else calls
+    return tuple(map(_request, [*calls, legacy] if legacy else calls))
 
 
 def _add(content: _Content, value: Any, *, may_be_json: bool) -> None:
@@ -161,7 +215,7 @@ def _add(content: _Content, value: Any, *, may_be_json: bool) -> None:
     if isinstance(value, (list, tuple)):
         for part in value:
             _add_part(content, part)
-    elif isinstance(value, Mapping):
+    elif isinstance(value, dict):
         _add_part(content, value)
 
 
@@ -169,17 +223,20 @@ def _is_parts(found: Any) -> bool:
     """Whether this is a list of parts and nothing else, by the types that they name."""
     if not isinstance(found, list) or not found:
         return False
-    return all(isinstance(part, Mapping) and _kind(part) in _KNOWN_PARTS for part in found)
+    return all(isinstance(part, dict) and _kind(part) in _KNOWN_PARTS for part in found)
 
 
 def _add_part(content: _Content, part: Any) -> None:
-    if isinstance(part, str):
-        content.texts.append(part)
-    if not isinstance(part, Mapping):
+    if not isinstance(part, dict):
+        if isinstance(part, str):
+            content.texts.append(part)
         return
-    part = _unwrapped(part)
+    if len(part) == 1:
+        part = _unwrapped(part)
     kind = _kind(part)
-    if kind in _REQUEST_PARTS:
+    if kind in _TEXT_PARTS:
+        _add_text(content, part)
+    elif kind in _REQUEST_PARTS:
         content.requests.append(_request(part))
     elif kind in _RESULT_PARTS:
         content.results.append(_result(part))
@@ -193,20 +250,28 @@ def _add_part(content: _Content, part: Any) -> None:
 
 def _add_text(content: _Content, part: Mapping[str, Any]) -> None:
     for key in ("text", "content"):
-        if isinstance(part.get(key), str):
-            content.texts.append(part[key])
+        if isinstance(text := part.get(key), str):
+            content.texts.append(text)
             return
 
 
 def _request(raw: Mapping[str, Any]) -> ToolRequest:
-    raw = _unwrapped(raw)
+    if len(raw) == 1:
+        raw = _unwrapped(raw)
     function = attrs.mapping(raw.get("function"))
-    given = next((m[key] for m in (function, raw) for key in ("arguments", "input", "args") if key in m), None)
-    return ToolRequest(
-        name=attrs.text(function, "name") or attrs.text(raw, "name"),
-        id=attrs.identifier(raw, "call_id", "id"),
-        arguments=arguments(given),
+    return _new_request(
+        attrs.text(function, "name") or attrs.text(raw, "name"),
+        attrs.identifier(raw, "call_id", "id"),
+        arguments(_given(function) if not _ARGUMENTS.isdisjoint(function) else _given(raw)),
     )
+
+
+def _given(raw: Mapping[str, Any]) -> Any:
+    """The arguments of a request, whatever their name."""
+    for key in ("arguments", "input", "args"):
+        if key in raw:
+            return raw[key]
+    return None
 
 
 def _result(raw: Mapping[str, Any]) -> Message:
@@ -227,9 +292,9 @@ def _result_text(given: Any) -> str | None:
 
 
 def _unwrapped(raw: Mapping[str, Any]) -> Mapping[str, Any]:
-    """``raw`` without the one-key wrapper that OpenInference puts around a message, a part or a call."""
-    for key in _WRAPPERS:
-        inner = raw.get(key)
-        if len(raw) == 1 and isinstance(inner, Mapping):
-            return inner
-    return raw
+    """What is inside of the one-key wrapper that OpenInference puts around a message, a part or a call.
+
+    ``raw`` has one key; it is returned where that is none of a wrapper.
+    """
+    (inner,) = raw.values()
+    return inner if isinstance(inner, dict) and not _WRAPPERS.isdisjoint(raw) else raw

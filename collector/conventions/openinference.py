@@ -126,4 +126,4 @@ def _is_json(span: Span, side: str) -> bool:
     return attrs.text(span.attributes, f"{side}.mime_type") == "application/json"
 
 
-CONVENTION = Convention("openinference", read)
+CONVENTION = Convention("openinference", read, marks=(_KIND,))

@@ -16,6 +16,7 @@ from collector.conventions.calls import finish_reason
 from collector.conventions.reading import Convention, Reading
 
 _PROMPT, _COMPLETION, _FUNCTIONS = "gen_ai.prompt", "gen_ai.completion", "llm.request.functions"
+_SPANS = "traceloop."
 _DIALECT = frozenset({"llm.request.type", "gen_ai.is_streaming", "llm.is_streaming"})
 _CALL_TYPES = frozenset({"chat", "completion"})
 _ENTRY_KINDS = frozenset({"workflow", "agent"})
@@ -30,7 +31,7 @@ _KEYS = dataclasses.replace(
 def read(span: Span, records: Sequence[LogRecord]) -> Reading | None:
     """What ``span`` means in OpenLLMetry's terms; ``None`` where none of its own keys is on it."""
     found = span.attributes
-    if not any(key in _DIALECT or key.startswith("traceloop.") for key in found):
+    if _DIALECT.isdisjoint(found) and not any(key.startswith(_SPANS) for key in found):
         return None
     kind = attrs.text(found, "traceloop.span.kind")
     operation = semconv.operation(found)
@@ -42,14 +43,14 @@ def read(span: Span, records: Sequence[LogRecord]) -> Reading | None:
         return Reading(step=_retrieval(span))
     if operation == "retrieval":
         return Reading(step=semconv.retrieval(span, records))
-    return Reading(step=_model_call(span, records) if _is_model_call(found) else None)
+    return Reading(step=_model_call(span, records) if _is_model_call(found, operation) else None)
 
 
-def _is_model_call(found: Mapping[str, Any]) -> bool:
+def _is_model_call(found: Mapping[str, Any], operation: str | None) -> bool:
     request_type = attrs.text(found, "llm.request.type")
     if request_type is not None:
         return request_type in _CALL_TYPES
-    return semconv.is_model_call(found)
+    return semconv.is_model_call(found, operation)
 
 
 def _model_call(span: Span, records: Sequence[LogRecord]) -> ModelCall:
@@ -83,7 +84,7 @@ def _tool_call(span: Span, records: Sequence[LogRecord]) -> ToolCall:
 
 def _tool_arguments(given: Any) -> Any:
     """The arguments as the model would have written them: keywords as an object, one positional string parsed."""
-    if not isinstance(given, Mapping) or not given.keys() <= {"args", "kwargs"}:
+    if not isinstance(given, dict) or not given.keys() <= {"args", "kwargs"}:
         return given
     positional, named = attrs.items(given.get("args")), attrs.mapping(given.get("kwargs"))
     if named and not positional:
@@ -117,4 +118,4 @@ def _entity_output(found: Mapping[str, Any]) -> Any:
     return attrs.json_text(found.get("traceloop.entity.output"))
 
 
-CONVENTION = Convention("openllmetry", read, includes=frozenset({"genai"}))
+CONVENTION = Convention("openllmetry", read, marks=(_SPANS, *_DIALECT), includes=frozenset({"genai"}))

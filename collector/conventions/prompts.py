@@ -15,6 +15,8 @@ def question(prompt: str) -> str:
 
     The last question label counts: retrieved text may hold one of its own.
     """
+    if "context" not in prompt.lower():
+        return prompt
     lines = prompt.splitlines()
     starts = [line.strip().lower() for line in lines]
     context = next((n for n, line in enumerate(starts) if line.startswith(_CONTEXT_LABELS)), None)

@@ -1,15 +1,20 @@
 """A trace read as an ``Interaction``: each span by the conventions it follows, then everything put together."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
+from operator import attrgetter
 
+from checks.constructor import constructor_of
 from checks.interaction import Failure, Interaction, ModelCall, Retrieval, Step, ToolCall
-from checks.span import Span
+from checks.span import LogRecord, Span
 from checks.trace import Trace
 from collector.conventions import dialogue, duplicates, failures, feedback, identity, merge, toolcalls
-from collector.conventions.reading import Reading
+from collector.conventions.reading import Convention, Reading
 from collector.conventions.table import CONVENTIONS
+
+_start = attrgetter("start_ns")
+_new_interaction = constructor_of(Interaction)
 
 
 def read(trace: Trace) -> Interaction:
@@ -17,14 +22,14 @@ def read(trace: Trace) -> Interaction:
 
     A trace without any convention gives an ``Interaction`` of convention ``none`` that holds what every trace has.
     """
-    found = _Found()
+    found = _Found(_followed(trace))
     for span in trace.spans:
-        found.add(span, trace)
+        found.add(span, trace.logs_of(span.span_id) if trace.logs else ())
     recorded = duplicates.once(trace, found.steps)
     calls = [step for step in recorded if isinstance(step, ModelCall)]
     steps = _steps(recorded, calls)
     said = dialogue.read(trace, found.entries, calls)
-    return Interaction(
+    return _new_interaction(
         trace=trace,
         convention=_convention(found, calls),
         steps=steps,
@@ -41,18 +46,20 @@ def read(trace: Trace) -> Interaction:
     )
 
 
-@dataclass(slots=True)
 class _Found:
     """What the conventions said of the spans, in order of time."""
 
-    steps: list[Step] = field(default_factory=list)
-    entries: dict[str, Reading] = field(default_factory=dict)
-    conventions: dict[str, str] = field(default_factory=dict)
+    def __init__(self, followed: Sequence[Convention]) -> None:
+        self._followed = followed
+        self.steps: list[Step] = []
+        self.entries: dict[str, Reading] = {}
+        self.conventions: dict[str, str] = {}
 
-    def add(self, span: Span, trace: Trace) -> None:
-        name, reading = _reading(span, trace)
-        if reading is None:
+    def add(self, span: Span, records: Sequence[LogRecord]) -> None:
+        readings = _readings(span, records, self._followed)
+        if not readings:
             return
+        name, reading = readings[0] if len(readings) == 1 else _combined(readings)
         self.conventions[span.span_id] = name
         if reading.step is not None:
             self.steps.append(reading.step)
@@ -60,11 +67,29 @@ class _Found:
             self.entries[span.span_id] = reading
 
 
-def _reading(span: Span, trace: Trace) -> tuple[str, Reading | None]:
+def _followed(trace: Trace) -> Sequence[Convention]:
+    """The conventions that some span of the trace may follow, by the names of its attributes."""
+    names = "\n".join(trace.attribute_names)
+    return [convention for convention in CONVENTIONS if any(map(names.__contains__, convention.marks))]
+
+
+def _readings(
+    span: Span, records: Sequence[LogRecord], followed: Sequence[Convention]
+) -> Sequence[tuple[str, Reading]]:
+    readings: list[tuple[str, Reading]] = []
+    done: frozenset[str] = frozenset()
+    for convention in followed:
+        if convention.name in done:
+            continue
+        reading = convention.read(span, records)
+        if reading is not None:
+            readings.append((convention.name, reading))
+            done |= convention.includes
+    return readings
+
+
+def _combined(readings: Sequence[tuple[str, Reading]]) -> tuple[str, Reading]:
     """What a span means by the first convention it follows, filled from the others where they see the same in it."""
-    readings = list(_readings(span, trace))
-    if not readings:
-        return "none", None
     name, reading = next(((n, r) for n, r in readings if r.step is not None or r.is_entry), readings[0])
     for _, other in readings:
         if reading.step is not None and type(other.step) is type(reading.step):
@@ -72,27 +97,18 @@ def _reading(span: Span, trace: Trace) -> tuple[str, Reading | None]:
     return name, reading
 
 
-def _readings(span: Span, trace: Trace) -> Iterator[tuple[str, Reading]]:
-    records = trace.logs_of(span.span_id)
-    done: frozenset[str] = frozenset()
-    for convention in CONVENTIONS:
-        reading = convention.read(span, records) if convention.name not in done else None
-        if reading is not None:
-            yield convention.name, reading
-            done |= convention.includes
-
-
 def _steps(recorded: Sequence[Step], calls: Sequence[ModelCall]) -> tuple[Step, ...]:
     runs = [step for step in recorded if isinstance(step, ToolCall)]
     retrievals = [step for step in recorded if isinstance(step, Retrieval)]
-    return tuple(sorted((*calls, *toolcalls.combine(calls, runs), *retrievals), key=lambda step: step.start_ns))
+    return tuple(sorted((*calls, *toolcalls.combine(calls, runs), *retrievals), key=_start))
 
 
 def _convention(found: _Found, calls: Sequence[ModelCall]) -> str:
     """The convention that most model calls were read by; without any model call, that most spans follow."""
-    votes = Counter(found.conventions.get(call.span_id, "none") for call in calls) or Counter(
-        found.conventions.values()
-    )
+    names = [found.conventions.get(call.span_id, "none") for call in calls] or list(found.conventions.values())
+    if len(set(names)) == 1:
+        return names[0]
+    votes = Counter(names)
     order = [convention.name for convention in CONVENTIONS]
     return max(votes, key=lambda name: (votes[name], -order.index(name))) if votes else "none"
 
@@ -102,7 +118,7 @@ def _error(trace: Trace, steps: Sequence[Step]) -> Failure | None:
     root = failures.of_span(trace.root) if trace.root else None
     if root is not None:
         return root
-    failed = sorted((step for step in steps if step.error), key=lambda step: not isinstance(step, ModelCall))
+    failed = [step for step in steps if step.error is not None]
     if failed:
-        return failed[0].error
-    return next((error for span in trace.spans if (error := failures.of_span(span)) is not None), None)
+        return next((step for step in failed if isinstance(step, ModelCall)), failed[0]).error
+    return next(filter(None, map(failures.of_span, trace.spans)), None)

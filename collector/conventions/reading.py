@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from checks.constructor import constructor_of
 from checks.interaction import Step
 from checks.span import LogRecord, Span
 
@@ -30,6 +31,14 @@ class Reading:
     output: Any = None
 
 
+_new_reading = constructor_of(Reading)
+
+
+def stands_for(step: Step | None) -> Reading:
+    """The reading of a span that stands for a step, or (``None``) follows a convention and stands for nothing."""
+    return _new_reading(step)
+
+
 @dataclass(frozen=True, slots=True)
 class Convention:
     """One way to write an LLM app's work into spans.
@@ -38,9 +47,12 @@ class Convention:
         name: What ``Interaction.convention`` says of a trace that was read by it.
         read: What a span means, ``None`` where it does not follow the convention. Must take any attribute value of any
             type without raising.
+        marks: Parts of attribute names. A span that follows the convention has one of them in a name; what has none is
+            not asked about.
         includes: Names of the conventions whose vocabulary ``read`` reads as well: they need not be asked again.
     """
 
     name: str
     read: Callable[[Span, Sequence[LogRecord]], Reading | None]
+    marks: tuple[str, ...]
     includes: frozenset[str] = frozenset()

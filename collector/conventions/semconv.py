@@ -7,6 +7,7 @@ attributes, in log records, in span events.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from checks.constructor import constructor_of
 from checks.interaction import Message, ModelCall, ResponseFormat, Retrieval, ToolCall
 from checks.span import LogRecord, Span
 from collector.conventions import attributes as attrs
@@ -32,8 +33,18 @@ KEYS = CallKeys(
     ttft_seconds=("gen_ai.response.time_to_first_chunk", "gen_ai.client.operation.time_to_first_chunk"),
 )
 
+_new_tool_call = constructor_of(ToolCall)
+_new_retrieval = constructor_of(Retrieval)
+
 _REQUEST = "gen_ai.request."
-_NOT_PARAMETERS = frozenset({"model", "stream", "structured_output_schema"})
+_NOT_PARAMETERS = frozenset({f"{_REQUEST}{name}" for name in ("model", "stream", "structured_output_schema")})
+_SCHEMAS = ("gen_ai.request.structured_output_schema", "llm.request.structured_output_schema")
+_FORMATS = ("gen_ai.request.response_format", "gen_ai.openai.request.response_format", "gen_ai.output.type")
+_FORMAT_KEYS = frozenset({*_SCHEMAS, *_FORMATS})
+_MODEL_KEYS = (*KEYS.model, *KEYS.response_model)
+EVIDENCE = frozenset({OPERATION, *_MODEL_KEYS})
+"""A span without any of these has no operation and is no model call."""
+
 _CALL_EVIDENCE = frozenset(
     {
         *KEYS.output_tokens,
@@ -51,27 +62,26 @@ def operation(found: Mapping[str, Any]) -> str | None:
     return attrs.text(found, OPERATION)
 
 
-def is_model_call(found: Mapping[str, Any]) -> bool:
+def is_model_call(found: Mapping[str, Any], named: str | None) -> bool:
     """Whether these are a model call's attributes: by the operation or, lacking a known one, by what there is."""
-    name = operation(found)
-    if name in CALL_OPERATIONS:
+    if named in CALL_OPERATIONS:
         return True
-    if name in AGENT_OPERATIONS or name in OTHER_OPERATIONS:
+    if named in AGENT_OPERATIONS or named in OTHER_OPERATIONS:
         return False
-    return attrs.text(found, *KEYS.model, *KEYS.response_model) is not None and not _CALL_EVIDENCE.isdisjoint(found)
+    return attrs.text(found, *_MODEL_KEYS) is not None and not _CALL_EVIDENCE.isdisjoint(found)
 
 
 def model_call(span: Span, records: Sequence[LogRecord], keys: CallKeys = KEYS) -> ModelCall:
     """The model call that ``span`` stands for, its content taken from wherever it is recorded."""
-    found = events.attributes_of(span, records)
-    said = events.said(span, records)
+    found, said = events.attributes_of(span, records), events.said(span, records)
     answer = found.get("gen_ai.output.messages")
+    answered, reasons = messages.read_answer(answer)
     content = CallContent(
         input=_with_system(messages.read(found.get("gen_ai.input.messages"), "user") or said.input, found),
-        output=messages.read(answer, "assistant") if answer is not None else said.output,
+        output=answered if answer is not None else said.output,
         tools=definitions.read(found.get("gen_ai.tool.definitions")),
         response_format=response_format(found),
-        finish_reasons=messages.finish_reasons(answer) or said.finish_reasons,
+        finish_reasons=reasons or said.finish_reasons,
         parameters=parameters(found),
     )
     return build(span, found, keys, content)
@@ -79,18 +89,21 @@ def model_call(span: Span, records: Sequence[LogRecord], keys: CallKeys = KEYS) 
 
 def parameters(found: Mapping[str, Any]) -> dict[str, Any]:
     """The ``gen_ai.request.*`` attributes by their last name, without the model."""
-    given = {key[len(_REQUEST) :]: value for key, value in found.items() if key.startswith(_REQUEST)}
-    return {key: value for key, value in given.items() if key not in _NOT_PARAMETERS}
+    return {
+        key[len(_REQUEST) :]: value
+        for key, value in found.items()
+        if key.startswith(_REQUEST) and key not in _NOT_PARAMETERS
+    }
 
 
 def response_format(found: Mapping[str, Any]) -> ResponseFormat | None:
     """The response format, wherever a generation of the conventions or a dialect of it records one."""
-    by_schema = formats.of_schema(
-        found.get("gen_ai.request.structured_output_schema") or found.get("llm.request.structured_output_schema")
-    )
+    if _FORMAT_KEYS.isdisjoint(found):
+        return None
+    by_schema = formats.of_schema(next(filter(None, map(found.get, _SCHEMAS)), None))
     if by_schema is not None:
         return by_schema
-    for key in ("gen_ai.request.response_format", "gen_ai.openai.request.response_format", "gen_ai.output.type"):
+    for key in _FORMATS:
         if (found_format := formats.of_value(found.get(key))) is not None:
             return found_format
     return None
@@ -99,7 +112,7 @@ def response_format(found: Mapping[str, Any]) -> ResponseFormat | None:
 def tool_call(span: Span, records: Sequence[LogRecord]) -> ToolCall:
     """The run of a tool: an ``execute_tool`` span."""
     found = events.attributes_of(span, records)
-    return ToolCall(
+    return _new_tool_call(
         span_id=span.span_id,
         name=attrs.text(found, "gen_ai.tool.name"),
         id=attrs.identifier(found, "gen_ai.tool.call.id"),
@@ -114,7 +127,7 @@ def tool_call(span: Span, records: Sequence[LogRecord]) -> ToolCall:
 def retrieval(span: Span, records: Sequence[LogRecord]) -> Retrieval:
     """A look-up of documents: a ``retrieval`` span."""
     found = events.attributes_of(span, records)
-    return Retrieval(
+    return _new_retrieval(
         span_id=span.span_id,
         query=attrs.text(found, "gen_ai.retrieval.query.text", "gen_ai.retrieval.query"),
         documents=documents.read(found.get("gen_ai.retrieval.documents")),

@@ -5,14 +5,17 @@ model call, which repeats the conversation so far; requests of earlier traces in
 """
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
+from checks.constructor import constructor_of
 from checks.interaction import Message, ModelCall, ToolCall, ToolRequest
 from collector.conventions import merge
+
+_new_call = constructor_of(ToolCall)
 
 _Key = tuple[str | None, bytes]
 
@@ -37,9 +40,8 @@ def combine(calls: Sequence[ModelCall], runs: Sequence[ToolCall]) -> tuple[ToolC
     return tuple(entry.call() for entry in ledger.entries)
 
 
-def _requests(messages: Sequence[Message]) -> Iterator[ToolRequest]:
-    for message in messages:
-        yield from message.tool_requests
+def _requests(messages: Sequence[Message]) -> list[ToolRequest]:
+    return [request for message in messages for request in message.tool_requests]
 
 
 @dataclass(slots=True)
@@ -56,14 +58,14 @@ class _Entry:
     run: ToolCall | None = None
 
     def call(self) -> ToolCall:
-        run = self.run or ToolCall(span_id=None, start_ns=self.start_ns)
-        asked = ToolCall(
-            span_id=run.span_id,
-            name=self.name,
-            id=self.answered_as or self.id,
-            arguments=self.arguments,
-            result=run.result if run.result is not None else self.result,
-            start_ns=run.start_ns,
+        run = self.run or _new_call(span_id=None, start_ns=self.start_ns)
+        asked = _new_call(
+            run.span_id,
+            self.name,
+            self.answered_as or self.id,
+            self.arguments,
+            run.result if run.result is not None else self.result,
+            run.start_ns,
         )
         return merge.fill(asked, run)
 
@@ -96,9 +98,10 @@ class _Ledger:
             elif entry is None and may_be_new and (request.id, request.name) not in self._earlier:
                 self.ask((request,), heard_ns)
         for message in conversation:
-            answered = self._by_id.get(message.tool_call_id or "") if message.role == "tool" else None
-            if answered is not None and answered.result is None:
-                answered.result = message.content
+            if message.role == "tool":
+                answered = self._by_id.get(message.tool_call_id or "")
+                if answered is not None and answered.result is None:
+                    answered.result = message.content
 
     def ran_by_id(self, run: ToolCall) -> bool:
         """A tool ran whose span names a call; false where that call is not known."""

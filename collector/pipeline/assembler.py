@@ -1,10 +1,11 @@
 """OTLP bytes of one trace to a ``Trace``: decoded, each record once, in an order that does not depend on arrival.
 
-Owns the conversion to plain Python. Does not know what a span means, nor when a trace is complete.
+Owns the conversion to plain Python. Does not know what a span means, nor when a trace is complete. Each access to a
+protobuf message makes an object: what most spans do not have is asked for once, and not converted.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
@@ -12,13 +13,19 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord as LogRecordMessage
 from opentelemetry.proto.logs.v1.logs_pb2 import LogsData
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
+from opentelemetry.proto.trace.v1.trace_pb2 import Status as StatusMessage
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
+from checks.constructor import constructor_of
 from checks.span import Event, Link, LogRecord, Scope, Span, SpanKind, Status, StatusCode
 from checks.trace import CloseReason, Feedback, Trace
 
 _KINDS = {int(kind.value): kind for kind in SpanKind}
 _STATUS_CODES = {int(code.value): code for code in StatusCode}
+_UNSPECIFIED, _UNSET, _NO_STATUS = SpanKind.UNSPECIFIED, StatusCode.UNSET, Status()
+
+_new_span, _new_scope, _new_status = constructor_of(Span), constructor_of(Scope), constructor_of(Status)
+_in_time = attrgetter("start_ns", "span_id")
 
 
 def assemble(
@@ -48,9 +55,9 @@ def assemble(
     wanted = bytes.fromhex(trace_id)
     return Trace(
         trace_id=trace_id,
-        spans=tuple(sorted(_spans(spans, wanted), key=lambda span: (span.start_ns, span.span_id))),
+        spans=tuple(sorted(_spans(spans, wanted), key=_in_time)) if spans else (),
         closed_by=closed_by,
-        logs=tuple(_logs(logs, wanted)),
+        logs=tuple(_logs(logs, wanted)) if logs else (),
         feedback=feedback,
         truncated=truncated,
     )
@@ -59,28 +66,39 @@ def assemble(
 class _Origin:
     """Resource and scope of a group of records, converted once and shared by all of them."""
 
+    __slots__ = ("_messages", "resource", "scope")
+
     def __init__(self, resource: Resource, scope: InstrumentationScope) -> None:
         self.resource = _attributes(resource.attributes)
-        self.scope = Scope(scope.name, scope.version)
+        self.scope = _new_scope(scope.name, scope.version)
         self._messages = (resource, scope)
 
     def encoded(self) -> bytes:
         return b"".join(message.SerializeToString() for message in self._messages)
 
 
-def _spans(encoded: bytes, trace_id: bytes) -> Iterator[Span]:
-    found: dict[bytes, list[tuple[SpanMessage, _Origin]]] = defaultdict(list)
+_Copy = tuple[SpanMessage, _Origin]
+
+
+def _spans(encoded: bytes, trace_id: bytes) -> list[Span]:
+    found: dict[bytes, _Copy] = {}
+    rivals: dict[bytes, list[_Copy]] = {}
     for resource_spans in TracesData.FromString(encoded).resource_spans:
         for scope_spans in resource_spans.scope_spans:
             origin = _Origin(resource_spans.resource, scope_spans.scope)
             for message in scope_spans.spans:
                 if message.trace_id == trace_id:
-                    found[message.span_id].append((message, origin))
-    for copies in found.values():
-        yield _span(*(copies[0] if len(copies) == 1 else max(copies, key=_span_order)))
+                    copy = (message, origin)
+                    first = found.setdefault(message.span_id, copy)
+                    if first is not copy:
+                        rivals.setdefault(message.span_id, [first]).append(copy)
+    for span_id, copies in rivals.items():
+        found[span_id] = max(copies, key=_span_order)
+    hex_id = trace_id.hex()
+    return [_span(hex_id, span_id.hex(), message, origin) for span_id, (message, origin) in found.items()]
 
 
-def _span_order(copy: tuple[SpanMessage, _Origin]) -> tuple[int, int, bytes, bytes]:
+def _span_order(copy: _Copy) -> tuple[int, int, bytes, bytes]:
     message, origin = copy
     encoded = message.SerializeToString()
     return message.end_time_unix_nano, len(encoded), encoded, origin.encoded()
@@ -101,22 +119,36 @@ def _logs(encoded: bytes, trace_id: bytes) -> list[LogRecord]:
     return [_log(*found[key]) for key in sorted(found)]
 
 
-def _span(message: SpanMessage, origin: _Origin) -> Span:
-    return Span(
-        trace_id=message.trace_id.hex(),
-        span_id=message.span_id.hex(),
-        parent_id=_id(message.parent_span_id),
-        name=message.name,
-        kind=_KINDS.get(message.kind, SpanKind.UNSPECIFIED),
-        start_ns=message.start_time_unix_nano,
-        end_ns=message.end_time_unix_nano,
-        status=Status(_STATUS_CODES.get(message.status.code, StatusCode.UNSET), message.status.message),
-        attributes=_attributes(message.attributes),
-        events=tuple(Event(e.name, e.time_unix_nano, _attributes(e.attributes)) for e in message.events),
-        links=tuple(Link(k.trace_id.hex(), k.span_id.hex(), _attributes(k.attributes)) for k in message.links),
-        resource=origin.resource,
-        scope=origin.scope,
+def _span(trace_id: str, span_id: str, message: SpanMessage, origin: _Origin) -> Span:
+    """By position, in the order of ``Span``'s fields: names would cost as much again as the span itself."""
+    parent_id = message.parent_span_id
+    return _new_span(
+        trace_id,
+        span_id,
+        parent_id.hex() if any(parent_id) else None,
+        message.name,
+        _KINDS.get(message.kind, _UNSPECIFIED),
+        message.start_time_unix_nano,
+        message.end_time_unix_nano,
+        _status(message.status) if message.HasField("status") else _NO_STATUS,
+        _attributes(message.attributes),
+        tuple(map(_event, events)) if (events := message.events) else (),
+        tuple(map(_link, links)) if (links := message.links) else (),
+        origin.resource,
+        origin.scope,
     )
+
+
+def _event(message: SpanMessage.Event) -> Event:
+    return Event(message.name, message.time_unix_nano, _attributes(message.attributes))
+
+
+def _link(message: SpanMessage.Link) -> Link:
+    return Link(message.trace_id.hex(), message.span_id.hex(), _attributes(message.attributes))
+
+
+def _status(message: StatusMessage) -> Status:
+    return _new_status(_STATUS_CODES.get(message.code, _UNSET), message.message)
 
 
 def _log(message: LogRecordMessage, origin: _Origin) -> LogRecord:
@@ -127,7 +159,7 @@ def _log(message: LogRecordMessage, origin: _Origin) -> LogRecord:
         span_id=_id(message.span_id),
         event_name=message.event_name or (named if isinstance(named, str) else ""),
         time_ns=_log_time(message),
-        body=_value(message.body),
+        body=message.body.string_value or _value(message.body),
         attributes=attributes,
         resource=origin.resource,
         scope=origin.scope,
@@ -145,16 +177,26 @@ def _id(raw: bytes) -> str | None:
 
 
 def _attributes(pairs: Iterable[KeyValue]) -> Mapping[str, Any]:
-    return {pair.key: _value(pair.value) for pair in pairs}
+    return {pair.key: (value := pair.value).string_value or _value(value) for pair in pairs}
+
+
+def _values(messages: Iterable[AnyValue]) -> Sequence[Any]:
+    return [message.string_value or _value(message) for message in messages]
 
 
 def _value(message: AnyValue) -> Any:
-    """An ``AnyValue`` as plain Python. Nesting needs no guard: protobuf refuses to parse what is deeper than 100."""
+    """An ``AnyValue`` as plain Python. Nesting needs no guard: protobuf refuses to parse what is deeper than 100.
+
+    Nearly all values are text, most others integers. A field of a ``oneof`` that holds something is the one that is
+    set, and reading it is cheaper than asking which one is: callers look for text themselves.
+    """
+    if (number := message.int_value) != 0:
+        return number
     kind = message.WhichOneof("value")
     if kind is None:
         return None
     if kind == "array_value":
-        return [_value(item) for item in message.array_value.values]
+        return _values(message.array_value.values)
     if kind == "kvlist_value":
-        return {pair.key: _value(pair.value) for pair in message.kvlist_value.values}
+        return _attributes(message.kvlist_value.values)
     return getattr(message, kind)

@@ -8,13 +8,21 @@ what a span says is nobody's business here.
 import heapq
 import sys
 from collections import OrderedDict
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from checks.trace import CloseReason
 from collector.intake import Piece
+from collector.pipeline.closed_trace import ClosedTrace
+from collector.pipeline.cutting import first_spans
+from collector.pipeline.open_trace import OpenTrace
 
+TRACE_BYTES, PIECE_BYTES, SPAN_BYTES = 2048, 256, 128
+"""What an open trace, each piece and each span of it take beside their telemetry, here and in the other books of the
+front process; measured on CPython 3.11. A million traces of one small span each are mostly this."""
+HEAP_SLACK = 1_000
+"""How many entries of traces that are gone the heap may hold, beside four for each open one."""
 REMEMBERED_CAPPED = 10_000
 """How many traces that met a limit are remembered, so that what still comes for them is dropped and counted."""
 
@@ -38,32 +46,6 @@ class Added(Enum):
     OVER_LIMIT = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class ClosedTrace:
-    """A trace as it left the buffer: encoded OTLP as in ``Piece``.
-
-    ``late`` says that it had been judged before; ``touched`` that feedback for it is in the store.
-    ``has_root`` says whether a span without a parent is among ``spans``. ``positions`` are the journal's rows that
-    hold its pieces.
-    """
-
-    trace_id: str
-    spans: bytes
-    logs: bytes
-    closed_by: CloseReason
-    span_count: int
-    truncated: bool = False
-    late: bool = False
-    touched: bool = False
-    has_root: bool = False
-    positions: tuple[int, ...] = ()
-
-    @property
-    def size(self) -> int:
-        """Bytes of telemetry held."""
-        return len(self.spans) + len(self.logs)
-
-
 @dataclass(slots=True)
 class _Open:
     trace_id: str
@@ -76,6 +58,8 @@ class _Open:
     ids: set[bytes] = field(default_factory=set)
     digests: set[int] = field(default_factory=set)
     size: int = 0
+    held: int = TRACE_BYTES
+    left_out: int = 0
     late: bool = False
     touched: bool = False
     positions: list[int] = field(default_factory=list)
@@ -105,16 +89,24 @@ class _Open:
             touched=self.touched,
             has_root=self.has_root,
             positions=tuple(self.positions),
+            left_out=self.left_out,
         )
 
 
 class TraceBuffer:
-    """Groups pieces by trace until a reason closes them. Every time is a monotonic clock's, passed in by the owner."""
+    """Groups pieces by trace until a reason closes them. Every time is a monotonic clock's, passed in by the owner.
+
+    Attributes:
+        bytes: Telemetry that is held.
+        held: The memory that it takes, books and all.
+    """
 
     def __init__(self, limits: AssemblyLimits) -> None:
         self.limits = limits
         self.bytes = 0
-        self._open: dict[str, _Open] = {}
+        self.held = 0
+        # Traces leave it by its front when memory is short: a dict would look at all that left before, each time.
+        self._open: OrderedDict[str, _Open] = OrderedDict()
         self._heap: list[tuple[int, str]] = []
         self._new: dict[str, None] = {}
         self._capped: OrderedDict[str, None] = OrderedDict()
@@ -127,9 +119,10 @@ class TraceBuffer:
 
     def add(self, piece: Piece, now_ns: int, position: int | None = None) -> Added:
         """Take a piece that stands at ``position`` of the journal, and say what became of it."""
-        if piece.trace_id in self._capped:
+        entry = self._open.get(piece.trace_id)
+        if piece.trace_id in self._capped or (entry is not None and entry.met_limit is not None):
             return Added.OVER_LIMIT
-        entry = self._entry(piece.trace_id, now_ns)
+        entry = entry or self._entry(piece.trace_id, now_ns)
         entry.touched_ns = now_ns
         digest = hash((piece.spans, piece.logs))
         if digest in entry.digests:  # a client that lost our answer sends the same bytes again
@@ -137,8 +130,9 @@ class TraceBuffer:
         if position is not None:
             entry.positions.append(position)
         entry.digests.add(digest)
-        if piece.span_ids and not entry.ids:
+        if not entry.ids and (piece.span_ids or not entry.logs):
             self._new[piece.trace_id] = None
+        piece = self._fitting(entry, piece)
         self._keep(entry, piece)
         if piece.has_root:
             entry.has_root = True
@@ -163,10 +157,22 @@ class TraceBuffer:
             self._settle(entry, now_ns)
 
     def take_new(self) -> list[tuple[str, bool]]:
-        """The traces that got their first span, or were touched, since the last call: (id, whether it has spans)."""
+        """What was begun since the last call: (id, whether it has spans).
+
+        A trace is told when its first log record or feedback came, and (again) when its first span did.
+        """
         found = [(trace_id, bool(self._open[trace_id].ids)) for trace_id in self._new if trace_id in self._open]
         self._new.clear()
         return found
+
+    def put_back(self, new: Iterable[tuple[str, bool]]) -> None:
+        """Let ``take_new`` tell of these again."""
+        self._new.update((trace_id, None) for trace_id, _ in new)
+
+    @property
+    def untold(self) -> Container[str]:
+        """The traces that ``take_new`` has not told of yet."""
+        return self._new
 
     def take_due(self, now_ns: int, most: int, busy: Container[str] = ()) -> list[ClosedTrace]:
         """Close and return at most ``most`` traces that are due; one in ``busy`` stays until it is no longer."""
@@ -189,34 +195,56 @@ class TraceBuffer:
             heapq.heappush(self._heap, item)
         return taken
 
-    def next_due_ns(self) -> int | None:
-        """When the next trace may be due (never later than it really is); ``None`` if none is open."""
-        return self._heap[0][0] if self._heap else None
-
     def evict(self, excess: int, busy: Container[str] = ()) -> list[ClosedTrace]:
-        """Close the oldest traces, those in ``busy`` left out, until ``excess`` bytes are free."""
-        taken: list[ClosedTrace] = []
+        """Close the oldest traces, those in ``busy`` left out, until ``excess`` bytes of what is held are free."""
+        oldest: list[_Open] = []
         freed = 0
-        for entry in list(self._open.values()):  # a dict keeps the order in which traces were opened
+        for entry in self._open.values():  # in the order in which traces were opened
             if freed >= excess:
                 break
-            if entry.trace_id in busy:
-                continue
-            freed += entry.size
-            taken.append(self._close(entry, CloseReason.EVICTED))
-        return taken
+            if entry.trace_id not in busy:
+                freed += entry.held
+                oldest.append(entry)
+        return [self._close(entry, CloseReason.EVICTED) for entry in oldest]
 
     def drain(self, busy: Container[str] = ()) -> list[ClosedTrace]:
         """Close everything that is not in ``busy``, because no more will come."""
         entries = [entry for entry in self._open.values() if entry.trace_id not in busy]
         return [self._close(entry, CloseReason.SHUTDOWN) for entry in entries]
 
+    def discard(self, trace_id: str) -> ClosedTrace | None:
+        """Let go of a trace that is not to be judged; ``None`` if it is not open."""
+        entry = self._open.get(trace_id)
+        return None if entry is None else self._close(entry, CloseReason.EVICTED)
+
+    def look(self, trace_id: str) -> OpenTrace | None:
+        """How an open trace stands; ``None`` if it is not open."""
+        entry = self._open.get(trace_id)
+        if entry is None:
+            return None
+        due_ns, reason = entry.due(self.limits)
+        return OpenTrace(len(entry.ids), entry.has_root, entry.late, entry.opened_ns, due_ns, reason)
+
+    def contents(self) -> list[tuple[str, list[bytes], list[bytes]]]:
+        """Every open trace at this moment: its id, spans and log records as they came."""
+        return [(entry.trace_id, [*entry.spans], [*entry.logs]) for entry in self._open.values()]
+
     def _entry(self, trace_id: str, now_ns: int) -> _Open:
         entry = self._open.get(trace_id)
         if entry is None:
             entry = self._open[trace_id] = _Open(trace_id, opened_ns=now_ns, touched_ns=now_ns)
+            self.held += entry.held
             self._schedule(entry)
         return entry
+
+    def _fitting(self, entry: _Open, piece: Piece) -> Piece:
+        """The piece without the spans that would be too many for its trace."""
+        room = self.limits.max_spans - len(entry.ids)
+        if len(piece.span_ids) <= room:
+            return piece
+        fitting = first_spans(piece, room)
+        entry.left_out += len(piece.span_ids) - len(fitting.span_ids)
+        return fitting
 
     def _keep(self, entry: _Open, piece: Piece) -> None:
         if piece.spans:
@@ -226,6 +254,9 @@ class TraceBuffer:
             entry.logs.append(piece.logs)
         entry.size += piece.size
         self.bytes += piece.size
+        taken = piece.size + PIECE_BYTES + SPAN_BYTES * len(piece.span_ids)
+        entry.held += taken
+        self.held += taken
 
     def _check_limits(self, entry: _Open) -> None:
         if len(entry.ids) >= self.limits.max_spans:
@@ -251,8 +282,16 @@ class TraceBuffer:
         del self._open[entry.trace_id]
         self._new.pop(entry.trace_id, None)
         self.bytes -= entry.size
+        self.held -= entry.held
+        self._tidy()
         if entry.met_limit is not None:
             self._capped[entry.trace_id] = None
             if len(self._capped) > REMEMBERED_CAPPED:
                 self._capped.popitem(last=False)
         return entry.close(reason)
+
+    def _tidy(self) -> None:
+        """Traces that were not closed by time leave entries in the heap: they go before they are many."""
+        if len(self._heap) > HEAP_SLACK + 4 * len(self._open):
+            self._heap = [item for item in self._heap if item[1] in self._open]
+            heapq.heapify(self._heap)

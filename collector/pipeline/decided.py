@@ -5,16 +5,32 @@ moment waits for the store instead of starting a trace of its own.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 import stamina
 
-from collector.pipeline.buffer import AssemblyLimits, ClosedTrace
+from collector.pipeline.buffer import TRACE_BYTES, AssemblyLimits
+from collector.pipeline.closed_trace import ClosedTrace
 from collector.pipeline.judge import Job, decompress
 from exporters.store import Kept, Store, StoreError
 
+COPIES = 2
+"""A trace on its way through a worker is here twice: as it was sent to the worker, and as the record that came back."""
+
 Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Either:
+    """What is in one of two containers."""
+
+    one: Container[str]
+    other: Container[str]
+
+    def __contains__(self, trace_id: object) -> bool:
+        return trace_id in self.one or trace_id in self.other
 
 
 class Decided:
@@ -24,20 +40,34 @@ class Decided:
         self._store = store
         self.under_way: dict[str, tuple[int, ...]] = {}
         """Traces that were closed and are not stored yet, with the journal's positions that hold them."""
+        self.held = 0
+        """The memory that they take."""
+        self._sizes: dict[str, int] = {}
 
     def began(self, traces: Iterable[ClosedTrace]) -> None:
         """Note traces as closed and not stored yet."""
-        self.under_way.update((trace.trace_id, trace.positions) for trace in traces)
+        for trace in traces:
+            self.under_way[trace.trace_id] = trace.positions
+            self._sizes[trace.trace_id] = COPIES * trace.size + TRACE_BYTES
+            self.held += self._sizes[trace.trace_id]
 
     def ended(self, trace_ids: Iterable[str]) -> list[int]:
         """Note traces as stored or dropped; returns the positions that held them."""
-        return [position for trace_id in trace_ids for position in self.under_way.pop(trace_id, ())]
+        positions: list[int] = []
+        for trace_id in trace_ids:
+            positions += self.under_way.pop(trace_id, ())
+            self.held -= self._sizes.pop(trace_id, 0)
+        return positions
 
     async def known(self, trace_ids: Sequence[str]) -> set[str]:
         """Those of ``trace_ids`` that were judged before or are just being judged."""
         near = self.under_way.keys() & set(trace_ids)
         far = [trace_id for trace_id in trace_ids if trace_id not in near]
         return near | await _patiently(self._store.known, far) if far else near
+
+    async def forgotten(self, trace_ids: Sequence[str]) -> set[str]:
+        """Those of ``trace_ids`` that were forgotten on demand and must not come back."""
+        return await _patiently(self._store.forgotten, trace_ids)
 
     async def kept(self, trace_ids: Sequence[str]) -> Mapping[str, Kept]:
         """What the store holds of these traces."""
@@ -62,23 +92,30 @@ def is_retryable(error: Exception) -> bool:
     return isinstance(error, StoreError) and error.is_retryable
 
 
-def merge(trace: ClosedTrace, kept: Kept | None, limits: AssemblyLimits) -> Job:
-    """A job of what came now and what was kept.
+def merge(trace: ClosedTrace, kept: Kept | None, limits: AssemblyLimits) -> tuple[Job, bool]:
+    """A job of what came now and what was kept, and whether what came now found room.
 
-    Late spans do not make a trace grow without bound: beyond ``limits.max_bytes`` they are left out and the trace is
-    marked as truncated.
+    What is kept already is not kept again: after a crash the journal repeats it, and so do clients that lost an answer.
+    Late spans do not make a trace grow without bound: where both together are over twice ``limits.max_bytes``, what
+    came now is left out and the trace is marked as truncated.
     """
     if kept is None:
-        return Job(trace.trace_id, trace.spans, trace.logs, trace.closed_by, truncated=trace.truncated)
+        return Job(trace.trace_id, trace.spans, trace.logs, trace.closed_by, truncated=trace.truncated), True
     spans, logs = decompress(kept.spans), decompress(kept.logs)
-    fits = len(spans) + len(logs) + trace.size <= 2 * limits.max_bytes
-    return Job(
+    new_spans, new_logs = _unless_in(spans, trace.spans), _unless_in(logs, trace.logs)
+    fits = len(spans) + len(logs) + len(new_spans) + len(new_logs) <= 2 * limits.max_bytes
+    job = Job(
         trace_id=trace.trace_id,
-        spans=spans + trace.spans if fits else spans,
-        logs=logs + trace.logs if fits else logs,
+        spans=spans + new_spans if fits else spans,
+        logs=logs + new_logs if fits else logs,
         closed_by=trace.closed_by,
         feedback=kept.feedback,
         truncated=trace.truncated or kept.truncated or not fits,
         previous=kept.verdicts,
         previous_feedback=kept.judged_feedback,
     )
+    return job, fits
+
+
+def _unless_in(kept: bytes, came: bytes) -> bytes:
+    return b"" if came in kept else came

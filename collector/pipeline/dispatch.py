@@ -24,16 +24,18 @@ Ended = Callable[[Sequence[Record], str | None], None]
 class Dispatch:
     """One writer to the store.
 
-    ``save`` raises ``StoreError``; a retryable one is tried again with growing waits for ``retry_for_s`` seconds.
+    ``save`` raises ``StoreError``; a retryable one is tried again with growing waits, for as long as it takes: what was
+    acknowledged must not be dropped because a disk is full for an hour. Meanwhile the queue fills up, the workers wait,
+    the memory budget is used up, and senders are told to wait.
     ``ended`` is called with the records and ``None`` once they are kept, or with the reason why they were dropped.
     """
 
-    def __init__(self, save: Save, ended: Ended, retry_for_s: float = 300.0) -> None:
+    def __init__(self, save: Save, ended: Ended) -> None:
         self._save = save
         self._ended = ended
-        self._retry_for_s = retry_for_s
         self._queue: asyncio.Queue[Sequence[Record]] = asyncio.Queue(QUEUE)
         self._task: asyncio.Task[None] | None = None
+        self._unwritten = 0
         self.problem: str | None = None
         """Why the store does not take records at this moment; ``None`` while it does."""
 
@@ -47,16 +49,21 @@ class Dispatch:
     async def put(self, records: Sequence[Record]) -> None:
         """Queue a batch; waits while the queue is full."""
         await self._queue.put(records)
+        self._unwritten += len(records)
 
     async def stop(self, within_s: float) -> int:
-        """Write what is queued, then end. Returns how many batches were left over after ``within_s`` seconds."""
+        """Write what is queued, then end. Returns how many records were left over after ``within_s`` seconds.
+
+        Those that were being written are among them, though the store may have taken them in the end.
+        """
         try:
             await asyncio.wait_for(self._queue.join(), within_s)
         except TimeoutError:
-            log.error("the store did not take everything before the end", batches=self._queue.qsize())
+            log.error("the store did not take everything before the end", records=self._unwritten)
         if self._task is not None:
             self._task.cancel()
-        return self._queue.qsize()
+            await asyncio.gather(self._task, return_exceptions=True)
+        return self._unwritten
 
     async def _run(self) -> None:
         while True:
@@ -64,27 +71,34 @@ class Dispatch:
             while not self._queue.empty() and sum(map(len, batches)) < MOST_AT_ONCE:
                 batches.append(self._queue.get_nowait())
             await self._write([record for batch in batches for record in batch])
-            for _ in batches:
+            for batch in batches:
+                self._unwritten -= len(batch)
                 self._queue.task_done()
 
     async def _write(self, records: Sequence[Record]) -> None:
         try:
             async for attempt in stamina.retry_context(
-                on=is_retryable, attempts=None, timeout=self._retry_for_s, wait_initial=0.05, wait_max=5.0
+                on=is_retryable, attempts=None, timeout=None, wait_initial=0.05, wait_max=5.0
             ):
                 with attempt:
-                    if attempt.num > 1:
-                        self._note("the store is busy; its writes are tried again")
-                    await self._save(records)
+                    await self._try_to_save(records)
         except Exception as error:  # noqa: BLE001 - the writer must live; a record that cannot be kept costs itself only
             await self._write_apart(records, error)
             return
         self.problem = None
         self._ended(records, None)
 
+    async def _try_to_save(self, records: Sequence[Record]) -> None:
+        try:
+            await self._save(records)
+        except StoreError as error:
+            if error.is_retryable:
+                self._note(f"{error}; trying again")
+            raise
+
     async def _write_apart(self, records: Sequence[Record], error: Exception) -> None:
         """After a failure that trying again will not mend: find out which records it is about."""
-        if len(records) > 1 and not is_retryable(error):
+        if len(records) > 1:
             middle = len(records) // 2
             await self._write(records[:middle])
             await self._write(records[middle:])

@@ -1,74 +1,62 @@
 """The worker processes: closed traces out in batches, records back.
 
 Owns the pool and what happens when a worker dies: the batch's traces are tried again one by one, so that only the
-culprit suffers; a trace that takes a second worker with it is quarantined on disk and judged ``ERRORED``.
+culprit suffers. A trace that takes a second worker with it is quarantined; its checks are tried one by one, and the one
+that kills a third worker is ``ERRORED`` while the others give their verdicts.
 """
 
 import asyncio
-import ctypes
 import multiprocessing
 import os
-import signal
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import TimeoutError as TaskTimeout
 from pathlib import Path
+from typing import Any
 
 import structlog
 from pebble import CONSTS, ProcessExpired, ProcessPool
+from pebble.pool.process import WORKERS_NAME
 
-from checks.catalogue import PlannedCheck
+from checks.plan import PlannedCheck
 from collector.logs import place_of
-from collector.pipeline.judge import Job, Judge, JudgeOptions, unjudged
+from collector.pipeline.closed_trace import ClosedTrace
+from collector.pipeline.judge import Job, JudgeOptions, unjudged
+from collector.pipeline.quarantine import Quarantine
+from collector.pipeline.suspects import Suspects
+from collector.pipeline.worker import EXIT_WORN_OUT, judge_batch, start_worker, try_check
 from exporters.record import Record
 
 BATCH = 64
+BATCH_BYTES = 2 * 1024 * 1024
+"""A batch is at most so many traces and so many bytes; a larger trace goes alone. One that waits for its worker is in
+memory twice more, encoded for the way."""
 SECONDS_A_TRACE = 30.0
 """A worker that is busy with one trace for longer is replaced; checks have shorter deadlines of their own."""
 SECONDS_A_FURTHER_TRACE = 1.0
 """What each further trace of a batch adds to that: a batch that takes longer is judged again, one trace at a time."""
+SECONDS_TO_READ = 10.0
+"""What a check that is tried alone has beside its own deadline, for the trace to be read."""
 POOLS_TRIED = 3
 """How often a batch is given to a new set of workers, where all of them are gone."""
 KILLED_AFTER_S = 0.5
 """Workers ignore the polite signal (see ``start_worker``); after so long comes the other one."""
-_PR_SET_PDEATHSIG = 1
 
 log = structlog.get_logger()
-_judge: Judge | None = None
 
 
-def start_worker(options: JudgeOptions) -> None:
-    """Prepare a worker process: leave signals to the front process, die with it, load the checks."""
-    from collector.pipeline.deadline import SignalDeadline
-
-    global _judge  # noqa: PLW0603 - a worker process is its own world and has exactly one judge
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Service managers signal all processes at once: what is still open has to be judged before the workers may go.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    _die_with_the_front_process()
-    _judge = Judge(options, deadline=SignalDeadline())
-    _judge.load()
-
-
-def _die_with_the_front_process() -> None:
-    """Have the kernel kill this worker when its parent is gone, even while a check hangs.
-
-    Elsewhere than on Linux a worker ends when it is done with its batch and finds the channel closed.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    parent = multiprocessing.parent_process()
-    if parent is not None and os.getppid() != parent.pid:  # it was gone before the kernel was asked
-        os._exit(1)
-
-
-def judge_batch(jobs: Sequence[Job]) -> list[Record]:
-    """Judge traces in a worker process."""
-    if _judge is None:  # pragma: no cover - the pool runs start_worker first
-        msg = "the worker was not started"
-        raise RuntimeError(msg)
-    return [_judge.judge(job) for job in jobs]
+def batches(closed: Sequence[ClosedTrace]) -> Iterator[list[ClosedTrace]]:
+    """Traces in their order, in batches as a worker takes them."""
+    batch: list[ClosedTrace] = []
+    size = 0
+    for trace in closed:
+        if batch and (len(batch) == BATCH or size + trace.size > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(trace)
+        size += trace.size
+    if batch:
+        yield batch
 
 
 def available_cores() -> int:
@@ -77,7 +65,11 @@ def available_cores() -> int:
 
 
 class InspectionPool:
-    """Worker processes that judge traces. ``on_restart`` is called once for each worker that had to be replaced."""
+    """Worker processes that judge traces.
+
+    ``on_restart`` is called once for each worker that had to be replaced, ``on_removed`` for each quarantined trace
+    that was removed to make room.
+    """
 
     def __init__(
         self,
@@ -86,40 +78,47 @@ class InspectionPool:
         workers: int,
         quarantine: Path,
         on_restart: Callable[[], None] = lambda: None,
+        on_removed: Callable[[], None] = lambda: None,
         seconds_a_trace: float = SECONDS_A_TRACE,
     ) -> None:
         self.workers = workers
-        self._versions = [(p.name, p.check.info.version) for p in plan]
-        self._quarantine = quarantine
+        self._plan = plan
+        self._quarantine = Quarantine(quarantine, on_removed)
+        self._suspects = Suspects()
         self._on_restart = on_restart
         self._seconds = seconds_a_trace
         self._options = options
         self._is_closed = False
+        self._inspecting = 0
         CONSTS.term_timeout = KILLED_AFTER_S
         self._pool = self._new_pool()
 
+    @property
+    def problem(self) -> str | None:
+        """What is wrong at this moment, in a sentence; ``None`` while all is well."""
+        return self._suspects.problem
+
     async def warm_up(self) -> None:
         """Start the workers and load the checks, before the first trace waits for it."""
-        await asyncio.gather(*(self._send(()) for _ in range(self.workers)))
+        await asyncio.gather(*(self._judge((), {}) for _ in range(self.workers)))
 
     async def inspect(self, jobs: Sequence[Job]) -> list[Record]:
         """Judge a batch; one record for each job, whatever happens to the workers."""
+        self._inspecting += 1
         try:
-            return await self._send(jobs)
-        except (ProcessExpired, TaskTimeout):
-            self._on_restart()
-        except Exception as error:  # noqa: BLE001 - one trace that cannot be judged must not take its batch along
-            log.warning("a batch could not be judged; its traces are tried one by one", error=place_of(error))
-        return [await self._inspect_alone(job) for job in jobs]
+            return await self._inspect(jobs)
+        finally:
+            self._inspecting -= 1
 
     def close(self, *, wait_s: float = 5.0) -> None:
-        """End the workers: those still busy after ``wait_s`` are killed."""
+        """End the workers: those still busy with a trace after ``wait_s`` are killed, those that only start at once."""
         self._is_closed = True
         self._pool.close()
         try:
-            self._pool.join(wait_s)
+            self._pool.join(wait_s if self._inspecting else 0)
         except TimeoutError:
             self._pool.stop()
+            _kill_workers()
             self._pool.join(wait_s)
 
     def _new_pool(self) -> ProcessPool:
@@ -130,22 +129,33 @@ class InspectionPool:
             context=multiprocessing.get_context("spawn"),
         )
 
-    async def _send(self, jobs: Sequence[Job]) -> list[Record]:
+    async def _inspect(self, jobs: Sequence[Job]) -> list[Record]:
+        try:
+            return await self._judge(jobs, self._suspects.left_out())
+        except (ProcessExpired, TaskTimeout):
+            self._on_restart()
+        except Exception as error:  # noqa: BLE001 - one trace that cannot be judged must not take its batch along
+            log.warning("a batch could not be judged; its traces are tried one by one", error=place_of(error))
+        return [await self._inspect_alone(job) for job in jobs]
+
+    async def _judge(self, jobs: Sequence[Job], left_out: Mapping[str, str]) -> list[Record]:
+        within_s = self._seconds + SECONDS_A_FURTHER_TRACE * max(0, len(jobs) - 1)
+        records: list[Record] = await self._send(judge_batch, (jobs, left_out), within_s)
+        return records
+
+    async def _send(self, function: Callable[..., Any], arguments: Sequence[Any], within_s: float) -> Any:
         for _ in range(POOLS_TRIED - 1):
             pool = self._pool
             try:
-                return await self._send_to(pool, jobs)
-            except Exception:
-                if pool.active or self._is_closed:
+                return await _call(pool, function, arguments, within_s)
+            except Exception as error:
+                if _is_worn_out(error):
+                    self._on_restart()
+                elif pool.active or self._is_closed:
                     raise
-                await self._replace(pool)
-        return await self._send_to(self._pool, jobs)
-
-    async def _send_to(self, pool: ProcessPool, jobs: Sequence[Job]) -> list[Record]:
-        timeout = self._seconds + SECONDS_A_FURTHER_TRACE * max(0, len(jobs) - 1)
-        future = pool.schedule(judge_batch, args=[jobs], timeout=timeout)
-        records: list[Record] = await asyncio.wrap_future(future)
-        return records
+                else:
+                    await self._replace(pool)
+        return await _call(self._pool, function, arguments, within_s)
 
     async def _replace(self, broken: ProcessPool) -> None:
         """A pool gives up when a worker dies while none has a task: the kernel was short of memory, for instance."""
@@ -156,26 +166,79 @@ class InspectionPool:
             await asyncio.to_thread(broken.join)
 
     async def _inspect_alone(self, job: Job) -> Record:
+        left_out = self._suspects.left_out()
         try:
-            return (await self._send([job]))[0]
-        except ProcessExpired as error:
+            return (await self._judge([job], left_out))[0]
+        except (ProcessExpired, TaskTimeout) as error:
             self._on_restart()
-            reason = f"two workers died over this trace (exit code {error.exitcode})"
-        except TaskTimeout:
-            self._on_restart()
-            reason = f"judging this trace took longer than {self._seconds:g} s"
+            reason = self._reason(error)
         except Exception as error:  # noqa: BLE001 - a bug in reading a trace must not look like a bad answer
-            reason = f"{type(error).__name__} while the trace was read"
-        await asyncio.to_thread(self._set_aside, job, reason)
-        return unjudged(job, self._versions, reason, time.time_ns())
+            return await self._give_up(job, self._reason(error))
+        killers = await self._killers(job, left_out)
+        if not killers:
+            return await self._give_up(job, reason)
+        told = (f"{check}: {how}" for check, how in killers.items())
+        await asyncio.to_thread(self._quarantine.add, job, "; ".join((reason, *told)))
+        return await self._inspect_without(job, {**left_out, **killers})
 
-    def _set_aside(self, job: Job, reason: str) -> None:
-        log.error("trace quarantined", trace_id=job.trace_id, reason=reason)
+    async def _killers(self, job: Job, left_out: Mapping[str, str]) -> dict[str, str]:
+        """The checks that do not let a worker survive this trace, each with how it went."""
+        killers = {}
+        for planned in self._plan:
+            if planned.name in left_out:
+                continue
+            within_s = min(self._seconds, SECONDS_TO_READ + planned.deadline_ns / 1e9)
+            try:
+                await self._send(try_check, (job, planned.name), within_s)
+            except (ProcessExpired, TaskTimeout) as error:
+                self._on_restart()
+                self._suspects.accuse(planned.name)
+                killers[planned.name] = _lost(error, within_s)
+            except Exception as error:  # noqa: BLE001 - what is wrong with the trace shows when it is judged again
+                log.warning("a check could not be tried alone", check=planned.name, error=place_of(error))
+        return killers
+
+    async def _inspect_without(self, job: Job, left_out: Mapping[str, str]) -> Record:
         try:
-            self._quarantine.mkdir(parents=True, exist_ok=True)
-            (self._quarantine / f"{job.trace_id}.binpb").write_bytes(job.spans)
-            if job.logs:
-                (self._quarantine / f"{job.trace_id}.logs.binpb").write_bytes(job.logs)
-            (self._quarantine / f"{job.trace_id}.reason.txt").write_text(reason + "\n", encoding="utf-8")
-        except OSError as error:
-            log.error("the quarantined trace could not be written", trace_id=job.trace_id, error=error.strerror)
+            return (await self._judge([job], left_out))[0]
+        except Exception as error:  # noqa: BLE001 - it is not the checks' fault alone: an honest ERRORED for all
+            if isinstance(error, ProcessExpired | TaskTimeout):
+                self._on_restart()
+            return self._unjudged(job, self._reason(error))
+
+    async def _give_up(self, job: Job, reason: str) -> Record:
+        await asyncio.to_thread(self._quarantine.add, job, reason)
+        return self._unjudged(job, reason)
+
+    def _reason(self, error: Exception) -> str:
+        """Why there is no verdict of any check."""
+        if isinstance(error, ProcessExpired):
+            return f"two workers died over this trace (exit code {error.exitcode})"
+        if isinstance(error, TaskTimeout):
+            return f"judging this trace took longer than {self._seconds:g} s"
+        return f"{type(error).__name__} while the trace was read"
+
+    def _unjudged(self, job: Job, reason: str) -> Record:
+        return unjudged(job, [(p.name, p.check.info.version) for p in self._plan], reason, time.time_ns())
+
+
+async def _call(pool: ProcessPool, function: Callable[..., Any], arguments: Sequence[Any], within_s: float) -> Any:
+    return await asyncio.wrap_future(pool.schedule(function, args=arguments, timeout=within_s))
+
+
+def _kill_workers() -> None:
+    """A worker that is still starting, when the pool takes away what it shares with it, would end in a stack trace."""
+    for child in multiprocessing.active_children():
+        if child.name == WORKERS_NAME:
+            child.kill()
+
+
+def _is_worn_out(error: Exception) -> bool:
+    return isinstance(error, ProcessExpired) and error.exitcode == EXIT_WORN_OUT
+
+
+def _lost(error: Exception, within_s: float) -> str:
+    """How a check lost its worker."""
+    if isinstance(error, ProcessExpired):
+        return f"its worker process died (exit code {error.exitcode})"
+    return f"its worker process was not done after {within_s:g} s, and was ended"

@@ -5,7 +5,8 @@ Runs in a worker process beside the app's traffic, or in-process for ``sidecheck
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import zstandard
@@ -13,6 +14,7 @@ import zstandard
 from checks import catalogue, runner
 from checks.deadline import Deadline, DeadlineExceeded, no_deadline
 from checks.interaction import Interaction, ModelCall
+from checks.plan import PlannedCheck
 from checks.report import Outcome, Report, Verdict
 from checks.trace import CloseReason, Feedback, Trace
 from checks.view import view
@@ -26,6 +28,7 @@ from exporters.record import CallFacts, Record
 ZSTD_LEVEL = 3
 DRAFT_WITHIN_NS = 5_000_000_000
 """Redacting megabytes of digits can take long; a case that takes longer is withheld and counted."""
+NONE_LEFT_OUT: Mapping[str, str] = MappingProxyType({})
 MOST_KEYS = 64
 """Feedback may name a trace by so many of its span and response ids; one call has one or two."""
 
@@ -69,14 +72,23 @@ class Judge:
         """Load what checks need, so that the first trace does not wait for it, nor its deadline pay for it."""
         runner.load(self._plan)
 
-    def report(self, job: Job) -> Report:
-        """The verdicts on one trace, without a record of it."""
-        trace = assemble(job.trace_id, job.spans, job.logs, job.closed_by, job.feedback, job.truncated)
-        return runner.run(read(trace), self._plan, deadline=self._deadline)
+    def report(self, job: Job, left_out: Mapping[str, str] = NONE_LEFT_OUT) -> Report:
+        """The verdicts on one trace, without a record of it.
 
-    def judge(self, job: Job) -> Record:
-        """The verdicts on one trace as a record for the sinks."""
-        return self._record(job, self.report(job))
+        The checks in ``left_out`` are not run: each gets ``ERRORED``, for the reason that is given with its name.
+        """
+        plan = [planned for planned in self._plan if planned.name not in left_out]
+        report = runner.run(_interaction(job), plan, deadline=self._deadline)
+        return _with_errors(report, self._plan, left_out) if left_out else report
+
+    def judge(self, job: Job, left_out: Mapping[str, str] = NONE_LEFT_OUT) -> Record:
+        """The verdicts on one trace as a record for the sinks; ``left_out`` as in ``report``."""
+        return self._record(job, self.report(job, left_out))
+
+    def try_check(self, job: Job, check: str) -> None:
+        """Run one check on a trace and keep nothing, to see whether this process survives it."""
+        plan = [planned for planned in self._plan if planned.name == check]
+        runner.run(_interaction(job), plan, deadline=self._deadline)
 
     def _record(self, job: Job, report: Report) -> Record:
         interaction = report.interaction
@@ -120,9 +132,27 @@ class Judge:
             return None, True
 
 
+def _interaction(job: Job) -> Interaction:
+    return read(assemble(job.trace_id, job.spans, job.logs, job.closed_by, job.feedback, job.truncated))
+
+
+def _with_errors(report: Report, plan: Sequence[PlannedCheck], errors: Mapping[str, str]) -> Report:
+    """The report with an ``ERRORED`` verdict for each check that has an error, in the order of the plan."""
+    verdicts = {verdict.check: verdict for verdict in report.verdicts}
+    for planned in plan:
+        error = errors.get(planned.name)
+        if error is not None:
+            verdicts[planned.name] = _errored(planned.name, planned.check.info.version, error)
+    return replace(report, verdicts=tuple(verdicts[planned.name] for planned in plan))
+
+
+def _errored(check: str, version: str, error: str) -> Verdict:
+    return Verdict(check, version, Outcome.ERRORED, error=error)
+
+
 def unjudged(job: Job, plan: Sequence[tuple[str, str]], error: str, now_ns: int) -> Record:
     """The record of a trace that no worker survived: every check ``ERRORED``; ``plan`` is (name, version) a check."""
-    verdicts = tuple(Verdict(name, version, Outcome.ERRORED, error=error) for name, version in plan)
+    verdicts = tuple(_errored(name, version, error) for name, version in plan)
     return Record(
         trace_id=job.trace_id,
         service="unknown_service",
@@ -173,13 +203,12 @@ def _facts(call: ModelCall) -> CallFacts:
 
 
 def _keys(interaction: Interaction) -> tuple[tuple[str, str], ...]:
+    """The likeliest first: the session, the root, then the last calls, which made the answer that a user saw."""
     root = interaction.trace.root
-    spans = [root.span_id] if root else []
-    spans += [call.span_id for call in interaction.model_calls]
-    responses = [call.response_id for call in interaction.model_calls if call.response_id]
-    sessions = [interaction.session_id] if interaction.session_id else []
-    named = [("span", s) for s in spans] + [("response", r) for r in responses] + [("session", s) for s in sessions]
-    return tuple(dict.fromkeys(named[-MOST_KEYS:]))
+    named = [("session", interaction.session_id), ("span", root.span_id if root else None)]
+    for call in reversed(interaction.model_calls):
+        named += [("response", call.response_id), ("span", call.span_id)]
+    return tuple(dict.fromkeys((kind, value) for kind, value in named if value))[:MOST_KEYS]
 
 
 def _scopes(trace: Trace) -> tuple[str, ...]:

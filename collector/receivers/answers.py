@@ -19,6 +19,9 @@ from collector.intake import Batch, Refusal, Refused
 DEFAULT_RETRY_AFTER_S = 5.0
 """When a sender should come back if the intake did not say. SDKs send about every 5 s anyway."""
 
+CHALLENGE = 'Bearer realm="sidecheck"'
+"""The ``WWW-Authenticate`` header of a request without a valid token (RFC 6750, section 3)."""
+
 QUIET = frozenset({Refusal.NO_TRACE_ID})
 """Refusals of records that a sender is not told of: an app that sends all of its logs here does nothing wrong."""
 
@@ -27,7 +30,10 @@ HTTP_STATUS: Mapping[Refusal, int] = {
     Refusal.TOO_LARGE: 413,
     Refusal.TOO_MANY_SPANS: 413,
     Refusal.UNSUPPORTED_TYPE: 415,
+    Refusal.UNAUTHENTICATED: 401,
+    Refusal.TOO_SLOW: 408,
     Refusal.OVERLOADED: 503,
+    Refusal.STORAGE: 503,
     Refusal.SHUTTING_DOWN: 503,
 }
 """The HTTP status of a refused request; 400 for every other reason. Never 500: senders drop what is answered so."""
@@ -35,7 +41,10 @@ HTTP_STATUS: Mapping[Refusal, int] = {
 _GRPC_STATUS: Mapping[Refusal, grpc.StatusCode] = {
     Refusal.TOO_LARGE: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Refusal.TOO_MANY_SPANS: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Refusal.UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
+    Refusal.TOO_SLOW: grpc.StatusCode.DEADLINE_EXCEEDED,
     Refusal.OVERLOADED: grpc.StatusCode.UNAVAILABLE,
+    Refusal.STORAGE: grpc.StatusCode.UNAVAILABLE,
     Refusal.SHUTTING_DOWN: grpc.StatusCode.UNAVAILABLE,
 }
 

@@ -38,13 +38,17 @@ class _Unpacker(Protocol):
     def decompress(self, data: bytes, /) -> bytes: ...
 
 
-def decompress(body: bytes, encoding: str | None, limits: ReceiverLimits) -> bytes:
+def decompress(
+    body: bytes, encoding: str | None, limits: ReceiverLimits, unpacked: Callable[[int], None] = lambda _size: None
+) -> bytes:
     """Return the body as it was before compression.
 
     Args:
         body: The bytes as they were sent.
         encoding: The value of ``Content-Encoding``; ``None`` and an empty string mean ``identity``.
         limits: ``request_bytes`` and ``compression_ratio`` are enforced.
+        unpacked: Told of the size of each portion before the next one is unpacked, never of an uncompressed body. What
+            it raises ends the work.
 
     Raises:
         Refused: ``UNSUPPORTED_TYPE`` for another encoding, ``MALFORMED`` for a broken stream, ``TOO_LARGE`` for a body
@@ -55,13 +59,14 @@ def decompress(body: bytes, encoding: str | None, limits: ReceiverLimits) -> byt
         raise too_large(limits)
     if name == "identity":
         return body
+    output = _Output(len(body), limits, unpacked)
     if name in {"gzip", "x-gzip"}:
-        return _unpack(body, "gzip", lambda: zlib.decompressobj(wbits=31), limits)
+        return _unpack(body, "gzip", lambda: zlib.decompressobj(wbits=31), output)
     if name == "deflate":
         wbits = 15 if is_zlib(body) else -15
-        return _unpack(body, name, lambda: zlib.decompressobj(wbits=wbits), limits)
+        return _unpack(body, name, lambda: zlib.decompressobj(wbits=wbits), output)
     if name == "zstd":
-        return _unpack(body, name, zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW).decompressobj, limits)
+        return _unpack(body, name, zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW).decompressobj, output)
     raise Refused(Refusal.UNSUPPORTED_TYPE, f"the Content-Encoding is not supported; use one of {', '.join(ENCODINGS)}")
 
 
@@ -78,9 +83,8 @@ def too_large(limits: ReceiverLimits) -> Refused:
     )
 
 
-def _unpack(body: bytes, name: str, unpacker: Callable[[], _Unpacker], limits: ReceiverLimits) -> bytes:
+def _unpack(body: bytes, name: str, unpacker: Callable[[], _Unpacker], output: "_Output") -> bytes:
     """Unpack one or more members (frames), one after another."""
-    output = _Output(len(body), limits)
     at = members = 0
     while at < len(body):
         members += 1
@@ -106,8 +110,9 @@ def _unpack_member(body: bytes, at: int, name: str, member: _Unpacker, output: "
 class _Output:
     """What was unpacked so far, never more than allowed."""
 
-    def __init__(self, packed_size: int, limits: ReceiverLimits) -> None:
+    def __init__(self, packed_size: int, limits: ReceiverLimits, unpacked: Callable[[int], None]) -> None:
         self._limits = limits
+        self._unpacked = unpacked
         self._by_ratio = max(MIB, packed_size * limits.compression_ratio)
         self._chunks: list[bytes] = []
         self._size = 0
@@ -120,6 +125,7 @@ class _Output:
         if self._size > self._by_ratio:
             ratio = self._limits.compression_ratio
             raise Refused(Refusal.TOO_LARGE, f"the body unpacks to more than {ratio} times its size; it is refused")
+        self._unpacked(len(chunk))
         self._chunks.append(chunk)
 
     def joined(self) -> bytes:

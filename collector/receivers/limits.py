@@ -1,4 +1,4 @@
-"""How much one request may hold. Owns the numbers; every receiver and decoder enforces them itself."""
+"""How much one request may hold, and what a connection may cost. Owns the numbers; who reads enforces them itself."""
 
 from dataclasses import dataclass
 
@@ -20,3 +20,20 @@ class ReceiverLimits:
     spans_per_request: int = 100_000
     attribute_bytes: int = MIB
     compression_ratio: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """The limits of one listener's connections; the ``limits:`` section of the configuration sets them.
+
+    Attributes:
+        connections: The most connections (gRPC: twice as many), and the most gRPC calls, at one time.
+        header_s: Seconds for a TLS handshake, and for the head of a request from its first byte on.
+        body_s: Seconds for a request's body.
+        idle_s: Seconds after which a connection without a request is closed.
+    """
+
+    connections: int = 1000
+    header_s: float = 10.0
+    body_s: float = 30.0
+    idle_s: float = 120.0

@@ -15,12 +15,12 @@ from google.protobuf.message import Message
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from collector.intake import Intake, Refusal, Refused, Source
+from collector.intake import Intake, Refusal, Refused, Room, Source
 from collector.receivers import answers
 from collector.receivers.feedback import feedback_router
 from collector.receivers.http_body import read_body
 from collector.receivers.limits import ReceiverLimits
-from collector.receivers.reception import LOGS, TRACES, Reception, Signal
+from collector.receivers.reception import LOGS, TRACES, Encoded, Read, Reception, Signal
 
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
@@ -44,52 +44,39 @@ def create_app(intake: Intake, limits: ReceiverLimits) -> FastAPI:
     for path, answer in (
         ("/v1/traces", _exporter(reception, TRACES)),
         ("/v1/logs", _exporter(reception, LOGS)),
-        ("/v1/metrics", _metrics(reception)),
+        ("/v1/metrics", reception.take_metrics),
     ):
-        app.add_api_route(path, _endpoint(reception, limits, answer), methods=["POST"], response_class=Response)
+        app.add_api_route(path, _endpoint(limits, answer), methods=["POST"], response_class=Response)
     app.include_router(feedback_router(intake))
     app.add_exception_handler(HTTPException, _failure)
     return app
 
 
-_Answer = Callable[[Request, bytes, str], Awaitable[Message]]
+_Answer = Callable[[Read], Awaitable[Message]]
 
 
 def _exporter(reception: Reception, signal: Signal) -> _Answer:
-    async def answer(request: Request, body: bytes, media_type: str) -> Message:
-        encoding = request.headers.get("content-encoding")
-        return await reception.take(signal, body, encoding, as_json=media_type == JSON)
+    async def answer(read: Read) -> Message:
+        return await reception.take(signal, read)
 
     return answer
 
 
-def _metrics(reception: Reception) -> _Answer:
-    async def answer(_request: Request, _body: bytes, _media_type: str) -> Message:
-        return reception.take_metrics()
-
-    return answer
-
-
-def _endpoint(
-    reception: Reception, limits: ReceiverLimits, answer: _Answer
-) -> Callable[[Request], Awaitable[Response]]:
-    """Return the handler of one path: read the body, let ``answer`` take it, say how that went."""
-
-    async def body_of(request: Request, media_type: str) -> bytes:
-        try:
-            _check_type(media_type)
-            return await read_body(request, limits)
-        except Refused as refused:
-            reception.count(refused.reason)
-            raise
+def _endpoint(limits: ReceiverLimits, answer: _Answer) -> Callable[[Request], Awaitable[Response]]:
+    """Return the handler of one path: let ``answer`` read and take the request, say how that went."""
 
     async def handle(request: Request) -> Response:
         media_type = _media_type(request)
+
+        async def read(room: Room) -> Encoded:
+            _check_type(media_type)
+            body = await read_body(request, limits, room)
+            return Encoded(body, request.headers.get("content-encoding"), media_type == JSON)
+
         try:
-            body = await body_of(request, media_type)
-            return _reply(await answer(request, body, media_type), media_type)
+            return _reply(await answer(read), media_type)
         except Refused as refused:
-            return _refusal(refused, media_type)
+            return refusal(request, refused)
 
     return handle
 
@@ -111,10 +98,29 @@ def _reply(message: Message, media_type: str, status: int = 200, headers: dict[s
     return Response(MessageToJson(message, indent=None), status, headers, JSON)
 
 
-def _refusal(refused: Refused, media_type: str) -> Response:
+def refusal(request: Request, refused: Refused) -> Response:
+    """Answer a request that is not taken, in its own encoding; also for what refuses it before it gets here."""
+    headers = {}
     delay = answers.retry_after_s(refused)
-    headers = None if delay is None else {"Retry-After": str(max(1, math.ceil(delay)))}
-    return _reply(answers.status_message(refused), media_type, answers.http_status(refused), headers)
+    if delay is not None:
+        headers["Retry-After"] = str(max(1, math.ceil(delay)))
+    if refused.reason is Refusal.TOO_SLOW:
+        headers["Connection"] = "close"  # the rest of the body is not waited for
+    if refused.reason is Refusal.UNAUTHENTICATED:
+        headers["WWW-Authenticate"] = answers.CHALLENGE
+    return _reply(answers.status_message(refused), _media_type(request), answers.http_status(refused), headers)
+
+
+def when_busy(intake: Intake) -> Callable[[Request], Response]:
+    """Return what counts and answers a request for whose connection there is no room."""
+
+    def answer(request: Request) -> Response:
+        intake.refused(Source.OTLP_HTTP, Refusal.OVERLOADED)
+        return refusal(
+            request, Refused(Refusal.OVERLOADED, "too many connections (limits.connections); send again later")
+        )
+
+    return answer
 
 
 async def _failure(request: Request, error: Any) -> Response:

@@ -159,5 +159,13 @@ def _by_name(metrics: Iterable[Metric]) -> dict[str, Metric]:
     return {metric.name: metric for metric in metrics}
 
 
+BALANCE = (
+    "sidecheck_traces_accepted_total",
+    "sidecheck_traces_evaluated_total",
+    "sidecheck_traces_open",
+    "sidecheck_dropped_total",
+)
+"""The metrics that add up: accepted = evaluated + open + dropped (what="trace")."""
+
 METRICS = _by_name((*_VERDICTS, *_APP, *_INTAKE, *_SELF))
 """Every metric by its name, in the order of the documentation."""

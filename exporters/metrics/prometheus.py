@@ -5,13 +5,14 @@ Owns names, label values and the cap on series. What is counted when is the busi
 
 import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import prometheus_client as prom
 from prometheus_client.exposition import choose_encoder
 
-from exporters.metrics.catalogue import METRICS, Kind, Metric
+from exporters.metrics.catalogue import BALANCE, METRICS, Kind, Metric
 
 OTHER = "other"
 """The value that open labels take beyond the cap."""
@@ -34,10 +35,11 @@ class Metrics:
     def __init__(self, max_series: int) -> None:
         prom.disable_created_metrics()  # type: ignore[no-untyped-call]  # untyped; else each counter has a second series
         self._registry = prom.CollectorRegistry()
-        prom.ProcessCollector(registry=self._registry)
-        prom.PlatformCollector(registry=self._registry)
+        self._own = (prom.ProcessCollector(registry=self._registry), prom.PlatformCollector(registry=self._registry))
         self._families = {name: _family(metric, self._registry) for name, metric in METRICS.items()}
         self._series = _Series(max_series)
+        self._children: dict[tuple[Any, ...], Any] = {}
+        self._most_children = max_series
 
     def inc(self, name: str, by: float = 1, exemplar: Mapping[str, str] | None = None, **labels: Any) -> None:
         """Add to a counter; ``by=0`` makes its series be there. A negative or non-finite amount is left out."""
@@ -61,21 +63,60 @@ class Metrics:
         """Make a gauge ask ``read`` at every scrape. It is called on a thread; where it raises, the value is NaN."""
         self._child(name, Kind.GAUGE, labels).set_function(lambda: _asked(read))
 
+    def page(self) -> "Page":
+        """What is to be rendered. Call it where the metrics of ``BALANCE`` are counted: they are read at once."""
+        balance = {name: tuple(self._families[name].collect()) for name in BALANCE}
+        return Page((*self._own, *(_Read(balance[n]) if n in balance else f for n, f in self._families.items())))
+
     def render(self, accept: str = "") -> tuple[bytes, str]:
-        """The page and its content type: OpenMetrics (with exemplars) where ``accept`` asks for it, else plain text."""
-        encode, content_type = choose_encoder(accept)
-        return encode(self._registry), content_type
+        """The page of this moment; see ``Page.render``."""
+        return self.page().render(accept)
 
     def _child(self, name: str, kind: Kind, labels: Mapping[str, Any]) -> Any:
+        key = (name, kind, *labels.items())
+        child = self._children.get(key)
+        return self._find_child(key, name, kind, labels) if child is None else child
+
+    def _find_child(self, key: tuple[Any, ...], name: str, kind: Kind, labels: Mapping[str, Any]) -> Any:
         metric, family = METRICS[name], self._families[name]
         if metric.kind is not kind:
             raise TypeError(f"{name} is a {metric.kind}, not a {kind}")
         if set(labels) != set(metric.labels):
             raise ValueError(f"{name} has the labels {metric.labels}, not {tuple(labels)}")
         values, is_folded = self._series.place(metric, tuple(_clean(labels[label]) for label in metric.labels))
+        child = family.labels(*values) if values else family
         if is_folded:
             self._families["sidecheck_series_folded_total"].labels(name).inc()
-        return family.labels(*values) if values else family
+        elif len(self._children) < self._most_children and sum(len(str(v)) for v in labels.values()) <= LONGEST_VALUE:
+            self._children[key] = child  # the same labels come again and again; to clean and check them costs more
+        return child
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A family as it was when it was read."""
+
+    metrics: tuple[Any, ...]
+
+    def collect(self) -> Iterable[Any]:
+        return self.metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One answer to a scrape, of everything that ``collectors`` give. May be rendered on any thread."""
+
+    collectors: tuple[Any, ...]
+
+    def collect(self) -> Iterator[Any]:
+        """Every metric; what the client's encoders ask a registry for."""
+        for collector in self.collectors:
+            yield from collector.collect()
+
+    def render(self, accept: str = "") -> tuple[bytes, str]:
+        """The bytes and their content type: OpenMetrics (with exemplars) where ``accept`` asks for it, else text."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self), content_type  # which only asks for collect()
 
 
 class _Series:

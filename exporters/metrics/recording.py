@@ -17,17 +17,41 @@ _NS = 1_000_000_000
 _MOST_TOKENS = 1_000_000_000
 """One call has never so many: a larger number is a mistake of the app's and would spoil the counter for good."""
 
+Exemplar = Mapping[str, str] | None
+
 
 def record(metrics: Metrics, records: Sequence[Record]) -> None:
     """Count evaluated traces, the first time or again."""
+    sums = _Sums(metrics)
     for item in records:
         if item.previous is None:
-            _first(metrics, item)
+            _first(sums, item)
         else:
-            _again(metrics, item, {verdict.check: verdict.outcome for verdict in item.previous})
+            _again(sums, item, {verdict.check: verdict.outcome for verdict in item.previous})
+    sums.flush()
 
 
-def _first(metrics: Metrics, item: Record) -> None:
+class _Sums:
+    """Adds up over a batch what goes to the same series: most traces of a batch differ in little."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._sums: dict[tuple[Any, ...], tuple[float, Exemplar]] = {}
+
+    def inc(self, name: str, by: float = 1, exemplar: Exemplar = None, **labels: str) -> None:
+        key = (name, *labels.items())
+        so_far, earlier = self._sums.get(key, (0, None))
+        self._sums[key] = (so_far + by, exemplar or earlier)
+
+    def observe(self, name: str, value: float, exemplar: Exemplar = None, **labels: str) -> None:
+        self._metrics.observe(name, value, exemplar, **labels)
+
+    def flush(self) -> None:
+        for (name, *labels), (by, exemplar) in self._sums.items():
+            self._metrics.inc(name, by, exemplar, **dict(labels))
+
+
+def _first(metrics: _Sums, item: Record) -> None:
     metrics.inc("sidecheck_traces_evaluated_total", service=item.service, closed_by=item.closed_by.value)
     for verdict in item.verdicts:
         _result(metrics, item, verdict)
@@ -44,7 +68,7 @@ def _first(metrics: Metrics, item: Record) -> None:
             metrics.inc("sidecheck_unread_traces_total", scope=scope)
 
 
-def _again(metrics: Metrics, item: Record, before: Mapping[str, Outcome]) -> None:
+def _again(metrics: _Sums, item: Record, before: Mapping[str, Outcome]) -> None:
     for verdict in item.verdicts:
         old = before.get(verdict.check, Outcome.NOT_APPLICABLE)
         if old.is_decided and old is not verdict.outcome:
@@ -57,7 +81,7 @@ def _again(metrics: Metrics, item: Record, before: Mapping[str, Outcome]) -> Non
         _feedback(metrics, item, tuple((Counter(item.feedback) - Counter(item.previous_feedback)).elements()))
 
 
-def _result(metrics: Metrics, item: Record, verdict: Verdict) -> None:
+def _result(metrics: _Sums, item: Record, verdict: Verdict) -> None:
     name, labels = "sidecheck_check_results_total", _labels(item, check=verdict.check)
     if verdict.outcome.is_decided:  # both series from the start: `increase()` does not see a series' first value
         metrics.inc(name, 0, **labels, outcome=Outcome.PASSED.value)
@@ -67,16 +91,16 @@ def _result(metrics: Metrics, item: Record, verdict: Verdict) -> None:
         metrics.inc("sidecheck_findings_total", 1, _trace(item), **labels, code=finding.code)
 
 
-def _change(metrics: Metrics, item: Record, verdict: Verdict, old: Outcome) -> None:
+def _change(metrics: _Sums, item: Record, verdict: Verdict, old: Outcome) -> None:
     labels = _labels(item, check=verdict.check, before=old.value, after=verdict.outcome.value)
     metrics.inc("sidecheck_verdict_changes_total", 1, _trace(item), **labels)
 
 
-def _flagged(metrics: Metrics, item: Record) -> None:
+def _flagged(metrics: _Sums, item: Record) -> None:
     metrics.inc("sidecheck_flagged_traces_total", 1, _trace(item), service=item.service)
 
 
-def _call(metrics: Metrics, item: Record, call: CallFacts) -> None:
+def _call(metrics: _Sums, item: Record, call: CallFacts) -> None:
     labels = _labels(item, model=call.model or UNKNOWN)
     directions = {"input": call.input_tokens, "output": call.output_tokens, "cached_input": call.cached_input_tokens}
     for direction, tokens in directions.items():
@@ -86,14 +110,14 @@ def _call(metrics: Metrics, item: Record, call: CallFacts) -> None:
         metrics.observe("sidecheck_time_to_first_token_seconds", call.ttft_ns / _NS, _trace(item), **labels)
 
 
-def _times(metrics: Metrics, item: Record) -> None:
+def _times(metrics: _Sums, item: Record) -> None:
     metrics.observe("sidecheck_trace_duration_seconds", item.duration_ns / _NS, _trace(item), service=item.service)
     if item.evaluated_ns and item.end_ns:
         delay_ns = max(0, item.evaluated_ns - item.end_ns)  # the app's clock may be ahead of this one
         metrics.observe("sidecheck_evaluation_delay_seconds", delay_ns / _NS, _trace(item))
 
 
-def _feedback(metrics: Metrics, item: Record, pieces: Sequence[Feedback]) -> None:
+def _feedback(metrics: _Sums, item: Record, pieces: Sequence[Feedback]) -> None:
     for piece in pieces:
         metrics.inc("sidecheck_user_feedback_total", service=item.service, value=_value(piece))
 

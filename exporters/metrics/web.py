@@ -1,6 +1,8 @@
 """The metrics port: ``/metrics`` for Prometheus, ``/healthz`` and ``/readyz`` for whoever runs the process."""
 
+import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -26,10 +28,15 @@ def create_metrics_app(metrics: Metrics, health: Callable[[], Health]) -> FastAP
     """
     app = FastAPI(title="sidecheck metrics", docs_url=None, redoc_url=None, openapi_url=None)
 
+    # A thread of its own: those that are shared wait for the store when it is stuck. One, so that scrapes queue up here
+    # instead of taking the processor from the receivers.
+    renderer = ThreadPoolExecutor(1, thread_name_prefix="metrics")
+
     @app.get("/metrics")
-    def scrape(accept: Annotated[str, Header()] = "") -> Response:
-        """Not ``async``: a page of many series is rendered on a thread, so that receivers are not held up."""
-        body, content_type = metrics.render(accept)
+    async def scrape(accept: Annotated[str, Header()] = "") -> Response:
+        """The counts of traces are read here, where they change: on a thread they would be caught halfway."""
+        page = metrics.page()
+        body, content_type = await asyncio.get_running_loop().run_in_executor(renderer, page.render, accept)
         return Response(body, headers={"content-type": content_type})
 
     @app.get("/healthz")

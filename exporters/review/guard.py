@@ -1,5 +1,7 @@
 """What holds for every request to the API port before any route: headers of the answer, size and origin of it."""
 
+from collections.abc import Mapping
+
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -37,7 +39,7 @@ class Guard:
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length[:20]) > self._max_body:
             await self._too_large(scope, receive, _with_headers(send))
-        elif scope["method"] not in _SAFE_METHODS and headers.get(b"sec-fetch-site") == b"cross-site":
+        elif scope["method"] not in _SAFE_METHODS and _is_from_elsewhere(headers):
             refusal = problem(403, "cross_site", "another site's page may not change anything here")
             await refusal(scope, receive, _with_headers(send))
         else:
@@ -60,6 +62,19 @@ class Guard:
     async def _too_large(self, scope: Scope, receive: Receive, send: Send) -> None:
         refusal = problem(413, "too_large", self._rule)
         await refusal(scope, receive, send)
+
+
+def _is_from_elsewhere(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a page of another origin sent this. A browser says so, even where it sends the user's password along.
+
+    ``Sec-Fetch-Site`` cannot be set by a page; browsers that do not send it yet send ``Origin`` with whatever changes
+    something. What sends neither is no browser. Another port of the same host is another origin, too.
+    """
+    site = headers.get(b"sec-fetch-site")
+    if site is not None:
+        return site not in (b"same-origin", b"none")
+    origin = headers.get(b"origin")
+    return origin is not None and origin.partition(b"://")[2].lower() != headers.get(b"host", b"").lower()
 
 
 def _with_headers(send: Send) -> Send:

@@ -90,6 +90,7 @@ def verdict(v: Verdict) -> dict[str, Any]:
         "findings": [_finding(f) for f in v.findings],
         "durationMs": v.duration_ns / 1e6,
         "error": v.error,
+        "reason": v.reason,
     }
 
 

@@ -15,6 +15,8 @@ from exporters.dataset.case import Case, CaseStatus
 from exporters.dataset.export import ExportError, format_named, write
 from exporters.review import answers, edits, page, present
 from exporters.review.answers import ApiError, SafeJson, not_found
+from exporters.review.explain import Explain, explanation_routes
+from exporters.review.forget import Forget, forget_routes
 from exporters.review.guard import Guard
 from exporters.review.schemas import CaseEdit, CaseFilter, CaseId, Decision, TraceFilter, TraceId
 from exporters.store import CaseQuery, NotFound, Store, StoredCase, StoredTrace, TraceQuery
@@ -32,6 +34,8 @@ def create_api(
     *,
     trace_url: str | None = None,
     draft_case: DraftCase | None = None,
+    forget: Forget | None = None,
+    explain: Explain | None = None,
     now: Callable[[], int] = time.time_ns,
 ) -> FastAPI:
     """The ASGI app of the API port.
@@ -41,6 +45,8 @@ def create_api(
         trace_url: link to a trace in the tracing backend, with ``{trace_id}`` in it.
         draft_case: makes a case of a trace that has none, for a person who promotes it; ``None``: such a trace cannot
             be promoted.
+        forget: removes a trace, a user or a session everywhere; ``None``: there is no such route.
+        explain: says why a trace has its verdicts, or none; ``None``: there is no such route.
         now: nanoseconds since the epoch.
     """
     # No interactive documentation: FastAPI's loads its scripts from elsewhere.
@@ -52,6 +58,10 @@ def create_api(
     app.include_router(_cases(store, now))
     app.include_router(_datasets(store))
     app.include_router(_landing(store))
+    if forget is not None:
+        app.include_router(forget_routes(forget))
+    if explain is not None:
+        app.include_router(explanation_routes(explain))
     return app
 
 

@@ -1,11 +1,13 @@
 """What sidecheck remembers: traces, verdicts, feedback and cases in a SQL database."""
 
-from exporters.store.errors import BadCursor, Conflict, NotFound, StoreError, StoreUnavailable
+from exporters.store.errors import BadCursor, Conflict, NotFound, StoreError, StoreUnavailable, TraceForgotten
 from exporters.store.model import (
     CaseChange,
     CaseLimits,
     CaseQuery,
     Counts,
+    ForgetTarget,
+    Forgotten,
     Kept,
     Page,
     Removed,
@@ -25,6 +27,8 @@ __all__ = [
     "CaseQuery",
     "Conflict",
     "Counts",
+    "ForgetTarget",
+    "Forgotten",
     "Kept",
     "NotFound",
     "Page",
@@ -35,6 +39,7 @@ __all__ = [
     "StoreUnavailable",
     "StoredCase",
     "StoredTrace",
+    "TraceForgotten",
     "TraceQuery",
     "TraceSummary",
     "VerdictSet",

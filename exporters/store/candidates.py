@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from checks.report import Outcome, Verdict
 from exporters.dataset.case import Case, CaseStatus
 from exporters.record import Record
 from exporters.store import cases as case_rows
@@ -20,6 +21,10 @@ from exporters.store.tables import cases, clusters
 from exporters.store.traces import Prior
 
 DAY_NS = 86_400_000_000_000
+DISCONTENT = frozenset({"thumbs_down", "low_score"})
+"""The finding codes by which the check ``user_feedback`` says that a user was not content."""
+TURNED = "feedback_flipped"
+"""The tag of a case, and the action in its history, when that user's feedback turned after a person took the case."""
 
 
 @dataclass(slots=True)
@@ -33,7 +38,12 @@ class Outcomes:
 
 
 def settle(
-    connection: sa.Connection, records: Sequence[Record], status: CaseStatus, limits: CaseLimits, now_ns: int
+    connection: sa.Connection,
+    records: Sequence[Record],
+    prior: Mapping[str, Prior],
+    status: CaseStatus,
+    limits: CaseLimits,
+    now_ns: int,
 ) -> Outcomes:
     """Bring the cases of the saved traces in line with their verdicts. The caller holds ``Lock.CASES``."""
     existing = case_rows.of_traces(connection, [record.trace_id for record in records])
@@ -44,6 +54,7 @@ def settle(
         row = existing.get(record.trace_id)
         if row is not None:
             outcomes.statuses[record.trace_id] = _judged_again(connection, row, record.case, status, now_ns)
+            _mark_turned(connection, row, prior[record.trace_id].verdicts, record.verdicts, now_ns)
             outcomes.withdrawn += _was_withdrawn(row, outcomes.statuses[record.trace_id])
         elif record.case is not None:
             _judged_first(connection, record.case, status, room, outcomes, now_ns)
@@ -108,7 +119,7 @@ def _judged_again(
 ) -> CaseStatus:
     """Change an untouched candidate after its trace was judged again. Returns the status it has then."""
     old = CaseStatus(row.status)
-    if row.touched or old in case_rows.REVIEWED:
+    if _is_a_persons(row):
         return old
     if case is None:
         new, body = CaseStatus.WITHDRAWN, codec.case_from_json(row.body)
@@ -120,6 +131,34 @@ def _judged_again(
         by = case_rows.Change(case_rows.SIDECHECK, why, now_ns, automatic=True)
         case_rows.change(connection, row, body, new, by, "refreshed" if new is old else new.value)
     return new
+
+
+def _mark_turned(
+    connection: sa.Connection, row: Any, before: Sequence[Verdict], after: Sequence[Verdict], now_ns: int
+) -> None:
+    """Tell whoever took a case because of a user's feedback that the user thinks otherwise now, or once more."""
+    if not _is_a_persons(row) or row.status == CaseStatus.DISMISSED.value:
+        return
+    case = codec.case_from_json(row.body)
+    was, stays = ({v.check for v in verdicts if _is_discontent(v)} for verdicts in (before, after))
+    turned = bool((was - stays) & set(case.source.failed_checks)) and not stays
+    if turned and TURNED not in case.tags:
+        tags, why = (*case.tags, TURNED), "the user who was not content is so now"
+    elif stays - was and TURNED in case.tags:
+        tags, why = tuple(tag for tag in case.tags if tag != TURNED), "the user is not content once more"
+    else:
+        return
+    by = case_rows.Change(case_rows.SIDECHECK, why, now_ns, automatic=True)
+    case_rows.change(connection, row, replace(case, tags=tags), CaseStatus(row.status), by, TURNED)
+
+
+def _is_a_persons(row: Any) -> bool:
+    """Whether a case is no longer an evaluation's to change: a person decided on it or edited it."""
+    return bool(row.touched) or CaseStatus(row.status) in case_rows.REVIEWED
+
+
+def _is_discontent(verdict: Verdict) -> bool:
+    return verdict.outcome is Outcome.FAILED and any(finding.code in DISCONTENT for finding in verdict.findings)
 
 
 def _was_withdrawn(row: Any, status: CaseStatus) -> bool:

@@ -102,6 +102,35 @@ class Database:
         with self._connected(**{_BEGIN: ""}) as connection:
             connection.exec_driver_sql("PRAGMA journal_mode=WAL").fetchall()
 
+    @contextmanager
+    def overwrite(self) -> Iterator[sa.Connection]:
+        """As ``write``; SQLite writes zeros over what is deleted. Raises ``StoreError``."""
+        with self.write() as connection:
+            if not self.is_sqlite:
+                yield connection
+                return
+            # Some builds of SQLite do so always; for most writes it only costs.
+            usual = connection.exec_driver_sql("PRAGMA secure_delete").scalar_one()
+            connection.exec_driver_sql("PRAGMA secure_delete=ON")
+            try:
+                yield connection
+            finally:
+                connection.exec_driver_sql(f"PRAGMA secure_delete={('OFF', 'ON', 'FAST')[usual]}")
+
+    def erase_remains(self) -> bool:
+        """Write SQLite's file anew and empty its log, so that no copy is left of what was deleted or moved.
+
+        Zeros alone are not enough: earlier versions of a row stay in free pages and in the gaps of pages that were
+        split. Returns whether it is done; false on PostgreSQL, and where a reader holds on to an old state. Takes
+        seconds a GiB, in which writers wait. Raises ``StoreError``.
+        """
+        if not self.is_sqlite:
+            return False
+        with self._alone(), self._connected(**{_BEGIN: ""}) as connection:
+            connection.exec_driver_sql("VACUUM")
+            is_held = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
+        return not is_held
+
     def close(self) -> None:
         """Close the connections that are not in use."""
         with translated(self.place):

@@ -55,6 +55,10 @@ class Conflict(StoreError):
     """The case was changed by someone else since it was read."""
 
 
+class TraceForgotten(StoreError):
+    """The trace was forgotten on demand: nothing about it is kept any more."""
+
+
 class BadCursor(StoreError):
     """A page's cursor that this store did not give out."""
 

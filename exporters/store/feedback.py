@@ -13,8 +13,9 @@ import sqlalchemy as sa
 
 from checks.trace import Feedback, FeedbackTarget
 from exporters.record import Record
-from exporters.store import codec
+from exporters.store import codec, forgetting
 from exporters.store.engine import Lock, chunks, take
+from exporters.store.errors import TraceForgotten
 from exporters.store.tables import feedback as table
 from exporters.store.tables import trace_keys, traces
 
@@ -28,9 +29,15 @@ MAX_PER_TRACE = 200
 def add(
     connection: sa.Connection, target: FeedbackTarget, feedback: Feedback, now_ns: int, max_waiting: int = MAX_WAITING
 ) -> tuple[str, ...]:
-    """Keep feedback. Returns the id of the trace it is about, nothing while that trace is not stored."""
+    """Keep feedback. Returns the id of the trace it is about, nothing while that trace is not stored.
+
+    Raises:
+        TraceForgotten: it names a trace that was forgotten.
+    """
     take(connection, Lock.PEOPLE)
     row = _row(target, feedback, now_ns)
+    if row["kind"] == "trace" and forgetting.among(connection, [row["value"]]):
+        raise TraceForgotten("this trace was forgotten; nothing about it is kept")
     repeated = _repeated(connection, row)
     if repeated is not None:
         return () if repeated.trace_id is None else (repeated.trace_id,)
@@ -105,6 +112,7 @@ def _row(target: FeedbackTarget, feedback: Feedback, now_ns: int) -> dict[str, A
         "time_ns": codec.clamped(feedback.time_ns),
         "received_ns": codec.clamped(now_ns),
         "body": codec.feedback_to_json([feedback]),
+        "user_id": None if feedback.user_id is None else codec.key(feedback.user_id),
     }
 
 

@@ -27,12 +27,16 @@ class CaseLimits:
 
 @dataclass(frozen=True, slots=True)
 class SaveResult:
-    """What a save did beyond writing. ``reopen`` names saved traces with feedback that their verdicts do not know."""
+    """What a save did beyond writing. ``reopen`` names saved traces with feedback that their verdicts do not know.
+
+    ``forgotten`` names traces that were not saved, since they are to be forgotten.
+    """
 
     cases_created: int = 0
     cases_suppressed_by_cap: int = 0
     cases_withdrawn: int = 0
     reopen: tuple[str, ...] = ()
+    forgotten: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,3 +196,52 @@ class Removed:
     over_size: int = 0
     flagged: int = 0
     feedback: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetTarget:
+    """What is to be forgotten: one trace, or all traces of one user or one session. Exactly one of the three is set.
+
+    Raises:
+        ValueError: none of them is set, or more than one.
+    """
+
+    trace_id: str | None = None
+    user_id: str | None = None
+    session_id: str | None = None
+
+    def __post_init__(self) -> None:
+        if sum(bool(value) for value in (self.trace_id, self.user_id, self.session_id)) != 1:
+            raise ValueError("name exactly one of a trace, a user and a session")
+
+    @property
+    def kind(self) -> str:
+        """``trace``, ``user`` or ``session``."""
+        return "trace" if self.trace_id else "user" if self.user_id else "session"
+
+    @property
+    def value(self) -> str:
+        """The id that is set; that of a trace in small letters."""
+        return (self.trace_id or "").lower() or self.user_id or self.session_id or ""
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What was removed.
+
+    ``trace_ids`` are the traces that will not be taken in again, ``traces`` counts those of them that were stored.
+    ``promoted`` of the ``cases`` had been taken into the dataset. ``reopen`` are other people's traces whose verdicts
+    knew removed feedback. ``unstored`` traces were open or in the journal, ``quarantined`` ones had files of their own;
+    the store fills in neither. ``erased`` says that no remains are left in the database's files; where it is false,
+    they go when the database writes over them (SQLite: the disk was full or a reader held on; PostgreSQL: vacuum).
+    """
+
+    trace_ids: tuple[str, ...] = ()
+    traces: int = 0
+    feedback: int = 0
+    cases: int = 0
+    promoted: int = 0
+    reopen: tuple[str, ...] = ()
+    unstored: int = 0
+    quarantined: int = 0
+    erased: bool = False

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from exporters.store.engine import Database, Lock, take
 from exporters.store.model import Removed
-from exporters.store.tables import cases, clusters, feedback, metadata, traces
+from exporters.store.tables import cases, clusters, feedback, forgotten, metadata, traces
 
 BATCH = 200
 """Traces that go in one transaction."""
@@ -43,6 +43,7 @@ def retain(database: Database, limits: Limits, now_ns: int) -> Removed:
             flagged=removed.flagged + batch.flagged,
         )
     _forget_clusters(database, now_ns - limits.flagged_age_ns)
+    _expire_forgotten(database, now_ns - max(limits.age_ns, limits.flagged_age_ns))
     return removed
 
 
@@ -135,6 +136,12 @@ def _forget_clusters(database: Database, before_ns: int) -> None:
         take(connection, Lock.CASES)
         kept = sa.select(cases.c.id).where(cases.c.fingerprint == clusters.c.fingerprint)
         connection.execute(sa.delete(clusters).where(clusters.c.last_ns < before_ns, ~kept.exists()))
+
+
+def _expire_forgotten(database: Database, before_ns: int) -> None:
+    """Let go of the hashes of forgotten traces that are older than anything that could still come."""
+    with database.write() as connection:
+        connection.execute(sa.delete(forgotten).where(forgotten.c.forgotten_ns < before_ns))
 
 
 class _Regclass(sa.types.UserDefinedType[str]):

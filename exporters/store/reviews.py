@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from exporters.dataset.case import Case, CaseStatus, ExampleType
 from exporters.store import cases as case_rows
-from exporters.store import codec
+from exporters.store import codec, forgetting
 from exporters.store.cases import Change
 from exporters.store.engine import Lock, take
 from exporters.store.errors import Conflict, NotFound
@@ -65,13 +65,20 @@ def edit(
 
 
 def add(connection: sa.Connection, case: Case, status: CaseStatus, by: Change) -> str:
-    """Add a case that a person made; one that is there already only gets the status. Returns the case's id."""
+    """Add a case that a person made; one that is there already only gets the status. Returns the case's id.
+
+    Raises:
+        NotFound: its trace was forgotten.
+    """
     take(connection, Lock.PEOPLE)
     take(connection, Lock.CASES)
     row = _find(connection, codec.key(case.id))
     if row is not None:
         return decide(connection, row.id, status, by)
+    if forgetting.among(connection, [case.source.trace_id]):
+        raise NotFound("the trace of this case was forgotten")
     case_rows.insert(connection, case, CaseStatus.CANDIDATE, by.now_ns, automatic=False)
+    forgetting.note_owners(connection, [codec.key(case.source.trace_id)])
     row = _held(connection, codec.key(case.id), None)
     _apply(connection, row, case, status, by, action="added")
     return str(row.id)

@@ -1,12 +1,13 @@
 """One save: a batch of evaluated traces in one transaction. Owns the order of its parts, which is free of deadlocks."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import sqlalchemy as sa
 
 from exporters.dataset.case import CaseStatus
 from exporters.record import Record
-from exporters.store import candidates, cases, feedback, traces
+from exporters.store import candidates, cases, feedback, forgetting, traces
 from exporters.store.candidates import Outcomes
 from exporters.store.engine import Lock, take, upsert
 from exporters.store.model import CaseLimits, SaveResult
@@ -17,10 +18,18 @@ def save(
     connection: sa.Connection, records: Sequence[Record], status: CaseStatus, limits: CaseLimits, now_ns: int
 ) -> SaveResult:
     """Write ``records``; of one trace the last counts. Writing the same again changes nothing."""
-    latest = {record.trace_id: record for record in records}
+    take(connection, Lock.PEOPLE, shared=True)
+    forgotten = forgetting.among(connection, {record.trace_id for record in records})
+    latest = {record.trace_id: record for record in records if record.trace_id not in forgotten}
     # Sorted by id: replicas that save the same traces lock their rows in the same order.
     batch = [latest[trace_id] for trace_id in sorted(latest)]
-    take(connection, Lock.PEOPLE, shared=True)
+    result = _write(connection, batch, status, limits, now_ns)
+    return replace(result, forgotten=tuple(sorted(forgotten)))
+
+
+def _write(
+    connection: sa.Connection, batch: Sequence[Record], status: CaseStatus, limits: CaseLimits, now_ns: int
+) -> SaveResult:
     rows = [traces.row_of(record) for record in batch]
     prior = traces.lock(connection, rows)
     sizes = traces.write_payloads(connection, batch)
@@ -29,8 +38,9 @@ def save(
     outcomes = Outcomes()
     if any(record.case is not None or prior[record.trace_id].verdicts for record in batch):
         take(connection, Lock.CASES)
-        outcomes = candidates.settle(connection, batch, status, limits, now_ns)
+        outcomes = candidates.settle(connection, batch, prior, status, limits, now_ns)
         candidates.count_clusters(connection, batch, prior, now_ns)
+        forgetting.note_owners(connection, list(outcomes.statuses))
     for row, record in zip(rows, batch, strict=True):
         row["revision"], row["stored_bytes"] = revisions[record.trace_id], sizes[record.trace_id]
         row["fingerprint"] = candidates.fingerprint_of(record)

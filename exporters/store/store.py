@@ -4,7 +4,7 @@ Every method raises ``StoreError``; one whose ``is_retryable`` is true wrote not
 given by the caller, in nanoseconds since the epoch.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from checks.trace import Feedback, FeedbackTarget
 from exporters.dataset.case import Case, CaseStatus
 from exporters.record import Record
-from exporters.store import case_queries, feedback, retention, reviews, saving, schema, trace_queries
+from exporters.store import case_queries, feedback, forgetting, retention, reviews, saving, schema, trace_queries
 from exporters.store.cases import Change
 from exporters.store.engine import Database, url_of
 from exporters.store.errors import StoreError
@@ -21,6 +21,8 @@ from exporters.store.model import (
     CaseLimits,
     CaseQuery,
     Counts,
+    ForgetTarget,
+    Forgotten,
     Kept,
     Page,
     Removed,
@@ -79,7 +81,7 @@ class Store:
         Verdicts that differ from the earlier ones replace them, and those go to the trace's history. A record's case
         becomes one with ``case_status`` within ``limits``; one per trace. A candidate that nobody touched is withdrawn
         when its trace no longer fails and comes back when it fails again; a case that a person decided on or edited
-        stays as it is.
+        stays as it is, but for a tag that tells of feedback that turned. Forgotten traces are left out.
         """
         if not records:
             return SaveResult()
@@ -104,6 +106,7 @@ class Store:
 
         Raises:
             ValueError: the target names nothing.
+            TraceForgotten: it names a trace that was forgotten.
         """
         with self._database.write() as connection:
             return feedback.add(connection, target, feedback_, now_ns, self._max_waiting)
@@ -196,6 +199,23 @@ class Store:
     def retain(self, now_ns: int, age_ns: int, max_bytes: int, flagged_age_ns: int) -> Removed:
         """Remove what is too old and, oldest first, what is too much; see ``exporters.store.retention``."""
         return retention.retain(self._database, retention.Limits(age_ns, max_bytes, flagged_age_ns), now_ns)
+
+    def forget(self, target: ForgetTarget, now_ns: int, also: Collection[str] = ()) -> Forgotten:
+        """Remove all that is known of a trace, a user or a session, and keep these traces from coming back.
+
+        ``also`` are traces of the target that are not stored. May be called again: then it erases what is left.
+        """
+        with self._database.overwrite() as connection:
+            forgotten = forgetting.forget(connection, target, also, now_ns)
+        try:
+            return replace(forgotten, erased=self._database.erase_remains())
+        except StoreError:  # the rows are gone all the same; the answer says that their remains are not
+            return forgotten
+
+    def forgotten(self, trace_ids: Sequence[str]) -> set[str]:
+        """Those of ``trace_ids`` that were forgotten on demand and must not come back."""
+        with self._database.read() as connection:
+            return forgetting.among(connection, trace_ids)
 
     def _decide(
         self, identity: str, status: CaseStatus, who: str, why: str, now_ns: int, expected_revision: int | None

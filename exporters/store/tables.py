@@ -100,7 +100,7 @@ verdict_history = Table(
 trace_keys = Table(
     "trace_keys",
     metadata,
-    Column("kind", String(16), primary_key=True, doc="trace, span, session or response"),
+    Column("kind", String(16), primary_key=True, doc="trace, span, session, response or user"),
     Column("value", String(256), primary_key=True),
     _of_trace(),
     Index(None, "trace_id"),
@@ -119,9 +119,11 @@ feedback = Table(
     Column("time_ns", BigInteger, nullable=False),
     Column("received_ns", BigInteger, nullable=False),
     Column("body", Text, nullable=False, doc="JSON"),
+    Column("user_id", String(256), doc="who said it, to be forgotten with"),
     Index(None, "trace_id", "received_ns"),
     Index(None, "kind", "value"),
     Index(None, "sender", "received_ns"),
+    Index(None, "user_id"),
 )
 
 cases = Table(
@@ -170,6 +172,25 @@ case_history = Table(
     Column("action", String(32), nullable=False),
     Column("old_status", String(32), nullable=False),
     Column("old_body", Text, nullable=False, doc="JSON"),
+)
+
+case_owners = Table(
+    "case_owners",
+    metadata,
+    Column("kind", String(16), primary_key=True, doc="user or session"),
+    Column("value", String(256), primary_key=True, doc="whose trace the case was made of: a case outlives its trace"),
+    _of_case(),
+    Index(None, "case_id"),
+    sqlite_with_rowid=False,
+)
+
+forgotten = Table(
+    "forgotten",
+    metadata,
+    Column("digest", String(64), primary_key=True, doc="hash of the id of a trace that must not come back"),
+    Column("forgotten_ns", BigInteger, nullable=False),
+    Index(None, "forgotten_ns"),
+    sqlite_with_rowid=False,
 )
 
 clusters = Table(

@@ -17,6 +17,8 @@ PREVIEW = 200
 """Characters of input and output that a list shows."""
 HISTORY = 50
 """Earlier sets of verdicts kept for a trace; a flood of feedback must not grow it without bound."""
+BESIDE = frozenset({"api", "kafka"})
+"""Sources of feedback that is not part of the telemetry."""
 ROW_BYTES = 1_000
 KEY_BYTES = 150
 """What rows and their index entries take beside the payload, roughly."""
@@ -188,6 +190,9 @@ def _keys(record: Record) -> list[dict[str, Any]]:
     named = {("trace", record.trace_id), *((kind, codec.key(value)) for kind, value in record.keys)}
     if record.session_id:
         named.add(("session", codec.key(record.session_id)))
+    # What a user said within the telemetry can only be forgotten together with the trace: so it is that user's too.
+    users = {record.user_id, *(said.user_id for said in record.feedback if said.source not in BESIDE)}
+    named.update(("user", codec.key(user)) for user in users if user)
     return [{"kind": kind, "value": value, "trace_id": record.trace_id} for kind, value in sorted(named)]
 
 

@@ -6,6 +6,7 @@ writes the same telemetry to ``--out`` (``spans.binpb``, ``spans.logs.binpb``). 
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -181,7 +182,7 @@ def main() -> None:
         traces[scenario.__name__] = list(begun.seen)
     tracing.shutdown()
     logging.shutdown()
-    print(json.dumps(traces))
+    json.dump(traces, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,12 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pipeline_fakes import span_bytes, trace_id
 
 from checks.trace import CloseReason
 from collector.intake import Piece
-from collector.pipeline.buffer import Added, AssemblyLimits, TraceBuffer
+from collector.pipeline.assembler import assemble
+from collector.pipeline.buffer import TRACE_BYTES, Added, AssemblyLimits, TraceBuffer
 
 S = 1_000_000_000
 LIMITS = AssemblyLimits(settle_ns=2 * S, idle_ns=30 * S, max_age_ns=600 * S, max_spans=5, max_bytes=1000)
@@ -72,6 +74,33 @@ def test_a_trace_over_a_limit_closes_at_once_and_is_marked_as_truncated(buffer, 
     assert (trace.closed_by, trace.truncated) == (reason, True)
 
 
+def test_spans_beyond_the_limit_are_cut_off_and_counted_and_the_root_is_kept(buffer):
+    limit = LIMITS.max_spans
+    ids = range(2, 2 + limit)
+    rest = b"".join(span_bytes(1, each) for each in ids) + span_bytes(1, 1)
+    piece = Piece(trace_id(1), rest, span_ids=tuple(i.to_bytes(8, "big") for i in (*ids, 1)), has_root=True)
+    buffer.add(piece, 0)
+    (trace,) = buffer.take_due(0, 10)
+    assert (trace.span_count, trace.left_out, trace.truncated, trace.has_root) == (limit, 1, True, True)
+    kept = assemble(trace.trace_id, trace.spans, b"", trace.closed_by).spans
+    assert {int(span.span_id, 16) for span in kept} == {1, *ids[:-1]}
+
+
+def test_a_trace_that_met_a_limit_takes_nothing_more_while_it_waits_to_be_closed(buffer):
+    buffer.add(a_piece("a" * 32, 1, 2, 3, 4, 5), 0)
+    assert buffer.add(a_piece("a" * 32, 6), 0) is Added.OVER_LIMIT
+    (trace,) = buffer.take_due(0, 10)
+    assert trace.span_count == 5
+
+
+def test_what_an_open_trace_takes_beside_its_telemetry_is_counted_as_held(buffer):
+    for number in range(10):
+        buffer.add(a_piece(f"{number:032x}"), 0)
+    assert buffer.held >= 10 * TRACE_BYTES + buffer.bytes
+    buffer.drain()
+    assert buffer.held == 0
+
+
 def test_what_comes_for_a_trace_that_met_a_limit_is_dropped_and_counted(buffer):
     buffer.add(a_piece("a" * 32, 1, 2, 3, 4, 5), 0)
     buffer.take_due(0, 10)
@@ -130,15 +159,28 @@ def test_new_traces_are_told_once_and_again_when_spans_follow_feedback(buffer):
     assert buffer.take_new() == []
 
 
-def test_log_records_alone_are_no_new_trace(buffer):
+def test_log_records_alone_are_told_as_a_trace_without_spans(buffer):
+    """They may belong to a trace that was judged before."""
     buffer.add(Piece("a" * 32, logs=b"log", log_count=1), 0)
-    assert buffer.take_new() == []
+    buffer.add(Piece("a" * 32, logs=b"another", log_count=1), 0)
+    assert buffer.take_new() == [("a" * 32, False)]
+    buffer.add(a_piece(), 1)
+    assert buffer.take_new() == [("a" * 32, True)]
+
+
+def test_what_was_told_can_be_put_back_and_is_untold_until_then(buffer):
+    buffer.add(a_piece(), 0)
+    assert "a" * 32 in buffer.untold
+    new = buffer.take_new()
+    assert "a" * 32 not in buffer.untold
+    buffer.put_back(new)
+    assert buffer.take_new() == new
 
 
 def test_eviction_closes_the_oldest_until_enough_is_free(buffer):
     for number, trace in enumerate("abc"):
         buffer.add(a_piece(trace * 32, size=100), number)
-    evicted = buffer.evict(150)
+    evicted = buffer.evict(buffer.held // 2)
     assert [(t.trace_id[0], t.closed_by) for t in evicted] == [("a", CloseReason.EVICTED), ("b", CloseReason.EVICTED)]
     assert buffer.bytes == 100
 
@@ -147,6 +189,16 @@ def test_eviction_leaves_out_what_is_being_stored(buffer):
     for trace in "ab":
         buffer.add(a_piece(trace * 32, size=100), 0)
     assert [t.trace_id[0] for t in buffer.evict(1, busy={"a" * 32})] == ["b"]
+
+
+def test_traces_that_were_evicted_leave_nothing_behind(buffer):
+    """Where time stands still, as in files, nothing is ever due: the heap must not keep what is gone."""
+    for number in range(5_000):
+        buffer.add(a_piece(f"{number:032x}", size=100), 0)
+        buffer.evict(buffer.bytes - 1_000)
+    assert len(buffer) == 10
+    assert len(buffer._heap) < 2_000
+    assert {t.closed_by for t in buffer.take_due(30 * S, 100)} == {CloseReason.IDLE}
 
 
 def test_shutdown_closes_everything(buffer):
@@ -193,9 +245,9 @@ def test_no_trace_stays_open_past_its_time(steps):
         now += wait * S
         for closed_trace in buffer.take_due(now, 1000):
             opened.pop(closed_trace.trace_id, None)
-        for trace_id, since in opened.items():
+        for open_id, since in opened.items():
             assert now - since < LIMITS.max_age_ns
-            assert now - touched[trace_id] < LIMITS.idle_ns
+            assert now - touched[open_id] < LIMITS.idle_ns
         if buffer.add(a_piece(trace * 32, 1000 * number + span, root=root), now) is Added.KEPT:
             opened.setdefault(trace * 32, now)
             touched[trace * 32] = now

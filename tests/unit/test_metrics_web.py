@@ -34,11 +34,25 @@ async def test_metrics_come_as_openmetrics_where_asked_for():
 
 async def test_the_page_is_rendered_off_the_event_loop():
     metrics, threads = Metrics(10), []
-    metrics.watch("sidecheck_traces_open", lambda: threads.append(threading.get_ident()) or 0)
+    metrics.watch("sidecheck_journal_bytes", lambda: threads.append(threading.get_ident()) or 0)
     async with a_client(metrics) as client:
         await client.get("/metrics")
     assert threads
     assert threading.get_ident() not in threads
+
+
+async def test_the_counts_of_traces_are_read_in_one_moment_however_long_the_page_takes():
+    """A trace that is judged while the page is rendered must not be open and evaluated at once."""
+    metrics = Metrics(10)
+    open_traces = [1]
+    metrics.watch("sidecheck_traces_open", lambda: open_traces[0])
+    metrics.inc("sidecheck_traces_accepted_total")
+    page = metrics.page()
+    metrics.inc("sidecheck_traces_evaluated_total", service="shop", closed_by="idle")
+    open_traces[0] = 0
+    text = page.render()[0].decode()
+    assert "sidecheck_traces_open 1.0" in text
+    assert "sidecheck_traces_evaluated_total{" not in text
 
 
 @pytest.mark.parametrize(("ready", "status"), [(True, 200), (False, 503)])

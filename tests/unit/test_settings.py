@@ -112,7 +112,12 @@ def test_the_written_form_hides_the_password_of_the_store(read):
         ("assembly: {setle: 1s}", "assembly.setle", "did you mean assembly.settle?"),
         ("memory: 1GiB", "memory", "did you mean limits.memory?"),
         ("zebra: 1", "zebra", "`sidecheck config show` lists every key"),
-        ("otlp: {grpc: {tls: {cert: x}}}", "otlp.grpc.tls", "not in this version"),
+        ("otlp: {grpc: {tls: {cert: x}}}", "otlp.grpc.tls.key", "is missing, but cert is given"),
+        ("otlp: {http: {tls: {key: x}}}", "otlp.http.tls.cert", "is missing, but key is given"),
+        ("api: {tls: {client_ca: x}}", "api.tls.cert", "is missing, but client_ca is given"),
+        ("metrics: {token_file: 5}", "metrics.token_file", "5 must be the path of a file, or null"),
+        ("allow_insecure: perhaps", "allow_insecure", "must be true or false"),
+        ("limits: {header_timeout: 0}", "limits.header_timeout", "longer than 0"),
         ("kafka: {group_id: x}", "kafka", "not in this version"),
         ("assembly: {settle: soon}", "assembly.settle", "'soon' must be a duration such as 500ms"),
         ("assembly: {idle: 0}", "assembly.idle", "longer than 0"),
@@ -222,9 +227,66 @@ def test_the_defaults_call_for_no_warning():
     assert warnings(Settings()) == []
 
 
-def test_an_address_that_others_can_reach_is_warned_of(read):
-    (warning,) = warnings(read("api: {listen: 0.0.0.0:8321}"))
+each_port = pytest.mark.parametrize("section", ["otlp.grpc", "otlp.http", "api", "metrics"])
+OPEN = ["0.0.0.0:9000", "[::]:9000", "10.0.0.7:9000", "sidecheck.example:9000"]
+
+
+def at(section: str, **options: object) -> str:
+    """A configuration with options of one section."""
+    tree: object = options
+    for part in reversed(section.split(".")):
+        tree = {part: tree}
+    return yaml.safe_dump(tree)
+
+
+@each_port
+@pytest.mark.parametrize("listen", OPEN)
+def test_a_port_that_others_can_reach_is_refused_without_access_control(refused, section, listen):
+    problem = refused(at(section, listen=listen))[f"{section}.listen"]
+    assert problem.startswith(f"{section}.listen: {listen} can be reached by other machines")
+    assert f"set {section}.token_file or {section}.tls.client_ca" in problem
+    assert problem.endswith("line 2)" if section in ("api", "metrics") else "line 3)")
+
+
+def test_every_port_that_is_open_is_told_at_once(refused):
+    assert len(refused(at("api", listen=OPEN[0]) + at("metrics", listen="0.0.0.0:9001"))) == 2
+
+
+@each_port
+@pytest.mark.parametrize(
+    "guard", [{"token_file": "t"}, {"tls": {"cert": "c", "key": "k", "client_ca": "a"}}], ids=["token", "client_ca"]
+)
+def test_a_port_that_others_can_reach_is_allowed_with_a_token_or_a_client_ca(read, section, guard):
+    read(at(section, listen=OPEN[0], **guard))
+
+
+def test_tls_alone_keeps_nobody_out(refused):
+    assert refused(at("api", listen=OPEN[0], tls={"cert": "c", "key": "k"})).keys() == {"api.listen"}
+
+
+@each_port
+@pytest.mark.parametrize("listen", ["127.0.0.1:9000", "127.8.9.1:9000", "[::1]:9000", "localhost:9000"])
+def test_a_port_of_this_machine_alone_needs_no_access_control(read, section, listen):
+    read(at(section, listen=listen))
+
+
+def test_access_for_all_is_allowed_where_it_is_asked_for_and_warned_of(read):
+    (warning,) = warnings(read("allow_insecure: true\napi: {listen: 0.0.0.0:8321}"))
     assert warning.startswith("api.listen is 0.0.0.0:8321")
+    assert "no access control (allow_insecure)" in warning
+
+
+def test_a_token_that_goes_over_the_network_in_the_clear_is_warned_of(read):
+    (warning,) = warnings(read("api: {listen: 0.0.0.0:8321, token_file: t}"))
+    assert warning.endswith("without TLS: its token can be read on the way; set api.tls")
+    assert warnings(read("api: {listen: 0.0.0.0:8321, token_file: t, tls: {cert: c, key: k}}")) == []
+
+
+def test_files_are_paths_and_null_is_none(read):
+    settings = read("api: {token_file: ~/token, tls: null}\notlp: {grpc: {token_file: null}}")
+    assert settings.api.token_file == Path.home() / "token"
+    assert settings.api.tls.cert is None
+    assert settings.otlp.grpc.token_file is None
 
 
 def test_a_memory_limit_below_one_request_is_warned_of(read):

@@ -109,26 +109,26 @@ def test_a_database_of_a_newer_sidecheck_is_refused_unchanged(store_url, tmp_pat
     with engine.begin() as connection:
         connection.execute(sa.text(f"UPDATE {schema.VERSION_TABLE} SET version_num = '9999'"))
     engine.dispose()
-    with pytest.raises(StoreError, match=r"newer sidecheck \(its schema is 9999, this one knows 0001\)"):
+    with pytest.raises(StoreError, match=r"newer sidecheck \(its schema is 9999, this one knows 0002\)"):
         Store.open(store_url, tmp_path)
 
 
-def test_a_postgres_database_with_tables_of_the_same_name_is_refused(postgres_or_skip, tmp_path):
-    engine = sa.create_engine(postgres_or_skip)
+def test_a_postgres_database_with_tables_of_the_same_name_is_refused(postgres_url, tmp_path):
+    engine = sa.create_engine(postgres_url)
     with engine.begin() as connection:
         connection.execute(sa.text("CREATE TABLE traces (id int)"))
     engine.dispose()
     with pytest.raises(StoreError, match=r"another application .*'traces'"):
-        Store.open(postgres_or_skip, tmp_path)
+        Store.open(postgres_url, tmp_path)
 
 
-def test_a_postgres_database_may_be_shared_with_another_application(postgres_or_skip, tmp_path):
-    engine = sa.create_engine(postgres_or_skip)
+def test_a_postgres_database_may_be_shared_with_another_application(postgres_url, tmp_path):
+    engine = sa.create_engine(postgres_url)
     with engine.begin() as connection:
         connection.execute(sa.text("CREATE TABLE customers (id int)"))
         connection.execute(sa.text("CREATE TABLE alembic_version (version_num text)"))
     engine.dispose()
-    with Store.open(postgres_or_skip, tmp_path) as store:
+    with Store.open(postgres_url, tmp_path) as store:
         save(store, a_record())
 
 

@@ -1,0 +1,53 @@
+"""What the parts are told: the settings in each part's own terms."""
+
+import structlog
+
+from collector import cgroup
+from collector.pipeline.buffer import AssemblyLimits
+from collector.pipeline.options import FrontOptions
+from collector.receivers.limits import ConnectionLimits, ReceiverLimits
+from collector.settings import Settings
+from exporters.dataset.case import CaseStatus
+from exporters.store import CaseLimits
+
+log = structlog.get_logger()
+
+
+def front_options(settings: Settings) -> FrontOptions:
+    """The pipeline's options, out of the settings."""
+    assembly = settings.assembly
+    return FrontOptions(
+        assembly=AssemblyLimits(
+            assembly.settle, assembly.idle, assembly.max_age, assembly.max_spans, assembly.max_bytes
+        ),
+        memory_bytes=memory_budget(settings),
+        case_status=CaseStatus.PROMOTED if settings.promotion.mode == "auto" else CaseStatus.CANDIDATE,
+        case_limits=CaseLimits(settings.promotion.per_cluster, settings.promotion.per_day),
+        quarantine=settings.data_dir / "quarantine",
+    )
+
+
+def receiver_limits(settings: Settings) -> ReceiverLimits:
+    """The receivers' limits, out of the settings."""
+    limits = settings.limits
+    return ReceiverLimits(limits.request, limits.spans_per_request, limits.attribute_value)
+
+
+def connection_limits(settings: Settings) -> ConnectionLimits:
+    """The listeners' limits, out of the settings."""
+    limits = settings.limits
+    return ConnectionLimits(
+        limits.connections,
+        header_s=limits.header_timeout / 1e9,
+        body_s=limits.body_timeout / 1e9,
+        idle_s=limits.idle_timeout / 1e9,
+    )
+
+
+def memory_budget(settings: Settings) -> int:
+    """``limits.memory``, or less where the container has not that much."""
+    limit = cgroup.memory_limit()
+    budget = cgroup.affordable(settings.limits.memory, limit)
+    if budget < settings.limits.memory:
+        log.warning("limits.memory is lowered to fit into this container", memory=budget, container=limit)
+    return budget

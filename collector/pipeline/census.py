@@ -1,0 +1,95 @@
+"""Which open traces are new, which were judged before, which are to be forgotten; and how many are begun and not ended.
+
+Keeps the account of ``/metrics``: accepted = evaluated + open + dropped. Used on the event loop.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+
+from collector.pipeline.buffer import TraceBuffer
+from collector.pipeline.closed_trace import ClosedTrace
+from collector.pipeline.decided import Decided
+from collector.pipeline.losses import Losses
+from exporters.metrics.prometheus import Metrics
+
+FORGOTTEN = "forgotten"
+"""Why something of a trace that was forgotten on demand is dropped."""
+
+
+class Census:
+    """``release`` is called with the journal's positions of a trace that is let go of."""
+
+    def __init__(
+        self,
+        buffer: TraceBuffer,
+        decided: Decided,
+        losses: Losses,
+        metrics: Metrics,
+        release: Callable[[Sequence[int]], None],
+    ) -> None:
+        self._buffer = buffer
+        self._decided = decided
+        self._losses = losses
+        self._metrics = metrics
+        self._release = release
+        self._lock = asyncio.Lock()
+        self.open_traces = 0
+        """Traces accepted and not yet evaluated or dropped."""
+
+    def begin(self) -> None:
+        """Count a trace as accepted."""
+        self.open_traces += 1
+        self._metrics.inc("sidecheck_traces_accepted_total")
+
+    def end(self, number: int) -> None:
+        """Note that traces were evaluated or dropped, which is counted elsewhere."""
+        self.open_traces -= number
+
+    async def resolve(self, now_ns: Callable[[], int]) -> None:
+        """Find out which new traces were judged before, or forgotten; count those that were not judged as accepted."""
+        async with self._lock:  # else a trace could be let go of between being told of and being counted
+            new = self._buffer.take_new()
+            if new:
+                await self._tell_apart(new, now_ns)
+
+    async def discard(self, trace_ids: Iterable[str]) -> int:
+        """Let go of the open ones among traces that the store has forgotten. Returns how many these were."""
+        async with self._lock:
+            return sum(self._discard(trace_id) for trace_id in trace_ids)
+
+    def lose(self, closed: Sequence[ClosedTrace], reason: str) -> None:
+        """Count closed traces that nobody will judge: new ones as traces, of known ones the spans that came late."""
+        new = [trace.trace_id for trace in closed if not trace.late]
+        self.end(len(new))
+        self._losses.dropped("trace", reason, new)
+        late = {trace.trace_id: trace.span_count for trace in closed if trace.late}
+        self._losses.dropped("span", reason, late, sum(late.values()))
+
+    async def _tell_apart(self, new: Sequence[tuple[str, bool]], now_ns: Callable[[], int]) -> None:
+        ids = [trace_id for trace_id, _ in new]
+        try:
+            known = await self._decided.known(ids)
+            forgotten = await self._decided.forgotten(ids)
+        except BaseException:
+            self._buffer.put_back(new)
+            raise
+        now = now_ns()
+        for trace_id, has_spans in new:
+            if trace_id in known and trace_id not in forgotten:
+                self._buffer.mark_late(trace_id, now)
+            elif has_spans:
+                self.begin()
+        for trace_id in forgotten:
+            self._discard(trace_id)
+
+    def _discard(self, trace_id: str) -> bool:
+        is_counted = trace_id not in self._buffer.untold
+        trace = self._buffer.discard(trace_id)
+        if trace is None:
+            return False
+        if trace.span_count:
+            if not (is_counted or trace.late):
+                self.begin()
+            self.lose([trace], FORGOTTEN)
+        self._release(trace.positions)
+        return True

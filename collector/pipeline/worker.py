@@ -1,0 +1,111 @@
+"""What runs inside a worker process: it is prepared once, then judges one batch after another.
+
+Owns the process's signals, its limit of memory and its one judge. Who gives it work, and what becomes of a trace that
+it does not survive, is the business of ``inspection``.
+"""
+
+import ctypes
+import multiprocessing
+import os
+import resource
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from collector.pipeline import heap
+from collector.pipeline.judge import Job, Judge, JudgeOptions
+from exporters.record import Record
+
+MIB = 1 << 20
+MEMORY_BYTES = 1024 * MIB
+"""What a worker may allocate beyond what its checks and their libraries took when they were loaded. Beyond it a check
+gets a ``MemoryError``, or ends the process where its library cannot bear one. Linux only: elsewhere there is no limit
+that is enforced."""
+KEPT_BYTES = MEMORY_BYTES // 2
+"""A worker that holds so much more than at its start, between two batches, is replaced: some check does not let go."""
+EXIT_WORN_OUT = 77
+"""The exit code of a worker that asks to be replaced. Its batch was not begun."""
+
+_PR_SET_PDEATHSIG = 1
+_IN_MEMORY, _PRIVATE = 1, 5
+"""Columns of ``/proc/self/statm`` (proc(5)), in pages: resident, and data + stack, which ``RLIMIT_DATA`` counts."""
+
+_worker: "_Worker | None" = None
+
+
+class _Worker:
+    """The judge of this process, and the memory it began with."""
+
+    def __init__(self, options: JudgeOptions) -> None:
+        from collector.pipeline.deadline import SignalDeadline
+
+        self.judge = Judge(options, deadline=SignalDeadline())
+        self.judge.load()
+        self._began_with = _memory(_IN_MEMORY)
+
+    @property
+    def is_worn_out(self) -> bool:
+        return _memory(_IN_MEMORY) - self._began_with > KEPT_BYTES
+
+
+def start_worker(options: JudgeOptions) -> None:
+    """Prepare the process: leave signals to the front process, die with it, load the checks, limit the memory."""
+    global _worker  # noqa: PLW0603 - a worker process is its own world and has exactly one judge
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Service managers signal all processes at once: what is still open has to be judged before the workers may go.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _die_with_the_front_process()
+    heap.keep_small()
+    _worker = _Worker(options)
+    _limit_memory()
+
+
+def judge_batch(jobs: Sequence[Job], left_out: Mapping[str, str]) -> list[Record]:
+    """Judge traces, without the checks in ``left_out`` (name and reason)."""
+    worker = _started()
+    if worker.is_worn_out:
+        os._exit(EXIT_WORN_OUT)
+    return [worker.judge.judge(job, left_out) for job in jobs]
+
+
+def try_check(job: Job, check: str) -> None:
+    """Run one check on a trace, to see whether the process survives it."""
+    _started().judge.try_check(job, check)
+
+
+def _started() -> _Worker:
+    if _worker is None:  # pragma: no cover - the pool runs start_worker first
+        msg = "the worker was not started"
+        raise RuntimeError(msg)
+    return _worker
+
+
+def _die_with_the_front_process() -> None:
+    """Have the kernel kill this worker when its parent is gone, even while a check hangs.
+
+    Elsewhere than on Linux a worker ends when it is done with its batch and finds the channel closed.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    parent = multiprocessing.parent_process()
+    if parent is not None and os.getppid() != parent.pid:  # it was gone before the kernel was asked
+        os._exit(1)
+
+
+def _limit_memory() -> None:
+    """Limit private memory rather than address space: what is only mapped (a model's file) costs nobody anything."""
+    if sys.platform != "linux":
+        return
+    most = _memory(_PRIVATE) + MEMORY_BYTES
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    if hard == resource.RLIM_INFINITY or most < hard:
+        resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
+
+
+def _memory(column: int) -> int:
+    """Bytes of this process's memory; 0 where the system does not say."""
+    try:
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[column]) * resource.getpagesize()
+    except OSError:
+        return 0

@@ -1,0 +1,91 @@
+"""The types of single options that are neither numbers nor addresses: texts, paths, choices, the checks.
+
+As in ``settings_units``, each reads what a person writes and refuses what does not fit with its rule.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from collector.settings_units import broken_rule
+
+_STORE_URL = re.compile(r"sqlite(\+pysqlite)?:///(?!:memory:).+|postgres(ql(\+psycopg)?)?://.+", re.DOTALL)
+
+
+def conflict(key: str, text: str) -> PydanticCustomError:
+    """Two values that cannot be together. ``key``, below the section at hand, is the one to change first."""
+    return PydanticCustomError("conflict", "{text}", {"key": key, "text": text})
+
+
+def _checks(value: Any) -> dict[str, dict[str, Any]]:
+    """A check without options may stand as an empty key."""
+    if not isinstance(value, Mapping):
+        raise broken_rule("must be a section with one key a check")
+    for name, options in value.items():
+        if not isinstance(name, str) or not (options is None or isinstance(options, Mapping)):
+            raise conflict(str(name), "must be a check's name with its options below (`latency: {}` for the defaults)")
+    return {name: dict(options or {}) for name, options in value.items()}
+
+
+def _directory(value: Any) -> Path:
+    if not isinstance(value, str | Path) or not str(value).strip():
+        raise broken_rule("must be the path of a directory")
+    return Path(value).expanduser()
+
+
+def _optional_text(value: Any) -> Any:
+    """``null`` and the empty text both mean that nothing is set, so that a variable can unset it too."""
+    return None if isinstance(value, str) and value.strip().lower() in ("", "null") else value
+
+
+def _optional_file(value: Any) -> Path | None:
+    given = _optional_text(value)
+    if given is None:
+        return None
+    if not isinstance(given, str | Path):
+        raise broken_rule("must be the path of a file, or null")
+    return Path(given).expanduser()
+
+
+def _trace_url(value: Any) -> str | None:
+    url = _optional_text(value)
+    if url is None or (isinstance(url, str) and url.startswith(("http://", "https://")) and "{trace_id}" in url):
+        return url
+    raise broken_rule("must be an http:// or https:// address that holds {trace_id}, or null")
+
+
+def _store_url(value: Any) -> str | None:
+    url = _optional_text(value)
+    if url is None or (isinstance(url, str) and _STORE_URL.fullmatch(url)):
+        return url
+    raise broken_rule("must be a database URL such as sqlite:///traces.db or postgresql://user@host/name, or null")
+
+
+def _mode(value: Any) -> Any:
+    """YAML reads a bare ``off`` as false."""
+    return "off" if value is False else value
+
+
+_Text = {"type": ["string", "null"]}
+Checks = Annotated[
+    Mapping[str, Mapping[str, Any]],
+    PlainValidator(_checks),
+    WithJsonSchema({"type": "object", "additionalProperties": {"type": ["object", "null"]}}),
+]
+Directory = Annotated[Path, PlainValidator(_directory), PlainSerializer(str), WithJsonSchema({"type": "string"})]
+OptionalFile = Annotated[
+    Path | None,
+    PlainValidator(_optional_file),
+    PlainSerializer(lambda path: None if path is None else str(path)),
+    WithJsonSchema(_Text),
+]
+TraceUrl = Annotated[str | None, PlainValidator(_trace_url), WithJsonSchema({**_Text, "pattern": r"\{trace_id\}"})]
+StoreUrl = Annotated[str | None, PlainValidator(_store_url), WithJsonSchema({**_Text, "pattern": "^(sqlite|postgres)"})]
+Mode = Annotated[Literal["review", "auto", "off"], BeforeValidator(_mode)]
+
+
+JournalSync = Annotated[Literal["normal", "full", "off"], BeforeValidator(_mode)]

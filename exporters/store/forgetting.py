@@ -1,0 +1,142 @@
+"""Forgetting on demand: a trace, or all traces of a user or a session, with everything that was made of them.
+
+What is left is a hash of each trace's id, so that telemetry which comes again (a replay, a late span, a client that
+sends twice) is known as unwanted. The hashes go when retention would have let go of the trace itself.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+
+import sqlalchemy as sa
+
+from exporters.dataset.case import CaseStatus
+from exporters.store import codec, retention
+from exporters.store.engine import Lock, chunks, take, upsert
+from exporters.store.model import ForgetTarget, Forgotten
+from exporters.store.tables import case_owners, cases, clusters, feedback, payloads, trace_keys, traces
+from exporters.store.tables import forgotten as table
+
+
+def forget(connection: sa.Connection, target: ForgetTarget, also: Collection[str], now_ns: int) -> Forgotten:
+    """Remove all that is known of the target, and of the traces in ``also``, which are the target's too.
+
+    No save is under way meanwhile, on no replica: what comes after this transaction finds the hashes.
+    """
+    take(connection, Lock.PEOPLE)
+    take(connection, Lock.CASES)
+    ids = {*_traces_of(connection, target), *also}
+    found_cases = _cases_of(connection, target, sorted(ids))
+    ids.update(row.trace_id for row in found_cases)
+    gone = sorted(ids)
+    said, reopen = _remove_feedback(connection, target, gone)
+    _remove_cases(connection, [row.id for row in found_cases])
+    stored = _remove_traces(connection, gone)
+    rows = [{"digest": _digest(trace_id), "forgotten_ns": codec.clamped(now_ns)} for trace_id in gone]
+    upsert(connection, table, rows)
+    promoted = sum(row.status == CaseStatus.PROMOTED.value for row in found_cases)
+    return Forgotten(tuple(gone), stored, said, len(found_cases), promoted, reopen)
+
+
+def among(connection: sa.Connection, trace_ids: Iterable[str]) -> set[str]:
+    """Those of ``trace_ids`` that are to be forgotten."""
+    by_digest = {_digest(trace_id): trace_id for trace_id in trace_ids}
+    found: set[str] = set()
+    for chunk in chunks(list(by_digest)):
+        digests = connection.execute(sa.select(table.c.digest).where(table.c.digest.in_(chunk))).scalars()
+        found.update(by_digest[digest] for digest in digests)
+    return found
+
+
+def note_owners(connection: sa.Connection, trace_ids: Sequence[str]) -> None:
+    """Remember whose traces the cases were made of, for the time when the traces are gone."""
+    kept = case_owners.alias("kept")
+    for chunk in chunks(trace_ids):
+        known = (kept.c.kind == trace_keys.c.kind, kept.c.value == trace_keys.c.value, kept.c.case_id == cases.c.id)
+        found = (
+            sa.select(trace_keys.c.kind, trace_keys.c.value, cases.c.id)
+            .join(cases, cases.c.trace_id == trace_keys.c.trace_id)
+            .where(trace_keys.c.kind.in_(("user", "session")), trace_keys.c.trace_id.in_(chunk))
+            .where(~sa.select(sa.literal(1)).select_from(kept).where(*known).exists())
+        )
+        connection.execute(sa.insert(case_owners).from_select(["kind", "value", "case_id"], found))
+
+
+def _digest(trace_id: str) -> str:
+    """A trace id is random, so its hash tells nothing of it."""
+    return codec.digest_of("forgotten", trace_id)
+
+
+def _traces_of(connection: sa.Connection, target: ForgetTarget) -> set[str]:
+    if target.kind == "trace":
+        return {codec.key(target.value)}  # also one that never came, or is gone already
+    same = (trace_keys.c.kind == target.kind) & (trace_keys.c.value == codec.key(target.value))
+    return set(connection.execute(sa.select(trace_keys.c.trace_id).where(same)).scalars())
+
+
+def _cases_of(
+    connection: sa.Connection, target: ForgetTarget, trace_ids: Sequence[str]
+) -> list[sa.Row[tuple[str, str, str]]]:
+    """Rows of (case id, its trace's id, its status)."""
+    found: dict[str, sa.Row[tuple[str, str, str]]] = {}
+    owned = (case_owners.c.kind == target.kind) & (case_owners.c.value == codec.key(target.value))
+    conditions = [cases.c.id.in_(sa.select(case_owners.c.case_id).where(owned))]
+    conditions += [cases.c.trace_id.in_(chunk) for chunk in chunks(trace_ids)]
+    for condition in conditions:
+        rows = connection.execute(sa.select(cases.c.id, cases.c.trace_id, cases.c.status).where(condition))
+        found.update({row.id: row for row in rows})
+    return list(found.values())
+
+
+def _remove_cases(connection: sa.Connection, case_ids: Sequence[str]) -> None:
+    for chunk in chunks(case_ids):
+        connection.execute(sa.delete(cases).where(cases.c.id.in_(chunk)))
+
+
+def _remove_feedback(
+    connection: sa.Connection, target: ForgetTarget, trace_ids: Sequence[str]
+) -> tuple[int, tuple[str, ...]]:
+    """Remove feedback on these traces and of this user. Returns how much, and the other traces that it was on."""
+    conditions: list[sa.ColumnElement[bool]] = [
+        feedback.c.trace_id.in_(chunk) | ((feedback.c.kind == "trace") & feedback.c.value.in_(chunk))
+        for chunk in chunks(trace_ids)
+    ]
+    value = codec.key(target.value)
+    if target.kind == "session":
+        conditions.append((feedback.c.kind == "session") & (feedback.c.value == value))
+    if target.kind == "user":
+        conditions.append(feedback.c.user_id == value)
+    judged: set[str] = set()
+    number = 0
+    for condition in conditions:
+        judged.update(connection.execute(sa.select(feedback.c.trace_id).where(condition)).scalars().all())
+        number += connection.execute(sa.delete(feedback).where(condition)).rowcount
+    others = sorted({trace_id for trace_id in judged if trace_id is not None} - set(trace_ids))
+    if target.kind == "user":
+        _take_out(connection, others, value)
+    return number, tuple(others)
+
+
+def _take_out(connection: sa.Connection, trace_ids: Sequence[str], user_id: str) -> None:
+    """Take what a user said out of the feedback that the verdicts on other people's traces knew."""
+    for chunk in chunks(trace_ids):
+        known = sa.select(payloads.c.trace_id, payloads.c.feedback).where(payloads.c.trace_id.in_(chunk))
+        for trace_id, body in connection.execute(known).all():
+            kept = [said for said in codec.feedback_from_json(body) if codec.key(said.user_id or "") != user_id]
+            own = payloads.c.trace_id == trace_id
+            connection.execute(sa.update(payloads).where(own).values(feedback=codec.feedback_to_json(kept)))
+
+
+def _remove_traces(connection: sa.Connection, trace_ids: Sequence[str]) -> int:
+    """Remove traces, each from its cluster's count too. Returns how many were stored."""
+    clustered: Counter[str] = Counter()
+    stored = 0
+    for chunk in chunks(trace_ids):
+        found = connection.execute(sa.select(traces.c.fingerprint).where(traces.c.trace_id.in_(chunk))).scalars().all()
+        stored += len(found)
+        clustered.update(fingerprint for fingerprint in found if fingerprint is not None)
+        retention.remove_traces(connection, chunk)
+    for fingerprint, number in clustered.items():
+        own = clusters.c.fingerprint == fingerprint
+        connection.execute(sa.update(clusters).where(own).values(traces=clusters.c.traces - number))
+    connection.execute(sa.delete(clusters).where(clusters.c.traces <= 0))
+    return stored

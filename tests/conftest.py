@@ -1,0 +1,50 @@
+"""What all tests share: real servers, made on demand or skipped with the command that brings them."""
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import externals
+import pytest
+import sqlalchemy as sa
+
+
+@pytest.fixture(scope="session")
+def require() -> Callable[[str], Path]:
+    """``require("prometheus")``: the folder of its programs, or the test is skipped (or fails, if it is required)."""
+    return externals.require
+
+
+@pytest.fixture(scope="session")
+def postgres_server(require) -> Iterator[str]:
+    """The URL of a PostgreSQL database from which others can be made: the environment's, or a throw-away server's."""
+    given = os.environ.get("SIDECHECK_TEST_POSTGRES_URL")
+    if given:
+        yield given
+        return
+    with externals.postgres(require("postgres")) as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_url(postgres_server) -> Iterator[str]:
+    """An empty PostgreSQL database of the test's own."""
+    admin = sa.create_engine(postgres_server, isolation_level="AUTOCOMMIT")
+    name = f"sidecheck_{uuid.uuid4().hex}"
+    with admin.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+    try:
+        yield sa.make_url(postgres_server).set(database=name).render_as_string(hide_password=False)
+    finally:
+        with admin.connect() as connection:
+            connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+        admin.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request, tmp_path) -> str:
+    """The address of an empty database, on each of the databases that a store can be in."""
+    if request.param == "postgresql":
+        return request.getfixturevalue("postgres_url")
+    return f"sqlite:///{tmp_path / 'store.db'}"

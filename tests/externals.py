@@ -1,0 +1,134 @@
+"""Real servers that some tests need and that no package index brings: where they are, and one of them made for a run.
+
+A test that needs one that is not there is skipped and says how to get it; named in ``SIDECHECK_REQUIRE`` (a list with
+commas), it fails instead.
+"""
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from servers import until
+
+POSTGRES_USER = "postgres"
+POSTGRES_SETTINGS = {"listen_addresses": "127.0.0.1", "fsync": "off", "full_page_writes": "off", "max_connections": 60}
+UP_WITHIN_S = 30.0
+
+
+@dataclass(frozen=True)
+class External:
+    """How to find a server's folder of programs (``None``: it is not there), and the command that brings it."""
+
+    find: Callable[[], Path | None]
+    command: str
+
+
+def _postgres() -> Path | None:
+    """The newest PostgreSQL: Debian keeps its server programs out of the PATH."""
+    packaged = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: -float(folder.parent.name))
+    return next(
+        (f for f in (*_in_path("initdb"), *packaged) if (f / "initdb").exists() and (f / "postgres").exists()), None
+    )
+
+
+def _prometheus() -> Path | None:
+    return next((f for f in _in_path("prometheus") if (f / "promtool").exists()), None)
+
+
+def _in_path(program: str) -> list[Path]:
+    found = shutil.which(program)
+    return [Path(found).resolve().parent] if found else []
+
+
+EXTERNALS: Mapping[str, External] = {
+    "postgres": External(_postgres, "apt-get install postgresql"),
+    "prometheus": External(_prometheus, "apt-get install prometheus"),
+}
+
+
+def require(name: str, env: Mapping[str, str] = os.environ, externals: Mapping[str, External] = EXTERNALS) -> Path:
+    """The folder with the programs of a server; skips the test, or fails it where it is required, if there is none."""
+    external = externals[name]
+    folder = external.find()
+    if folder is not None:
+        return folder
+    problem = f"{name} is not installed: {external.command}"
+    if name in {part.strip() for part in env.get("SIDECHECK_REQUIRE", "").split(",")}:
+        pytest.fail(f"{problem} (SIDECHECK_REQUIRE names it)")
+    pytest.skip(problem)
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on at this moment."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+@contextmanager
+def postgres(programs: Path) -> Iterator[str]:
+    """A PostgreSQL server of its own, gone afterwards; gives the URL of its database ``postgres``.
+
+    PostgreSQL does not run as root, so root runs it as somebody else.
+    """
+    account = _unprivileged()
+    with tempfile.TemporaryDirectory(prefix="sidecheck-postgres-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        if account:
+            shutil.chown(folder, account["user"])
+        data, log, port = folder / "data", folder / "log", free_port()
+        make = [
+            programs / "initdb",
+            "-D",
+            data,
+            "-U",
+            POSTGRES_USER,
+            "--auth=trust",
+            "--no-sync",
+            "-E",
+            "UTF8",
+            "--no-locale",
+        ]
+        subprocess.run(make, check=True, capture_output=True, cwd=folder, **account)
+        settings = {**POSTGRES_SETTINGS, "port": port, "unix_socket_directories": folder}
+        options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
+        with log.open("wb") as file:
+            serve = [programs / "postgres", "-D", data, *options]
+            process = subprocess.Popen(serve, stdout=file, stderr=file, cwd=folder, **account)
+        try:
+            url = f"postgresql+psycopg://{POSTGRES_USER}@127.0.0.1:{port}/postgres"
+            until("PostgreSQL is up", lambda: _answers(url, process, log), UP_WITHIN_S)
+            yield url
+        finally:
+            process.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown: it does not wait for clients
+            process.wait(UP_WITHIN_S)
+
+
+def _unprivileged() -> dict[str, Any]:
+    """Arguments of ``subprocess`` that give root's rights away; none where there are none to give."""
+    if os.geteuid() != 0:
+        return {}
+    names = {account.pw_name for account in pwd.getpwall()}
+    return {"user": "postgres" if "postgres" in names else "nobody", "extra_groups": []}
+
+
+def _answers(url: str, process: subprocess.Popen[bytes], log: Path) -> bool:
+    assert process.poll() is None, log.read_text()
+    engine = sa.create_engine(url)
+    try:
+        with engine.connect():
+            return True
+    except sa.exc.OperationalError:
+        return False
+    finally:
+        engine.dispose()

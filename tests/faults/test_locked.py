@@ -1,0 +1,85 @@
+"""Somebody else holds the write lock of the store's or the journal's file, for longer than any time-out of ours."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import httpx
+import pytest
+from faults.kit.disk import locked
+from faults.kit.ledger import Ledger
+from faults.kit.load import Load
+from faults.kit.oracle import LIGHT_CHECKS, Seen, Watch, compare, settle
+from faults.kit.scale import short_or_long
+from faults.kit.sidecar import Sidecar
+from faults.kit.targets import GrpcTarget, HttpTarget
+from faults.kit.traffic import plain, trace_id
+from servers import until
+
+NOBODYS = trace_id(0, run=99).hex()
+LOCKED_FOR_S = short_or_long(5.0, 30.0)
+FEEDBACK = ("/v1/feedback", {"trace_id": NOBODYS, "thumbs_up": True})
+DECISION = (f"/api/traces/{NOBODYS}/promote", {"who": "test"})
+CALLERS = [FEEDBACK] * 7 + [DECISION] * 45
+"""More than there are threads in each of the pools of the front process."""
+
+
+@contextmanager
+def impatient_callers(sidecar: Sidecar) -> Iterator[None]:
+    """Write, all at once, to a store that cannot take it: each call occupies a thread until it is answered."""
+    base = f"http://{sidecar.addresses['api']}"
+    with httpx.Client(base_url=base, timeout=60, verify=False) as client, ThreadPoolExecutor(len(CALLERS)) as pool:
+        answers = [pool.submit(client.post, path, json=body) for path, body in CALLERS]
+        yield
+        assert {answer.result().status_code for answer in answers} <= {202, 404, 503}
+
+
+def pass_by(seconds: float) -> None:
+    """Let the fault last."""
+    threading.Event().wait(seconds)
+
+
+def verify(sidecar: Sidecar, ledger: Ledger, seen: Seen, fault: str, table) -> None:
+    """Compare everything, now that nothing is locked."""
+    found = compare(ledger, sidecar.data_dir, LIGHT_CHECKS, alone=False)
+    table.add(fault, 1, found, seen)
+    found.assert_kept()
+    seen.assert_sound()
+    seen.assert_quick()
+
+
+@pytest.mark.timeout(300)
+def test_a_store_that_somebody_locks_loses_nothing_and_every_page_answers(shared, tmp_path, table):
+    sidecar, ledger = shared, Ledger(tmp_path / "ledger")
+    with Watch(sidecar) as seen:
+        with Load(ledger, HttpTarget(sidecar.addresses["otlp_http"]), plain(1), rate=30) as load:
+            evaluated = sidecar.metric("sidecheck_traces_evaluated_total")
+            until("some are judged", lambda: sidecar.metric("sidecheck_traces_evaluated_total") > evaluated + 10, 60)
+            with locked(sidecar.data_dir / "sidecheck.db"):
+                until("the store is told to be degraded", lambda: sidecar.health()["status"] == "degraded", 20)
+                with impatient_callers(sidecar):
+                    pass_by(LOCKED_FOR_S)
+        settle(sidecar)
+    assert set(load.tally.retried) <= {"503"}
+    assert load.tally.dropped == {}
+    assert any("locked" in problem for problem in seen.problems)
+    assert sidecar.health()["status"] == "ok"
+    verify(sidecar, ledger, seen, "store locked", table)
+
+
+@pytest.mark.timeout(300)
+def test_a_journal_that_somebody_locks_refuses_for_now_and_every_page_answers(shared, tmp_path, table):
+    sidecar, ledger = shared, Ledger(tmp_path / "ledger")
+    with Watch(sidecar) as seen:
+        with Load(ledger, GrpcTarget(sidecar.addresses["otlp_grpc"]), plain(2), rate=30) as load:
+            until("something is acknowledged", lambda: load.tally.acknowledged > 10)
+            with locked(sidecar.data_dir / "journal.db"):
+                until("senders are refused", lambda: load.tally.retried["UNAVAILABLE"] > 10, 20)
+                pass_by(LOCKED_FOR_S)
+        settle(sidecar)
+    assert set(load.tally.retried) == {"UNAVAILABLE"}
+    assert load.tally.dropped == {}
+    assert any("journal cannot be written: database is locked" in problem for problem in seen.problems)
+    until("health is well again", lambda: sidecar.health()["status"] == "ok", 10)
+    verify(sidecar, ledger, seen, "journal locked", table)

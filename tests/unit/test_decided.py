@@ -1,0 +1,120 @@
+"""What was judged before, asked of a store that is sometimes away, and how late spans join it."""
+
+import pytest
+import stamina
+from pipeline_fakes import BROKEN, LOCKED, FlakyStore, span_bytes
+from store_builders import a_record, a_verdict, about, save, trace_id
+
+from checks.trace import CloseReason, Feedback
+from collector.pipeline.buffer import AssemblyLimits
+from collector.pipeline.closed_trace import ClosedTrace
+from collector.pipeline.decided import Decided, Either, merge
+from collector.pipeline.judge import compress
+from exporters.store import Kept, StoreError
+
+LIMITS = AssemblyLimits(max_bytes=1_000)
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting():
+    stamina.set_testing(True, attempts=5)
+    yield
+    stamina.set_testing(False)
+
+
+@pytest.fixture
+def flaky(store):
+    return FlakyStore(store)
+
+
+@pytest.fixture
+def decided(flaky):
+    return Decided(flaky)
+
+
+def a_closed(number=1, **parts):
+    defaults = {"spans": span_bytes(number, 2), "logs": b"", "closed_by": CloseReason.IDLE, "span_count": 1}
+    return ClosedTrace(trace_id(number), **{**defaults, **parts})
+
+
+async def test_a_stored_trace_is_known_and_another_is_not(store, decided):
+    save(store, a_record(1))
+    assert await decided.known([trace_id(1), trace_id(2)]) == {trace_id(1)}
+
+
+async def test_a_trace_on_its_way_to_the_store_is_known_without_asking(flaky, decided):
+    decided.began([a_closed(1)])
+    flaky.fail("known", BROKEN)
+    assert await decided.known([trace_id(1)]) == {trace_id(1)}
+
+
+async def test_a_trace_that_is_stored_or_dropped_is_no_longer_on_its_way_and_frees_its_positions(decided):
+    decided.began([a_closed(1, positions=(7, 8)), a_closed(2, positions=(8,))])
+    assert decided.ended([trace_id(1)]) == [7, 8]
+    assert decided.under_way == {trace_id(2): (8,)}
+    assert decided.ended([trace_id(1)]) == []
+
+
+@pytest.mark.parametrize(("method", "ask"), [("known", "known"), ("load", "kept")])
+async def test_a_locked_store_is_asked_again(store, flaky, decided, method, ask):
+    save(store, a_record(1))
+    flaky.fail(method, LOCKED, LOCKED)
+    assert trace_id(1) in await getattr(decided, ask)([trace_id(1)])
+
+
+async def test_a_broken_store_is_not_asked_again(flaky, decided):
+    flaky.fail("known", BROKEN)
+    with pytest.raises(StoreError):
+        await decided.known([trace_id(1)])
+
+
+async def test_what_is_kept_includes_feedback_that_waits_for_a_trace_that_was_never_judged(store, decided):
+    store.add_feedback(about(1), Feedback(comment="hm"), 1)
+    kept = await decided.kept([trace_id(1)])
+    assert [said.comment for said in kept[trace_id(1)].feedback] == ["hm"]
+
+
+async def test_nothing_is_asked_about_nothing(flaky, decided):
+    flaky.fail("load", BROKEN)
+    assert await decided.kept([]) == {}
+
+
+def test_a_trace_of_which_nothing_is_kept_is_judged_as_it_came():
+    job, fits = merge(a_closed(truncated=True), None, LIMITS)
+    assert (job.spans, job.truncated, job.previous, fits) == (a_closed().spans, True, None, True)
+
+
+def test_late_spans_and_logs_join_what_was_kept_with_its_feedback_and_verdicts():
+    said, verdict = Feedback(score=1.0), a_verdict()
+    kept = Kept(compress(b"early spans "), compress(b"early logs "), (verdict,), (said,), judged_feedback=(said,))
+    job, fits = merge(a_closed(spans=b"late spans", logs=b"late logs"), kept, LIMITS)
+    assert (job.spans, job.logs) == (b"early spans late spans", b"early logs late logs")
+    assert (job.feedback, job.previous, job.previous_feedback) == ((said,), (verdict,), (said,))
+    assert (job.truncated, fits) == (False, True)
+
+
+def test_what_comes_again_is_not_kept_twice_and_needs_no_room():
+    kept = Kept(compress(b"x" * 600 + b"again" + b"y" * 1_000), compress(b"log again"))
+    job, fits = merge(a_closed(spans=b"x" * 600 + b"again", logs=b"log again"), kept, LIMITS)
+    assert (job.spans, job.logs) == (b"x" * 600 + b"again" + b"y" * 1_000, b"log again")
+    assert fits
+    assert not job.truncated
+
+
+def test_a_trace_that_was_truncated_stays_so():
+    job, _ = merge(a_closed(), Kept(truncated=True), LIMITS)
+    assert job.truncated
+
+
+def test_late_spans_that_find_no_room_are_left_out_and_the_trace_is_truncated():
+    job, fits = merge(a_closed(spans=b"y" * 1_001), Kept(compress(b"x" * 1_000)), LIMITS)
+    assert (job.spans, job.truncated, fits) == (b"x" * 1_000, True, False)
+
+
+def test_either_looks_into_both_containers_as_they_are_now():
+    one, other = {"a"}, {"b": 1}
+    either = Either(one, other)
+    assert "a" in either
+    assert "b" in either
+    other.clear()
+    assert "b" not in either

@@ -1,0 +1,139 @@
+"""One closed trace in, one record out."""
+
+import pickle
+
+import pytest
+from otlp import a_trace_request, recorded
+from pipeline_fakes import a_job, a_piece, log_bytes, span_bytes, text, trace_id
+from store_builders import a_verdict
+
+from checks.catalogue import CheckConfigError
+from checks.report import Outcome
+from checks.trace import CloseReason, Feedback
+from collector.pipeline.judge import MOST_KEYS, Job, Judge, JudgeOptions, compress, decompress, unjudged
+
+PLAN = {"user_feedback": {}, "latency": {}}
+
+
+@pytest.fixture
+def judge():
+    return Judge(JudgeOptions(PLAN, drafts_cases=False), wall_ns=lambda: 42)
+
+
+def a_recorded_job(pattern="rag_uncited.binpb", **parts):
+    path = recorded(pattern)[0]
+    request = type(a_trace_request()).FromString(path.read_bytes())
+    (found,) = {s.trace_id.hex() for r in request.resource_spans for scope in r.scope_spans for s in scope.spans}
+    return Job(**{"trace_id": found, "spans": path.read_bytes(), "logs": b"", "closed_by": CloseReason.IDLE, **parts})
+
+
+def test_a_record_says_what_was_judged_and_when(judge):
+    record = judge.judge(a_job(1, "shop", closed_by=CloseReason.MAX_AGE, truncated=True))
+    assert (record.trace_id, record.service, record.closed_by) == (trace_id(1), "shop", CloseReason.MAX_AGE)
+    assert (record.start_ns, record.end_ns, record.duration_ns, record.span_count) == (1_000, 2_000, 1_000, 1)
+    assert (record.truncated, record.evaluated_ns) == (True, 42)
+
+
+def test_a_record_has_a_verdict_of_every_check_in_their_order(judge):
+    record = judge.judge(a_job())
+    assert [verdict.check for verdict in record.verdicts] == list(PLAN)
+
+
+def test_a_record_keeps_the_telemetry_it_was_judged_by(judge):
+    job = a_job(logs=log_bytes(1))
+    record = judge.judge(job)
+    assert decompress(record.spans) == job.spans
+    assert decompress(record.logs) == job.logs
+
+
+def test_a_record_says_what_it_replaces(judge):
+    before, said = (a_verdict(),), (Feedback(score=1.0),)
+    record = judge.judge(a_job(previous=before, previous_feedback=said))
+    assert (record.previous, record.previous_feedback) == (before, said)
+
+
+def test_feedback_beside_the_trace_is_judged_and_recorded(judge):
+    record = judge.judge(a_job(feedback=(Feedback(score=0.0, thumbs_up=False),)))
+    assert record.verdicts[0].outcome is Outcome.FAILED
+    assert len(record.feedback) == 1
+
+
+def test_a_trace_without_a_convention_names_the_libraries_that_wrote_it(judge):
+    record = judge.judge(a_job())
+    assert (record.convention, record.scopes) == ("none", ("openai",))
+
+
+def test_the_figures_of_model_calls_are_in_the_record(judge):
+    (call, *_) = judge.judge(a_recorded_job()).calls
+    assert call.model
+    assert call.input_tokens > 0
+    assert call.output_tokens > 0
+
+
+def test_a_record_can_be_sent_between_processes(judge):
+    record = judge.judge(a_recorded_job())
+    assert pickle.loads(pickle.dumps(record)) == record
+
+
+def test_feedback_finds_a_trace_by_its_session_its_root_its_calls_and_their_responses(judge):
+    record = judge.judge(a_recorded_job())
+    kinds = {kind for kind, _ in record.keys}
+    assert kinds >= {"span", "response"}
+    spans = b"".join(span_bytes(1, n, attributes=[text("session.id", "visit-7")]) for n in (1, 2))
+    keys = judge.judge(a_job(spans=spans)).keys
+    assert keys == (("session", "visit-7"), ("span", f"{1:016x}"))
+
+
+def test_of_many_calls_the_last_ones_can_be_named_and_always_the_root_and_the_session(judge):
+    calls = [text("gen_ai.operation.name", "chat"), text("gen_ai.request.model", "gpt-4o")]
+    spans = b"".join(
+        span_bytes(1, n, attributes=[text("session.id", "visit-7"), *(calls if n > 1 else [])], start_time_unix_nano=n)
+        for n in range(1, 100)
+    )
+    keys = judge.judge(a_job(spans=spans)).keys
+    assert len(keys) == MOST_KEYS
+    assert keys[:2] == (("session", "visit-7"), ("span", f"{1:016x}"))
+    assert ("span", f"{99:016x}") in keys
+
+
+def test_a_failing_trace_becomes_a_case_where_cases_are_wanted():
+    options = JudgeOptions({"citations": {}}, redacts=False)
+    assert Judge(options).judge(a_recorded_job()).case is not None
+    assert Judge(JudgeOptions({"citations": {}}, drafts_cases=False)).judge(a_recorded_job()).case is None
+
+
+def test_a_check_that_must_not_promote_makes_no_case():
+    judge = Judge(JudgeOptions({"citations": {"promote": False}}, redacts=False))
+    record = judge.judge(a_recorded_job())
+    assert record.is_failing
+    assert record.case is None
+
+
+def test_a_case_is_redacted_unless_that_is_switched_off():
+    spans = a_piece(
+        1, 1, attributes=[text("input.value", "I am jo.hansen@kundenpost.de"), text("openinference.span.kind", "LLM")]
+    ).spans
+    job = a_job(spans=spans, feedback=(Feedback(score=0.0, thumbs_up=False),))
+    plan = {"user_feedback": {}}
+    assert "jo.hansen@kundenpost.de" in Judge(JudgeOptions(plan, redacts=False)).judge(job).case.input
+    assert "jo.hansen@kundenpost.de" not in Judge(JudgeOptions(plan)).judge(job).case.input
+
+
+def test_a_plan_that_cannot_be_is_refused_when_the_judge_is_made():
+    with pytest.raises(CheckConfigError):
+        Judge(JudgeOptions({"no_such_check": {}}))
+
+
+def test_an_unjudged_trace_has_an_errored_verdict_of_every_check_and_keeps_its_telemetry():
+    job = a_job(previous=(a_verdict(),))
+    record = unjudged(job, [("pii", "2"), ("latency", "1")], "two workers died", 7)
+    assert [(v.check, v.version, v.outcome) for v in record.verdicts] == [
+        ("pii", "2", Outcome.ERRORED),
+        ("latency", "1", Outcome.ERRORED),
+    ]
+    assert decompress(record.spans) == job.spans
+    assert record.previous == job.previous
+
+
+def test_compressing_nothing_gives_nothing():
+    assert compress(b"") == decompress(b"") == b""
