@@ -6,9 +6,9 @@ an app that exports no content must not look like an app that answered with noth
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
+from checks.lazy import lazy
 from checks.trace import Feedback, Trace
 
 
@@ -173,22 +173,22 @@ class Interaction:
         """``service.name`` of the app."""
         return self.trace.service
 
-    @cached_property
+    @lazy
     def model_calls(self) -> tuple[ModelCall, ...]:
         """The model calls, in order of time."""
         return tuple([s for s in self.steps if isinstance(s, ModelCall)])
 
-    @cached_property
+    @lazy
     def tool_calls(self) -> tuple[ToolCall, ...]:
         """The tool calls, in order of time."""
         return tuple([s for s in self.steps if isinstance(s, ToolCall)])
 
-    @cached_property
+    @lazy
     def retrievals(self) -> tuple[Retrieval, ...]:
         """The retrievals, in order of time."""
         return tuple([s for s in self.steps if isinstance(s, Retrieval)])
 
-    @cached_property
+    @lazy
     def documents(self) -> tuple[Document, ...]:
         """Every retrieved document, in order; documents with the same id (or, lacking one, the same text) once."""
         seen: dict[object, Document] = {}

@@ -8,9 +8,10 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from checks.check import Check
+from checks.constructor import constructor_of
 from checks.deadline import Deadline, DeadlineExceeded, no_deadline
 from checks.duration import format_duration
 from checks.finding import Finding, Severity
@@ -19,8 +20,9 @@ from checks.plan import PlannedCheck
 from checks.report import NOTHING_TO_JUDGE, SAMPLE, WHEN, Outcome, Report, Verdict
 from checks.vetting import InvalidFindingError, vet
 
-_SCORES = {Outcome.PASSED: 1.0, Outcome.FAILED: 0.0}
 _LONGEST_TYPE_NAME = 80
+
+_verdict = constructor_of(Verdict)
 
 
 def run(
@@ -40,7 +42,7 @@ def run(
     Returns:
         One verdict for each planned check. Nothing a check does raises here, but ``KeyboardInterrupt`` passes.
     """
-    return Report(interaction, tuple(_judge(planned, interaction, clock, deadline) for planned in plan))
+    return Report(interaction, tuple([_judge(planned, interaction, clock, deadline) for planned in plan]))
 
 
 def load(plan: Sequence[PlannedCheck]) -> None:
@@ -56,8 +58,7 @@ def load(plan: Sequence[PlannedCheck]) -> None:
                 prepare()
 
 
-@dataclass(frozen=True, slots=True)
-class _End:
+class _End(NamedTuple):
     """How a check ended, before it is signed and timed."""
 
     outcome: Outcome
@@ -70,11 +71,12 @@ class _End:
 def _judge(planned: PlannedCheck, interaction: Interaction, clock: Callable[[], int], deadline: Deadline) -> Verdict:
     started = clock()
     end = _attempt(planned, interaction, deadline)
-    return Verdict(
+    outcome = end.outcome
+    return _verdict(
         check=planned.name,
         version=planned.check.info.version,
-        outcome=end.outcome,
-        score=_SCORES.get(end.outcome),
+        outcome=outcome,
+        score=1.0 if outcome is Outcome.PASSED else 0.0 if outcome is Outcome.FAILED else None,
         findings=end.findings,
         duration_ns=clock() - started,
         error=end.error,
@@ -110,7 +112,7 @@ def _decide(planned: PlannedCheck, interaction: Interaction) -> _End:
     if not check.applies_to(interaction):
         return _End(Outcome.NOT_APPLICABLE, reason=NOTHING_TO_JUDGE)
     findings, cut = vet(check.inspect(interaction), check.info, interaction)
-    failed = any(finding.severity is Severity.ERROR for finding in findings)
+    failed = findings and any(finding.severity is Severity.ERROR for finding in findings)
     return _End(Outcome.FAILED if failed else Outcome.PASSED, findings, cut)
 
 

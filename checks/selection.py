@@ -35,6 +35,8 @@ class Selection:
 
     def unmet(self, interaction: Interaction) -> str | None:
         """The first part of ``when`` that does not match, such as ``service`` or ``attribute.tenant``."""
+        if not (self.service or self.route or self.model or self.attribute):
+            return None
         if self.service and not matches_any(self.service, (interaction.service,)):
             return "service"
         if self.route and not matches_any(self.route, routes_of(interaction.trace)):
@@ -52,7 +54,7 @@ class Selection:
         Decided by a hash of the trace id alone, so that every check and every replica draws the same, a replay draws
         the same again, and what is in a sample of 0.1 is also in one of 0.5.
         """
-        return _draw(trace_id) < self.sample
+        return self.sample == 1 or _draw(trace_id) < self.sample
 
 
 def read_selection(when: object, sample: float) -> Selection:

@@ -6,8 +6,8 @@ Owns the tree of spans. Does not know what a span means: that is an Interaction'
 from collections import defaultdict
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cached_property
 
+from checks.lazy import lazy
 from checks.span import LogRecord, Span
 
 
@@ -66,35 +66,40 @@ class Trace:
     feedback: tuple[Feedback, ...] = ()
     truncated: bool = field(default=False)
 
-    @cached_property
+    @lazy
     def by_id(self) -> dict[str, Span]:
         """Every span by its span id."""
         return {span.span_id: span for span in self.spans}
 
-    @cached_property
+    @lazy
     def _children(self) -> dict[str | None, tuple[Span, ...]]:
         found: dict[str | None, list[Span]] = defaultdict(list)
         for span in self.spans:
             found[span.parent_id].append(span)
         return {parent: tuple(spans) for parent, spans in found.items()}
 
-    @cached_property
+    @lazy
     def _logs_by_span(self) -> dict[str | None, tuple[LogRecord, ...]]:
         found: dict[str | None, list[LogRecord]] = defaultdict(list)
         for record in self.logs:
             found[record.span_id].append(record)
         return {span_id: tuple(records) for span_id, records in found.items()}
 
-    @cached_property
+    @lazy
     def attribute_names(self) -> frozenset[str]:
         """The names of all attributes that any span has: what is not among them need not be looked for in the spans."""
-        return frozenset().union(*(span.attributes for span in self.spans))
+        names: set[str] = set()
+        for span in self.spans:
+            names.update(span.attributes)
+        return frozenset(names)
 
-    @cached_property
+    @lazy
     def root(self) -> Span | None:
         """The span without a parent that started first; else the first whose parent is not here; else ``None``."""
-        orphans = (s for s in self.spans if s.parent_id not in self.by_id)
-        return next((s for s in self.spans if s.parent_id is None), None) or next(orphans, None)
+        for span in self.spans:
+            if span.parent_id is None:
+                return span
+        return next((span for span in self.spans if span.parent_id not in self.by_id), None)
 
     @property
     def is_partial(self) -> bool:

@@ -5,7 +5,7 @@ captured text in its hands.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from checks.check import CheckInfo
 from checks.finding import Evidence, Finding, Severity
@@ -41,19 +41,24 @@ def vet(found: Iterable[object], info: CheckInfo, interaction: Interaction) -> t
     """
     if not isinstance(found, Iterable):
         raise InvalidFindingError(f"inspect returned {type(found).__name__}, not an iterable of findings")
-    lengths = _Lengths(interaction)
-    kept: list[Finding] = []
     drawn = iter(found)
     try:
-        for number, item in enumerate(drawn, 1):
-            if number > MOST_FINDINGS:
-                return tuple(kept), True
-            kept.append(_finding(item, f"finding {number}", info, lengths))
+        return _kept(drawn, info, interaction)
     finally:
         # Here and not when it is collected: a generator's own clean-up belongs inside the check's deadline.
         close = getattr(drawn, "close", None)
         if close is not None:
             close()
+
+
+def _kept(drawn: Iterator[object], info: CheckInfo, interaction: Interaction) -> tuple[tuple[Finding, ...], bool]:
+    kept: list[Finding] = []
+    lengths: _Lengths | None = None  # most checks find nothing, and need none
+    for number, item in enumerate(drawn, 1):
+        if number > MOST_FINDINGS:
+            return tuple(kept), True
+        lengths = lengths or _Lengths(interaction)
+        kept.append(_finding(item, f"finding {number}", info, lengths))
     return tuple(kept), False
 
 

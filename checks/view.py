@@ -5,13 +5,15 @@ What the app did not record has no key. Printed by ``sidecheck check --json``, k
 
 import base64
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 from checks.interaction import Document, Failure, Interaction, ModelCall, ToolCall
 
 _MAX_DEPTH = 64
 _NANOSECONDS_PER_MS = 1_000_000
+_MODEL, _RESPONSE_MODEL, _PROVIDER = attrgetter("model"), attrgetter("response_model"), attrgetter("provider")
 _UNKNOWN_ERROR = "_OTHER"  # what OpenTelemetry's semantic conventions name an error of unknown type
 
 
@@ -24,47 +26,53 @@ def view(interaction: Interaction) -> dict[str, Any]:
     first model call that has one), ``session_id``, ``user_id``.
     """
     calls = interaction.model_calls
-    answering = _last([call.response_model for call in calls])
-    return _recorded(
-        {
-            "input": interaction.user_input,
-            "output": interaction.final_output,
-            "system": interaction.system,
-            "model": answering or _last([call.model for call in calls]),
-            "model_response": answering,
-            "provider": _last([call.provider for call in calls]),
-            "tool_calls": [_tool_call(call) for call in interaction.tool_calls] or None,
-            "tool_definitions": _tool_names(calls),
-            "documents": [_document(document) for document in interaction.documents] or None,
-            "tokens": _tokens(calls),
-            "finish_reasons": _unique([reason for call in calls for reason in call.finish_reasons]),
-            "error": _error(interaction.error),
-            "refusal": interaction.refusal or None,
-            "streaming": _streaming(calls),
-            "ttft_ms": _first_token_ms(calls),
-            "session_id": interaction.session_id,
-            "user_id": interaction.user_id,
-        }
-    )
+    answering = _last(calls, _RESPONSE_MODEL)
+    found = {
+        "input": interaction.user_input,
+        "output": interaction.final_output,
+        "system": interaction.system,
+        "model": answering or _last(calls, _MODEL),
+        "model_response": answering,
+        "provider": _last(calls, _PROVIDER),
+        "tool_calls": list(map(_tool_call, interaction.tool_calls)) or None,
+        "tool_definitions": _tool_names(calls),
+        "documents": list(map(_document, interaction.documents)) or None,
+        "tokens": _tokens(calls),
+        "finish_reasons": _finish_reasons(calls),
+        "error": _error(interaction.error),
+        "refusal": interaction.refusal or None,
+        "streaming": _streaming(calls),
+        "ttft_ms": _first_token_ms(calls),
+        "session_id": interaction.session_id,
+        "user_id": interaction.user_id,
+    }
+    return _recorded(found)
 
 
 def _recorded(found: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value is not None}
 
 
-def _last(values: Sequence[str | None]) -> str | None:
-    for value in reversed(values):
-        if value is not None:
+def _last(calls: Sequence[ModelCall], part: Callable[[ModelCall], str | None]) -> str | None:
+    for call in reversed(calls):
+        if (value := part(call)) is not None:
             return value
     return None
 
 
-def _unique(values: Iterable[str]) -> list[str] | None:
-    return list(dict.fromkeys(values)) or None
-
-
 def _tool_names(calls: Iterable[ModelCall]) -> list[str] | None:
-    return _unique([tool.name for call in calls for tool in call.tools or ()])
+    names: dict[str, None] = {}
+    for call in calls:
+        for tool in call.tools or ():
+            names[tool.name] = None
+    return list(names) or None
+
+
+def _finish_reasons(calls: Iterable[ModelCall]) -> list[str] | None:
+    reasons: dict[str, None] = {}
+    for call in calls:
+        reasons.update(dict.fromkeys(call.finish_reasons))
+    return list(reasons) or None
 
 
 def _tool_call(call: ToolCall) -> dict[str, Any]:
@@ -97,9 +105,12 @@ def _tokens(calls: Iterable[ModelCall]) -> dict[str, int] | None:
     totals: dict[str, int] = {}
     for call in calls:
         usage = call.usage
-        for name, figure in (("input", usage.input), ("output", usage.output), ("cached_input", usage.cached_input)):
-            if figure is not None:
-                totals[name] = totals.get(name, 0) + figure
+        if usage.input is not None:
+            totals["input"] = totals.get("input", 0) + usage.input
+        if usage.output is not None:
+            totals["output"] = totals.get("output", 0) + usage.output
+        if usage.cached_input is not None:
+            totals["cached_input"] = totals.get("cached_input", 0) + usage.cached_input
     return totals or None
 
 
@@ -110,13 +121,19 @@ def _error(failure: Failure | None) -> dict[str, Any] | None:
 
 
 def _streaming(calls: Iterable[ModelCall]) -> bool | None:
-    recorded = [call.streaming for call in calls if call.streaming is not None]
-    return any(recorded) if recorded else None
+    """Whether some call was streamed; ``None`` where none says so."""
+    streaming = None
+    for call in calls:
+        if call.streaming is not None:
+            streaming = streaming or call.streaming
+    return streaming
 
 
 def _first_token_ms(calls: Iterable[ModelCall]) -> float | None:
-    recorded = [call.ttft_ns for call in calls if call.ttft_ns is not None]
-    return recorded[0] / _NANOSECONDS_PER_MS if recorded else None
+    for call in calls:
+        if call.ttft_ns is not None:
+            return call.ttft_ns / _NANOSECONDS_PER_MS
+    return None
 
 
 def _plain(value: Any, depth: int = _MAX_DEPTH) -> Any:

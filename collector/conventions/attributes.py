@@ -110,23 +110,23 @@ def _loaded(recorded: str | bytes) -> Any:
 
 def mapping(value: Any) -> Mapping[str, Any]:
     """``value``, or what its JSON holds, as a mapping; an empty one if it is anything else."""
-    if value is None:
-        return {}
+    if value is None or isinstance(value, dict):
+        return value or {}
     found = parsed(value)
     return found if isinstance(found, dict) else {}
 
 
 def items(value: Any) -> Sequence[Any]:
     """``value``, or what its JSON holds, as a list; an empty one if it is anything else."""
-    if value is None:
-        return ()
+    if value is None or isinstance(value, list):
+        return value or ()
     found = parsed(value)
     return found if isinstance(found, (list, tuple)) else ()
 
 
 def strings(value: Any) -> tuple[str, ...]:
     """The strings in ``value``: a list, a JSON list, or one bare string."""
-    found = parsed(value)
+    found = value if isinstance(value, list) else parsed(value)
     if isinstance(found, str):
         return (found,) if found else ()
     return tuple([item for item in items(found) if isinstance(item, str) and item])
@@ -158,14 +158,14 @@ def indexed(attributes: Mapping[str, Any], *roots: str) -> dict[str, list[Any]]:
     An item is a nested dict of the key's later parts, or the value itself for ``root.0``. Numbered parts inside an item
     become lists too. Gaps between indexes close up; a root without keys is left out.
     """
-    prefixes = tuple(f"{root}." for root in roots)
+    prefixes = tuple([f"{root}." for root in roots])
     trees: dict[str, _Node] = {}
     for key, value in attributes.items():
         if key.startswith(prefixes):
-            root = next(root for root in roots if key.startswith(f"{root}."))
-            path = key[len(root) + 1 :].split(".", _MAX_KEY_PARTS)
+            prefix = next(filter(key.startswith, prefixes))
+            path = key[len(prefix) :].split(".", _MAX_KEY_PARTS)
             if _is_index(path[0]):
-                _put(trees.setdefault(root, _Node()), path, value)
+                _put(trees.setdefault(prefix[:-1], _Node()), path, value)
     return {root: _lists(tree) for root, tree in trees.items()}
 
 
@@ -174,12 +174,15 @@ class _Node(dict[str, Any]):
 
 
 def _put(tree: _Node, path: list[str], value: Any) -> None:
-    for part in path[:-1]:
-        below = tree.setdefault(part, _Node())
+    last = path.pop()
+    for part in path:
+        below = tree.get(part)
+        if below is None and part not in tree:
+            below = tree[part] = _Node()
         if not isinstance(below, _Node):  # `a.0` and `a.0.b` cannot both be: the first one stands
             return
         tree = below
-    tree.setdefault(path[-1], value)
+    tree.setdefault(last, value)
 
 
 def _lists(tree: Any) -> Any:

@@ -26,8 +26,3 @@ def answered(body: Mapping[str, Any]) -> tuple[Message, ...] | None:
     choices = [choice.get("message") for choice in attrs.items(body.get("choices")) if isinstance(choice, dict)]
     given = [item for item in (*choices, *attrs.items(body.get("output"))) if isinstance(item, dict)]
     return messages.read(given, "assistant") if given else None
-
-
-def refusal(body: Mapping[str, Any]) -> str | None:
-    """The text of the provider's refusal field in a response."""
-    return next((message.refusal for message in answered(body) or () if message.refusal), None)

@@ -5,8 +5,7 @@ Owns the canonical forms: provider names, finish reasons, token counts, time to 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from checks.constructor import constructor_of
 from checks.interaction import Message, ModelCall, ResponseFormat, ToolDefinition, Usage
@@ -50,41 +49,51 @@ class CallKeys:
     ttft_seconds: tuple[str, ...] = ()
 
 
-class CallContent(NamedTuple):
-    """What was said and asked in a model call. ``finish_reasons`` are those that stand inside the messages."""
-
-    input: tuple[Message, ...] | None = None
-    output: tuple[Message, ...] | None = None
-    tools: tuple[ToolDefinition, ...] | None = None
-    response_format: ResponseFormat | None = None
-    finish_reasons: tuple[str, ...] = ()
-    parameters: Mapping[str, Any] = MappingProxyType({})
-
-
-def build(span: Span, found: Mapping[str, Any], keys: CallKeys, content: CallContent) -> ModelCall:
+def build(
+    span: Span,
+    found: Mapping[str, Any],
+    keys: CallKeys,
+    *,
+    asked: tuple[Message, ...] | None,
+    answered: tuple[Message, ...] | None,
+    tools: tuple[ToolDefinition, ...] | None,
+    response_format: ResponseFormat | None,
+    parameters: Mapping[str, Any],
+    finish_reasons: tuple[str, ...] = (),
+    streaming: bool | None = None,
+    response_id: str | None = None,
+) -> ModelCall:
     """The model call that ``span`` stands for.
 
     Args:
         span: The span: its times, events and status are used.
         found: Its attributes, together with those of log records that repeat them.
         keys: Where the convention writes what.
-        content: What the convention read of messages, tools and parameters.
+        asked: The messages that the model was given.
+        answered: The messages that it answered with.
+        tools: The tools that it was offered.
+        response_format: What it was asked to answer in.
+        parameters: Its parameters, as recorded; ``model`` may be among them.
+        finish_reasons: Those that stand inside the messages, if the attributes tell none.
+        streaming: Whether it was streamed, if the attributes do not tell.
+        response_id: The response's id, if the attributes do not tell.
     """
     response_model = attrs.text(found, *keys.response_model)
+    asked_model = attrs.text(found, *keys.model) or (attrs.text(parameters, "model") if parameters else None)
     return _new_call(  # by position, in the order of ModelCall's fields: names would cost as much again
         span.span_id,
         _provider(found, keys),
-        attrs.text(found, *keys.model) or attrs.text(content.parameters, "model") or response_model,
+        asked_model or response_model,
         response_model,
-        attrs.identifier(found, *keys.response_id),
-        {key: value for key, value in content.parameters.items() if key != "model"},
-        content.response_format,
-        content.input,
-        content.output,
-        content.tools,
+        attrs.identifier(found, *keys.response_id) or response_id,
+        {key: parameters[key] for key in parameters if key != "model"} if parameters else {},
+        response_format,
+        asked,
+        answered,
+        tools,
         _usage(found, keys),
-        _finish_reasons(found, keys, content),
-        attrs.flag(found, *keys.streaming),
+        _finish_reasons(found, keys) or tuple(map(finish_reason, finish_reasons)),
+        streaming if (recorded := attrs.flag(found, *keys.streaming)) is None else recorded,
         _ttft_ns(span, found, keys),
         span.start_ns,
         span.duration_ns,
@@ -106,11 +115,11 @@ def _provider(found: Mapping[str, Any], keys: CallKeys) -> str | None:
     return name.strip().lower() or None if name else None
 
 
-def _finish_reasons(found: Mapping[str, Any], keys: CallKeys, content: CallContent) -> tuple[str, ...]:
+def _finish_reasons(found: Mapping[str, Any], keys: CallKeys) -> tuple[str, ...]:
     for key in keys.finish_reasons:
         if key in found and (listed := attrs.strings(found[key])):
             return tuple(map(finish_reason, listed))
-    return tuple(map(finish_reason, content.finish_reasons))
+    return ()
 
 
 def _usage(found: Mapping[str, Any], keys: CallKeys) -> Usage:

@@ -5,6 +5,7 @@ what it gave back, without the prompt around it. Where they hold no text, the me
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from checks.interaction import Message, ModelCall
@@ -15,6 +16,8 @@ from collector.conventions import prompts
 from collector.conventions.reading import Reading
 
 _MAX_LEAVES = 200
+
+_refusal = attrgetter("refusal")
 
 
 class Dialogue(NamedTuple):
@@ -37,8 +40,9 @@ def read(trace: Trace, entries: Mapping[str, Reading], calls: Sequence[ModelCall
         calls: The model calls in order of time. The last one gave the final answer.
     """
     last = calls[-1] if calls else None
-    spans = _around(trace, last) if entries else ()
-    around = [(span, entries[span.span_id]) for span in spans if span.span_id in entries]
+    around: Entries = ()
+    if entries:
+        around = [(span, entries[span.span_id]) for span in _around(trace, last) if span.span_id in entries]
     user_input, input_span = _user_input(around, last)
     final_output, output_span = _final_output(around, last)
     return Dialogue(
@@ -46,7 +50,7 @@ def read(trace: Trace, entries: Mapping[str, Reading], calls: Sequence[ModelCall
         input_span=input_span,
         final_output=final_output,
         output_span=output_span,
-        system=next((text for call in calls if (text := _system(call)) is not None), None),
+        system=_first_system(calls),
         refusal=last is not None and _is_refused(last),
     )
 
@@ -88,17 +92,17 @@ def _last_said(call: ModelCall | None) -> str | None:
 
 def _final_output(around: Entries, call: ModelCall | None) -> tuple[str | None, str | None]:
     answer = _answer(call)
-    given = [(_text_in(entry.output, (answer,)), span.span_id) for span, entry in around]
-    recorded = [(text, span_id) for text, span_id in given if text is not None]
+    recorded: list[tuple[str, str]] = []
+    for span, entry in around:
+        if (text := _text_in(entry.output, (answer,))) is not None:
+            recorded.append((text, span.span_id))
     if call is not None and answer is not None:
         recorded.append((answer, call.span_id))
     # An app that got no answer gives back "": what the model said, if anything, tells more.
-    return _first_with_text(recorded) if recorded else (None, None)
-
-
-def _first_with_text(recorded: Sequence[tuple[str, str]]) -> tuple[str, str]:
-    """The first that is more than "", else the first."""
-    return next((found for found in recorded if found[0]), recorded[0])
+    for found in recorded:
+        if found[0]:
+            return found
+    return recorded[0] if recorded else (None, None)
 
 
 def _answer(call: ModelCall | None) -> str | None:
@@ -116,13 +120,17 @@ def _text_of(message: Message) -> str | None:
     return message.content or message.refusal or message.content
 
 
-def _system(call: ModelCall) -> str | None:
-    said = [m.content for m in call.input or () if m.role == "system" and m.content is not None]
-    return "\n".join(said) if said else None
+def _first_system(calls: Sequence[ModelCall]) -> str | None:
+    """The system prompt of the first model call that has one."""
+    for call in calls:
+        said = [m.content for m in call.input or () if m.role == "system" and m.content is not None]
+        if said:
+            return "\n".join(said)
+    return None
 
 
 def _is_refused(call: ModelCall) -> bool:
-    return "content_filter" in call.finish_reasons or any(message.refusal for message in call.output or ())
+    return "content_filter" in call.finish_reasons or any(map(_refusal, call.output or ()))
 
 
 def _text_in(value: Any, known: Sequence[str | None]) -> str | None:

@@ -5,17 +5,20 @@ Owns when two records mean the same piece of work. What one of the two left out 
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 
 from checks.interaction import ModelCall, Retrieval, Step, ToolCall
 from checks.trace import Trace
 from collector.conventions import merge
 
+_span_id = attrgetter("span_id")
+
 
 def once(trace: Trace, steps: Sequence[Step]) -> tuple[Step, ...]:
     """``steps`` (one a span, in order of time) with every step once, in order of time."""
-    above = _steps_above(trace, steps)
-    if not any(above.values()):
+    if not _may_be_nested(trace, steps):
         return _by_response(steps)
+    above = _steps_above(trace, steps)
     inside: dict[str, list[Step]] = defaultdict(list)
     for step in steps:
         outer = above.get(step.span_id or "")
@@ -23,6 +26,17 @@ def once(trace: Trace, steps: Sequence[Step]) -> tuple[Step, ...]:
             inside[outer.span_id or ""].append(step)
     kept = [_survivor(step, inside, above) for step in steps]
     return _by_response([step for step in kept if step is not None])
+
+
+def _may_be_nested(trace: Trace, steps: Iterable[Step]) -> bool:
+    """Whether some step may be inside another: false where all of them are right under a root that is no step."""
+    spans = trace.by_id
+    own = set(map(_span_id, steps))
+    for span_id in own:
+        parent = spans.get(spans[span_id].parent_id or "")
+        if parent is not None and (parent.span_id in own or parent.parent_id is not None):
+            return True
+    return False
 
 
 def _steps_above(trace: Trace, steps: Iterable[Step]) -> dict[str, Step | None]:
@@ -90,15 +104,13 @@ def _outermost(step: Retrieval, inside: Mapping[str, list[Step]], above: Mapping
 
 def _by_response(steps: Sequence[Step]) -> tuple[Step, ...]:
     """Model calls with one response id that ran at the same time are one: the fuller record, filled from the others."""
-    named = [step for step in steps if isinstance(step, ModelCall) and step.response_id is not None]
-    if len(named) < 2:
-        return tuple(steps)
-    groups: dict[str | None, list[ModelCall]] = defaultdict(list)
-    for call in named:
-        groups[call.response_id].append(call)
+    groups: dict[str, list[ModelCall]] = {}
+    for step in steps:
+        if isinstance(step, ModelCall) and step.response_id is not None:
+            groups.setdefault(step.response_id, []).append(step)
     replaced: dict[str, ModelCall | None] = {}
-    for calls in (calls for calls in groups.values() if len(calls) > 1):
-        for group in _overlapping(calls):
+    for calls in groups.values():
+        for group in _overlapping(calls) if len(calls) > 1 else ():
             best = max(group, key=merge.recorded)
             replaced.update({call.span_id: None for call in group})
             replaced[best.span_id] = _filled(best, group)

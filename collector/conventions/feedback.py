@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from checks.span import Span
 from checks.trace import Feedback, Trace
 from collector.conventions import attributes as attrs
 
@@ -33,9 +34,17 @@ _HIGHEST_RATING = 5
 
 def read(trace: Trace) -> tuple[Feedback, ...]:
     """All feedback on a trace: what came beside it, and what it holds; each once, in order of time."""
-    found = {*_in_logs(trace), *_in_events(trace), *_in_spans(trace)}
+    found: set[Feedback] = set()
+    if trace.logs:
+        found.update(_in_logs(trace))
+    for span in trace.spans:
+        if span.events:
+            found.update(_in_events(span))
+    names = "\n".join(trace.attribute_names)
+    if any(map(names.__contains__, _WORDS_IN_NAMES)):
+        found.update(_in_spans(trace))
     if not found:
-        return tuple(trace.feedback)
+        return trace.feedback
     inside = sorted(found, key=_order)
     return (*trace.feedback, *(given for given in inside if given not in trace.feedback))
 
@@ -51,17 +60,14 @@ def _in_logs(trace: Trace) -> Iterator[Feedback]:
             yield from _in_event(record.event_name, found, record.span_id, record.time_ns, "log")
 
 
-def _in_events(trace: Trace) -> Iterator[Feedback]:
-    for span in trace.spans:
-        for event in span.events:
-            yield from _in_event(event.name, event.attributes, span.span_id, event.time_ns, "event")
+def _in_events(span: Span) -> Iterator[Feedback]:
+    for event in span.events:
+        yield from _in_event(event.name, event.attributes, span.span_id, event.time_ns, "event")
 
 
 def _in_spans(trace: Trace) -> Iterator[Feedback]:
-    names = "\n".join(trace.attribute_names)
-    if any(word in names for word in _WORDS_IN_NAMES):
-        for span in trace.spans:
-            yield from _in_attributes(span.attributes, span.span_id, span.end_ns)
+    for span in trace.spans:
+        yield from _in_attributes(span.attributes, span.span_id, span.end_ns)
 
 
 def _in_event(

@@ -14,23 +14,29 @@ _JSON_WORDS = frozenset({"json", "json_object", "json_schema", "application/json
 _TEXT_WORDS = frozenset({"text", "text/plain"})
 _WORDS = _JSON_WORDS | _TEXT_WORDS
 _NESTED_CONFIGS = ("generation_config", "generationConfig", "config", "extra_body")
+_MIME_TYPE_KEYS = ("response_mime_type", "responseMimeType")
+_FORMAT_KEYS = frozenset({"response_format", "text", "output_format", "output_config", *_MIME_TYPE_KEYS})
 _NOT_PARAMETERS = frozenset({"model", "messages", "input", "instructions", "tools", "prompt", "contents", "system"})
 
 
 def of_request(body: Mapping[str, Any]) -> ResponseFormat | None:
     """The response format that a request body (or its parameters alone) asks for."""
-    for config in (body, *(attrs.mapping(body.get(key)) for key in _NESTED_CONFIGS)):
-        for given in (
-            config.get("response_format"),
-            attrs.mapping(config.get("text")).get("format"),
-            config.get("output_format"),
-            attrs.mapping(config.get("output_config")).get("format"),
-        ):
-            if (found := of_value(given)) is not None:
-                return found
-        if (found := _of_mime_type(config)) is not None:
+    for config in (body, *(attrs.mapping(body[key]) for key in _NESTED_CONFIGS if key in body)):
+        if not _FORMAT_KEYS.isdisjoint(config) and (found := _of_config(config)) is not None:
             return found
     return None
+
+
+def _of_config(config: Mapping[str, Any]) -> ResponseFormat | None:
+    for given in (
+        config.get("response_format"),
+        attrs.mapping(config.get("text")).get("format"),
+        config.get("output_format"),
+        attrs.mapping(config.get("output_config")).get("format"),
+    ):
+        if (found := of_value(given)) is not None:
+            return found
+    return _of_mime_type(config)
 
 
 def of_value(given: Any) -> ResponseFormat | None:
@@ -66,7 +72,7 @@ def parameters(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _of_mime_type(config: Mapping[str, Any]) -> ResponseFormat | None:
-    word = attrs.text(config, "response_mime_type", "responseMimeType")
+    word = attrs.text(config, *_MIME_TYPE_KEYS)
     keys = ("response_schema", "responseSchema", "response_json_schema", "responseJsonSchema")
     return _of_word(word or "", next((config[key] for key in keys if key in config), None))
 

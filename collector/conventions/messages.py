@@ -11,7 +11,8 @@ from checks.constructor import constructor_of
 from checks.interaction import Message, ToolRequest
 from collector.conventions import attributes as attrs
 
-_ROLES = {"human": "user", "ai": "assistant", "model": "assistant", "function": "tool", "developer": "system"}
+_OTHER_ROLES = {"human": "user", "ai": "assistant", "model": "assistant", "function": "tool", "developer": "system"}
+_ROLES = {**_OTHER_ROLES, **{role: role for role in ("system", "user", "assistant", "tool")}}
 _TEXT_PARTS = frozenset({"text", "input_text", "output_text"})
 _REQUEST_PARTS = frozenset({"tool_call", "tool_use", "function_call"})
 _RESULT_PARTS = frozenset({"tool_call_response", "tool_result", "function_call_output"})
@@ -34,8 +35,31 @@ _MESSAGE_KEYS = frozenset({"role", "parts", "tool_calls", "message", "refusal"})
 _WRAPPERS = frozenset({"message", "message_content", "tool_call"})
 _ARGUMENTS = frozenset({"arguments", "input", "args"})
 
-_PLAIN_MESSAGE = frozenset({"role", "content", "parts", "finish_reason"})
-_PLAIN_PART = frozenset({"type", "content", "text"})
+_PLAIN_MESSAGES = {
+    ("role", "parts"): "parts",
+    ("role", "parts", "finish_reason"): "parts",
+    ("role", "content"): "content",
+    ("content", "role"): "content",
+}
+_PLAIN_PARTS = {("type", "content"): "content", ("content", "type"): "content", ("type", "text"): "text"}
+"""The keys of a message and of a part that hold one text, and which of them holds it."""
+
+_Read = tuple[str | None, str, tuple[Message, ...] | None]
+_NOTHING_READ: _Read = (None, "", None)
+
+
+class _Last:
+    """The text that was read last, in which role, and its messages.
+
+    The spans of a trace repeat themselves: an agent's span holds what its model calls hold, and a call that is made
+    again holds the same conversation. Comparing two texts costs nothing beside parsing one, unlike looking them up in a
+    dictionary, which would have to hash every text.
+    """
+
+    read: _Read = _NOTHING_READ
+
+
+_last = _Last()
 
 _new_message = constructor_of(Message)
 _new_request = constructor_of(ToolRequest)
@@ -48,7 +72,20 @@ def read(value: Any, role: str) -> tuple[Message, ...] | None:
         value: What was recorded; ``None`` gives ``None``.
         role: The role of a message that names none, and of plain text.
     """
-    return None if value is None else _messages(value, attrs.parsed(value), role)
+    if value is None:
+        return None
+    text, of_role, said = _last.read
+    if value == text and role == of_role:
+        return said
+    said = _messages(value, attrs.parsed(value), role)
+    if isinstance(value, str):
+        _last.read = value, role, said
+    return said
+
+
+def forget() -> None:
+    """Forget the text that was read last: what one trace holds is not kept for the next."""
+    _last.read = _NOTHING_READ
 
 
 def finish_reasons(value: Any) -> tuple[str, ...]:
@@ -86,6 +123,11 @@ class _Content:
 
 def _messages(value: Any, found: Any, role: str) -> tuple[Message, ...] | None:
     """The messages in ``found``, which is ``value`` with its JSON parsed."""
+    said: list[Message] = []
+    if isinstance(found, list):
+        said = _leading_plain(found, role)
+        if len(said) == len(found):
+            return tuple(said)
     if isinstance(value, str) and not _is_messages(found) and not (role != "assistant" and _is_parts(found)):
         return (Message(role, value),)  # plain text, or an answer that happens to be JSON
     if isinstance(found, dict):
@@ -94,19 +136,44 @@ def _messages(value: Any, found: Any, role: str) -> tuple[Message, ...] | None:
         return None
     if found and _is_part(found[0]) and all(map(_is_part, found)):
         return _message({"parts": found}, role)
+    for item in found[len(said) :]:
+        said += _item(item, role)
+    return tuple(said)
+
+
+def _leading_plain(found: list[Any], role: str) -> list[Message]:
+    """The messages of a list up to the first that is not plain: in most lists all, at a third of what others cost."""
     said: list[Message] = []
     for item in found:
-        if (message := _plain_message(item, role)) is not None:
-            said.append(message)
-        else:
-            said += _item(item, role)
-    return tuple(said)
+        text = _sole_text(item)
+        if text is None:
+            break
+        said.append(_new_message(_role(item, role), text))
+    return said
+
+
+def _sole_text(message: Any) -> str | None:
+    """The text of a message that consists of it (and of a role); ``None`` for any other message."""
+    key = _PLAIN_MESSAGES.get(tuple(message)) if isinstance(message, dict) else None
+    if key is None:
+        return None
+    content = message[key]
+    if isinstance(content, str):  # one that begins a list may be a list of parts
+        return content if key == "content" and content.lstrip()[:1] != "[" else None
+    if key != "parts" or not isinstance(content, list) or len(content) != 1:
+        return None
+    part = content[0]
+    key = _PLAIN_PARTS.get(tuple(part)) if isinstance(part, dict) else None
+    if key is None or part["type"] != "text":
+        return None
+    text = part[key]
+    return text if isinstance(text, str) else None
 
 
 def _finish_reasons(found: Any) -> tuple[str, ...]:
     listed = [found] if isinstance(found, dict) else attrs.items(found)
-    reasons = [attrs.text(item, "finish_reason", "stop_reason") for item in listed if isinstance(item, dict)]
-    return tuple([reason for reason in reasons if reason])
+    said = [attrs.text(item, "finish_reason", "stop_reason") for item in listed if isinstance(item, dict)]
+    return tuple(filter(None, said))
 
 
 def _is_messages(found: Any) -> bool:
@@ -126,28 +193,10 @@ def _kind(raw: Mapping[str, Any]) -> str:
     return kind if isinstance(kind, str) else ""
 
 
-def _plain_message(item: Any, role: str) -> Message | None:
-    """A message of one text and nothing else, which most are: what ``_item`` makes of it, at a third of the cost."""
-    if not isinstance(item, dict) or not item.keys() <= _PLAIN_MESSAGE:
-        return None
-    text, parts = item.get("content"), item.get("parts")
-    if text is None and isinstance(parts, list) and len(parts) == 1:
-        text = _plain_text(parts[0])
-    elif parts is not None or (isinstance(text, str) and text.lstrip()[:1] == "["):  # it may be a list of parts
-        return None
-    return _new_message(_role(item, role), text) if isinstance(text, str) else None
-
-
-def _plain_text(part: Any) -> Any:
-    """The text of a part that has nothing else."""
-    if isinstance(part, dict) and len(part) == 2 and part.get("type") == "text" and part.keys() <= _PLAIN_PART:
-        return part["content"] if "content" in part else part["text"]
-    return None
-
-
 def _item(item: Any, role: str) -> tuple[Message, ...]:
     if isinstance(item, dict):
-        return _message(item, role)
+        text = _sole_text(item)
+        return _message(item, role) if text is None else (_new_message(_role(item, role), text),)
     return (Message(role, item),) if isinstance(item, str) else ()
 
 
@@ -192,8 +241,9 @@ def _own_message(raw: Mapping[str, Any], role: str, content: _Content) -> tuple[
 
 def _role(raw: Mapping[str, Any], fallback: str) -> str:
     role = raw.get("role")
-    role = (role if isinstance(role, str) and role else fallback).lower()
-    return _ROLES.get(role, role)
+    if not isinstance(role, str) or not role:
+        role = fallback
+    return _ROLES.get(role) or _ROLES.get(role.lower(), role.lower())
 
 
 def _tool_calls(raw: Mapping[str, Any]) -> tuple[ToolRequest, ...]:
@@ -258,11 +308,11 @@ def _add_text(content: _Content, part: Mapping[str, Any]) -> None:
 def _request(raw: Mapping[str, Any]) -> ToolRequest:
     if len(raw) == 1:
         raw = _unwrapped(raw)
-    function = attrs.mapping(raw.get("function"))
+    function = attrs.mapping(raw.get("function")) or raw
     return _new_request(
         attrs.text(function, "name") or attrs.text(raw, "name"),
         attrs.identifier(raw, "call_id", "id"),
-        arguments(_given(function) if not _ARGUMENTS.isdisjoint(function) else _given(raw)),
+        arguments(_given(raw if _ARGUMENTS.isdisjoint(function) else function)),
     )
 
 

@@ -12,7 +12,7 @@ from checks.interaction import Message, ModelCall, Retrieval, ToolCall
 from checks.span import LogRecord, Span
 from collector.conventions import attributes as attrs
 from collector.conventions import bodies, definitions, documents, failures, formats, messages
-from collector.conventions.calls import CallContent, CallKeys, build
+from collector.conventions.calls import CallKeys, build
 from collector.conventions.reading import Convention, Reading
 
 _KIND = "openinference.span.kind"
@@ -55,27 +55,27 @@ def _model_call(span: Span) -> ModelCall:
     lists = attrs.indexed(found, _INPUT, _OUTPUT, _TOOLS)
     request, response = attrs.mapping(found.get("input.value")), attrs.mapping(found.get("output.value"))
     given = attrs.mapping(found.get("llm.invocation_parameters"))
-    content = CallContent(
-        input=messages.read(lists.get(_INPUT), "user") or bodies.asked(request) or _plain(span, "input", "user"),
-        output=_output(span, lists.get(_OUTPUT), response),
+    streaming = attrs.flag(given, "stream")
+    return build(
+        span,
+        found,
+        _KEYS,
+        asked=messages.read(lists.get(_INPUT), "user") or bodies.asked(request) or _plain(span, "input", "user"),
+        answered=_output(span, lists.get(_OUTPUT), response),
         tools=definitions.read(lists.get(_TOOLS)) or definitions.read(request.get("tools")),
         response_format=formats.of_request(given) or formats.of_request(request),
         parameters={**formats.parameters(given), **({"model": given["model"]} if "model" in given else {})},
-    )
-    call = build(span, found, _KEYS, content)
-    streaming = attrs.flag(given, "stream")
-    return dataclasses.replace(
-        call,
-        streaming=streaming if streaming is not None else attrs.flag(request, "stream"),
-        response_id=call.response_id or attrs.text(response, "id"),
+        streaming=attrs.flag(request, "stream") if streaming is None else streaming,
+        response_id=attrs.text(response, "id"),
     )
 
 
 def _output(span: Span, listed: Any, response: Mapping[str, Any]) -> tuple[Message, ...] | None:
     said = messages.read(listed, "assistant")
+    kept = bodies.answered(response)
     if said is None:
-        said = bodies.answered(response) or _plain(span, "output", "assistant")
-    refusal = bodies.refusal(response)
+        said = kept or _plain(span, "output", "assistant")
+    refusal = next((message.refusal for message in kept or () if message.refusal), None)
     if said and refusal and not said[-1].refusal:
         return (*said[:-1], dataclasses.replace(said[-1], refusal=refusal))
     return said

@@ -9,7 +9,7 @@ from checks.constructor import constructor_of
 from checks.interaction import Failure, Interaction, ModelCall, Retrieval, Step, ToolCall
 from checks.span import LogRecord, Span
 from checks.trace import Trace
-from collector.conventions import dialogue, duplicates, failures, feedback, identity, merge, toolcalls
+from collector.conventions import dialogue, duplicates, failures, feedback, identity, merge, messages, toolcalls
 from collector.conventions.reading import Convention, Reading
 from collector.conventions.table import CONVENTIONS
 
@@ -25,9 +25,8 @@ def read(trace: Trace) -> Interaction:
     found = _Found(_followed(trace))
     for span in trace.spans:
         found.add(span, trace.logs_of(span.span_id) if trace.logs else ())
-    recorded = duplicates.once(trace, found.steps)
-    calls = [step for step in recorded if isinstance(step, ModelCall)]
-    steps = _steps(recorded, calls)
+    messages.forget()
+    calls, steps = _steps(duplicates.once(trace, found.steps))
     said = dialogue.read(trace, found.entries, calls)
     return _new_interaction(
         trace=trace,
@@ -56,7 +55,12 @@ class _Found:
         self.conventions: dict[str, str] = {}
 
     def add(self, span: Span, records: Sequence[LogRecord]) -> None:
-        readings = _readings(span, records, self._followed)
+        readings: list[tuple[str, Reading]] = []
+        done: frozenset[str] = frozenset()
+        for convention in self._followed:
+            if convention.name not in done and (reading := convention.read(span, records)) is not None:
+                readings.append((convention.name, reading))
+                done |= convention.includes
         if not readings:
             return
         name, reading = readings[0] if len(readings) == 1 else _combined(readings)
@@ -73,21 +77,6 @@ def _followed(trace: Trace) -> Sequence[Convention]:
     return [convention for convention in CONVENTIONS if any(map(names.__contains__, convention.marks))]
 
 
-def _readings(
-    span: Span, records: Sequence[LogRecord], followed: Sequence[Convention]
-) -> Sequence[tuple[str, Reading]]:
-    readings: list[tuple[str, Reading]] = []
-    done: frozenset[str] = frozenset()
-    for convention in followed:
-        if convention.name in done:
-            continue
-        reading = convention.read(span, records)
-        if reading is not None:
-            readings.append((convention.name, reading))
-            done |= convention.includes
-    return readings
-
-
 def _combined(readings: Sequence[tuple[str, Reading]]) -> tuple[str, Reading]:
     """What a span means by the first convention it follows, filled from the others where they see the same in it."""
     name, reading = next(((n, r) for n, r in readings if r.step is not None or r.is_entry), readings[0])
@@ -97,17 +86,27 @@ def _combined(readings: Sequence[tuple[str, Reading]]) -> tuple[str, Reading]:
     return name, reading
 
 
-def _steps(recorded: Sequence[Step], calls: Sequence[ModelCall]) -> tuple[Step, ...]:
-    runs = [step for step in recorded if isinstance(step, ToolCall)]
-    retrievals = [step for step in recorded if isinstance(step, Retrieval)]
-    return tuple(sorted((*calls, *toolcalls.combine(calls, runs), *retrievals), key=_start))
+def _steps(recorded: Sequence[Step]) -> tuple[list[ModelCall], tuple[Step, ...]]:
+    """The model calls, and all steps with those tool calls that only messages tell of; both in order of time."""
+    calls: list[ModelCall] = []
+    runs: list[ToolCall] = []
+    retrievals: list[Retrieval] = []
+    for step in recorded:
+        if isinstance(step, ModelCall):
+            calls.append(step)
+        elif isinstance(step, ToolCall):
+            runs.append(step)
+        else:
+            retrievals.append(step)
+    return calls, tuple(sorted((*calls, *toolcalls.combine(calls, runs), *retrievals), key=_start))
 
 
 def _convention(found: _Found, calls: Sequence[ModelCall]) -> str:
     """The convention that most model calls were read by; without any model call, that most spans follow."""
-    names = [found.conventions.get(call.span_id, "none") for call in calls] or list(found.conventions.values())
-    if len(set(names)) == 1:
-        return names[0]
+    followed = set(found.conventions.values())
+    if len(followed) == 1:
+        return followed.pop()
+    names = [found.conventions.get(call.span_id, "none") for call in calls] or found.conventions.values()
     votes = Counter(names)
     order = [convention.name for convention in CONVENTIONS]
     return max(votes, key=lambda name: (votes[name], -order.index(name))) if votes else "none"
@@ -118,7 +117,10 @@ def _error(trace: Trace, steps: Sequence[Step]) -> Failure | None:
     root = failures.of_span(trace.root) if trace.root else None
     if root is not None:
         return root
-    failed = [step for step in steps if step.error is not None]
-    if failed:
-        return next((step for step in failed if isinstance(step, ModelCall)), failed[0]).error
-    return next(filter(None, map(failures.of_span, trace.spans)), None)
+    error = None
+    for step in steps:
+        if step.error is not None and (error is None or isinstance(step, ModelCall)):
+            error = step.error
+            if isinstance(step, ModelCall):
+                break
+    return error or next(filter(None, map(failures.of_span, trace.spans)), None)

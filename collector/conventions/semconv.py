@@ -12,7 +12,7 @@ from checks.interaction import Message, ModelCall, ResponseFormat, Retrieval, To
 from checks.span import LogRecord, Span
 from collector.conventions import attributes as attrs
 from collector.conventions import definitions, documents, events, failures, formats, messages
-from collector.conventions.calls import CallContent, CallKeys, build
+from collector.conventions.calls import CallKeys, build
 
 OPERATION = "gen_ai.operation.name"
 CALL_OPERATIONS = frozenset({"chat", "generate_content", "text_completion"})
@@ -59,7 +59,8 @@ _CALL_EVIDENCE = frozenset(
 
 def operation(found: Mapping[str, Any]) -> str | None:
     """The recorded ``gen_ai.operation.name``."""
-    return attrs.text(found, OPERATION)
+    name = found.get(OPERATION)
+    return name if isinstance(name, str) and name else None
 
 
 def is_model_call(found: Mapping[str, Any], named: str | None) -> bool:
@@ -76,24 +77,23 @@ def model_call(span: Span, records: Sequence[LogRecord], keys: CallKeys = KEYS) 
     found, said = events.attributes_of(span, records), events.said(span, records)
     answer = found.get("gen_ai.output.messages")
     answered, reasons = messages.read_answer(answer)
-    content = CallContent(
-        input=_with_system(messages.read(found.get("gen_ai.input.messages"), "user") or said.input, found),
-        output=answered if answer is not None else said.output,
+    return build(
+        span,
+        found,
+        keys,
+        asked=_with_system(messages.read(found.get("gen_ai.input.messages"), "user") or said.input, found),
+        answered=said.output if answer is None else answered,
         tools=definitions.read(found.get("gen_ai.tool.definitions")),
         response_format=response_format(found),
-        finish_reasons=reasons or said.finish_reasons,
         parameters=parameters(found),
+        finish_reasons=reasons or said.finish_reasons,
     )
-    return build(span, found, keys, content)
 
 
 def parameters(found: Mapping[str, Any]) -> dict[str, Any]:
     """The ``gen_ai.request.*`` attributes by their last name, without the model."""
-    return {
-        key[len(_REQUEST) :]: value
-        for key, value in found.items()
-        if key.startswith(_REQUEST) and key not in _NOT_PARAMETERS
-    }
+    keys = [key for key in found if key.startswith(_REQUEST) and key not in _NOT_PARAMETERS]
+    return {key[len(_REQUEST) :]: found[key] for key in keys} if keys else {}
 
 
 def response_format(found: Mapping[str, Any]) -> ResponseFormat | None:

@@ -16,6 +16,7 @@ from checks.interaction import Message, ModelCall, ToolCall, ToolRequest
 from collector.conventions import merge
 
 _new_call = constructor_of(ToolCall)
+_NO_RUN = ToolCall(span_id=None)
 
 _Key = tuple[str | None, bytes]
 
@@ -37,11 +38,15 @@ def combine(calls: Sequence[ModelCall], runs: Sequence[ToolCall]) -> tuple[ToolC
     unmatched = [run for run in runs if not ledger.ran_by_id(run)]
     for run in unmatched:
         ledger.ran(run)
-    return tuple(entry.call() for entry in ledger.entries)
+    return tuple(map(_Entry.call, ledger.entries))
 
 
 def _requests(messages: Sequence[Message]) -> list[ToolRequest]:
-    return [request for message in messages for request in message.tool_requests]
+    found: list[ToolRequest] = []
+    for message in messages:
+        if message.tool_requests:
+            found += message.tool_requests
+    return found
 
 
 @dataclass(slots=True)
@@ -58,16 +63,18 @@ class _Entry:
     run: ToolCall | None = None
 
     def call(self) -> ToolCall:
-        run = self.run or _new_call(span_id=None, start_ns=self.start_ns)
-        asked = _new_call(
+        run = self.run or _NO_RUN
+        call_id = self.answered_as or self.id
+        return _new_call(
             run.span_id,
-            self.name,
-            self.answered_as or self.id,
-            self.arguments,
-            run.result if run.result is not None else self.result,
-            run.start_ns,
+            run.name if self.name is None else self.name,
+            run.id if call_id is None else call_id,
+            run.arguments if self.arguments is None else self.arguments,
+            self.result if run.result is None else run.result,
+            self.start_ns if self.run is None else run.start_ns,
+            run.duration_ns,
+            run.error,
         )
-        return merge.fill(asked, run)
 
 
 class _Ledger:

@@ -177,21 +177,19 @@ def _id(raw: bytes) -> str | None:
 
 
 def _attributes(pairs: Iterable[KeyValue]) -> Mapping[str, Any]:
-    return {pair.key: (value := pair.value).string_value or _value(value) for pair in pairs}
+    return {pair.key: (value := pair.value).string_value or value.int_value or _value(value) for pair in pairs}
 
 
 def _values(messages: Iterable[AnyValue]) -> Sequence[Any]:
-    return [message.string_value or _value(message) for message in messages]
+    return [message.string_value or message.int_value or _value(message) for message in messages]
 
 
 def _value(message: AnyValue) -> Any:
     """An ``AnyValue`` as plain Python. Nesting needs no guard: protobuf refuses to parse what is deeper than 100.
 
     Nearly all values are text, most others integers. A field of a ``oneof`` that holds something is the one that is
-    set, and reading it is cheaper than asking which one is: callers look for text themselves.
+    set, and reading it is cheaper than asking which one is: callers look for text and numbers themselves.
     """
-    if (number := message.int_value) != 0:
-        return number
     kind = message.WhichOneof("value")
     if kind is None:
         return None

@@ -1,15 +1,17 @@
 """An OTLP request body becomes a ``Batch`` of pieces, one per trace. Does no I/O and knows no transport.
 
-The body is walked by its lengths and every record in it decoded by itself, one after another: a request never exists as
-objects in whole, and its spans are counted before they are made. A record's bytes are kept as they came unless
-something in them had to change.
+The body is walked by its lengths and the records in it decoded a few at a time: a request never exists as objects in
+whole, and its spans are counted before they are made. A record's bytes are kept as they came unless something in them
+had to change.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from opentelemetry.proto.logs.v1.logs_pb2 import ResourceLogs
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans
 
@@ -18,19 +20,27 @@ from collector.receivers import otlp_json
 from collector.receivers.grouping import Grouping, TraceRecords
 from collector.receivers.limits import ReceiverLimits
 from collector.receivers.records import (
+    RECORD_FIELD,
     Record,
+    check_log,
+    check_span,
     read_log,
+    read_logs,
     read_resource_logs,
     read_resource_spans,
     read_scope_logs,
     read_scope_spans,
     read_span,
+    read_spans,
 )
 from collector.receivers.truncation import cut_attributes
-from collector.receivers.wire import DELIMITED, Field, WireError, fields
+from collector.receivers.wire import DELIMITED, WireError, delimited, walk
 
 FIELDS_PER_SPAN = 4
 """How many fields outside the spans a request may hold for each span it may hold: resources, scopes, their names."""
+
+RUN_RECORDS, RUN_BYTES = 256, 256 << 10
+"""As many records, of as many bytes, are decoded at once."""
 
 SPREAD = 4
 """How many times larger than a request its pieces may be: each trace in it gets a copy of its resource and scope."""
@@ -43,7 +53,9 @@ class _Signal:
     record: str
     read_resource: Callable[[bytes, str], ResourceSpans | ResourceLogs]
     read_scope: Callable[[bytes, str], Message]
-    read: Callable[[bytes, str, ReceiverLimits], Record | Refusal]
+    read: Callable[[bytes, str], Message]
+    read_run: Callable[[bytes], Sequence[Message]]
+    check: Callable[[Any, bytes, ReceiverLimits], Record | Refusal]
     piece: Callable[[str, TraceRecords, bytes], Piece]
 
 
@@ -52,11 +64,11 @@ def _spans_piece(trace_id: str, trace: TraceRecords, encoded: bytes) -> Piece:
 
 
 def _logs_piece(trace_id: str, trace: TraceRecords, encoded: bytes) -> Piece:
-    return Piece(trace_id, logs=encoded, log_count=len(trace.records))
+    return Piece(trace_id, logs=encoded, log_count=trace.count)
 
 
-_SPANS = _Signal("span", read_resource_spans, read_scope_spans, read_span, _spans_piece)
-_LOGS = _Signal("log record", read_resource_logs, read_scope_logs, read_log, _logs_piece)
+_SPANS = _Signal("span", read_resource_spans, read_scope_spans, read_span, read_spans, check_span, _spans_piece)
+_LOGS = _Signal("log record", read_resource_logs, read_scope_logs, read_log, read_logs, check_log, _logs_piece)
 
 
 def traces_from_protobuf(body: bytes, source: Source, limits: ReceiverLimits) -> Batch:
@@ -90,6 +102,27 @@ def logs_from_json(body: bytes, source: Source, limits: ReceiverLimits) -> Batch
     return logs_from_protobuf(otlp_json.logs_to_protobuf(body, limits), source, limits)
 
 
+Place = tuple[int, int, int]
+"""Where a message is in the body: where its tag starts, where it starts itself, and where it ends."""
+
+
+def _runs(places: Iterable[Place]) -> Iterator[list[Place]]:
+    """Give the records in runs of those that lie side by side, none of them too large."""
+    run: list[Place] = []
+    reached = room = 0
+    for place in places:
+        tag_at, _, end = place
+        if run and (tag_at != reached or end > room or len(run) == RUN_RECORDS):
+            yield run
+            run = []
+        if not run:
+            room = tag_at + RUN_BYTES
+        run.append(place)
+        reached = end
+    if run:
+        yield run
+
+
 class _Decoding:
     """The decoding of one request."""
 
@@ -112,48 +145,75 @@ class _Decoding:
             raise Refused(Refusal.MALFORMED, f"the body is not valid OTLP protobuf: {error}") from None
         return Batch(source, self._pieces(), dict(self._rejected))
 
-    def _read_resource(self, resource: Field) -> None:
-        header, scopes = self._split(resource.start, resource.end, 2)
-        self._grouping.start_resource(self._checked_resource(header, resource.start))
+    def _read_resource(self, resource: Place) -> None:
+        _, start, end = resource
+        header, scopes = self._split(start, end, 2)
+        self._grouping.start_resource(self._checked_resource(header, start))
         for scope in scopes:
             self._read_scope(scope)
 
-    def _read_scope(self, scope: Field) -> None:
-        header, records = self._split(scope.start, scope.end, 2, are_records=True)
-        self._signal.read_scope(header, f"the scope at byte {scope.start}")
+    def _read_scope(self, scope: Place) -> None:
+        _, start, end = scope
+        header, records = self._split(start, end, RECORD_FIELD, are_records=True)
+        self._signal.read_scope(header, f"the scope at byte {start}")
         self._grouping.start_scope(header)
-        for record in records:
-            self._read_record(record)
+        for run in _runs(records):
+            self._read_run(run)
 
-    def _read_record(self, place: Field) -> None:
-        what = f"the {self._signal.record} at byte {place.start}"
-        record = self._signal.read(self._body[place.start : place.end], what, self._limits)
+    def _read_run(self, run: Sequence[Place]) -> None:
+        """Read records that lie side by side: all at once, or one by one where that fails, to tell which it was."""
+        messages: Sequence[Message] = ()
+        if len(run) > 1:
+            with suppress(DecodeError):
+                messages = self._signal.read_run(self._body[run[0][0] : run[-1][2]])
+        if len(messages) == len(run):
+            for (tag_at, _, end), message in zip(run, messages, strict=True):
+                self._keep(message, self._body[tag_at:end])
+        else:
+            for place in run:
+                self._read_record(place)
+
+    def _read_record(self, place: Place) -> None:
+        _, start, end = place
+        data = self._body[start:end]
+        message = self._signal.read(data, f"the {self._signal.record} at byte {start}")
+        self._keep(message, delimited(RECORD_FIELD, data))
+
+    def _keep(self, message: Message, field: bytes) -> None:
+        record = self._signal.check(message, field, self._limits)
         if isinstance(record, Refusal):
             self._rejected[record] += 1
         else:
             self._grouping.add(record)
 
-    def _split(self, start: int, end: int, number: int, *, are_records: bool = False) -> tuple[bytes, list[Field]]:
-        """Take apart a message: return it without the messages in its field ``number``, and where those are."""
-        rest, inner = [], []
-        for found in fields(self._body, start, end):
-            self._count(is_record=are_records and found.number == number)
-            if found.number == number and found.wire_type == DELIMITED:
-                inner.append(found)
+    def _split(self, start: int, end: int, number: int, *, are_records: bool = False) -> tuple[bytes, list[Place]]:
+        """Take apart a message: return it without the messages in its field ``number``, and where those are.
+
+        Fields are counted before anything is made of them.
+        """
+        body, wanted = self._body, number << 3 | DELIMITED
+        fields_left, records_left = self._fields_left, self._records_left
+        rest: list[bytes] = []
+        inner: list[Place] = []
+        for tag, tag_at, value_at, value_end in walk(body, start, end):
+            fields_left -= 1
+            if tag == wanted:
+                inner.append((tag_at, value_at, value_end))
             else:
-                rest.append(self._body[found.tag_at : found.end])
+                rest.append(body[tag_at:value_end])
+            if are_records and tag >> 3 == number:
+                records_left -= 1
+            if records_left < 0 or fields_left < 0:
+                raise self._too_many()
+        self._fields_left, self._records_left = fields_left, records_left
         return b"".join(rest), inner
 
-    def _count(self, *, is_record: bool) -> None:
-        """Count a field before anything is made of it."""
-        self._records_left -= is_record
-        self._fields_left -= 1
-        if self._records_left < 0 or self._fields_left < 0:
-            raise Refused(
-                Refusal.TOO_MANY_SPANS,
-                f"the request holds more than {self._limits.spans_per_request} {self._signal.record}s, resources and "
-                "scopes (limits.spans_per_request); send smaller batches",
-            )
+    def _too_many(self) -> Refused:
+        return Refused(
+            Refusal.TOO_MANY_SPANS,
+            f"the request holds more than {self._limits.spans_per_request} {self._signal.record}s, resources and "
+            "scopes (limits.spans_per_request); send smaller batches",
+        )
 
     def _checked_resource(self, header: bytes, at: int) -> bytes:
         """Return the resource, its attributes cut where they are too large."""

@@ -3,23 +3,27 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
-from operator import itemgetter
 
 from collector.receivers.records import Record
 from collector.receivers.wire import delimited
 
 _RESOURCE_FIELD = 1
-_INNER_FIELD = 2
-"""``resource_spans`` and ``resource_logs`` are field 1 of a request; ``scope_*`` and the records are field 2 inside."""
+_SCOPE_FIELD = 2
+"""``resource_spans`` and ``resource_logs`` are field 1 of a request, ``scope_spans`` and ``scope_logs`` 2 of those."""
 
 
 @dataclass(slots=True)
 class TraceRecords:
-    """The records of one trace, each with the places of its resource and scope in the request."""
+    """The records of one trace, encoded as fields of their scopes, by the number of the scope in the request."""
 
-    records: list[tuple[int, int, bytes]] = field(default_factory=list)
+    scopes: dict[int, list[bytes]] = field(default_factory=dict)
     span_ids: list[bytes] = field(default_factory=list)
     has_root: bool = False
+
+    @property
+    def count(self) -> int:
+        """How many records there are."""
+        return sum(map(len, self.scopes.values()))
 
 
 class Grouping:
@@ -27,7 +31,7 @@ class Grouping:
 
     def __init__(self) -> None:
         self._resources: list[bytes] = []
-        self._scopes: list[bytes] = []
+        self._scopes: list[tuple[int, bytes]] = []
         self._traces: dict[bytes, TraceRecords] = {}
 
     def start_resource(self, encoded: bytes) -> None:
@@ -36,17 +40,22 @@ class Grouping:
 
     def start_scope(self, encoded: bytes) -> None:
         """Go on with the records of this scope: a ``ScopeSpans`` or ``ScopeLogs`` without its records."""
-        self._scopes.append(encoded)
+        self._scopes.append((len(self._resources) - 1, encoded))
 
     def add(self, record: Record) -> None:
         """Add a record of the scope that was started last."""
         trace = self._traces.get(record.trace_id)
         if trace is None:
             trace = self._traces[record.trace_id] = TraceRecords()
-        trace.records.append((len(self._resources) - 1, len(self._scopes) - 1, record.data))
+        scope = len(self._scopes) - 1
+        if scope in trace.scopes:
+            trace.scopes[scope].append(record.field)
+        else:
+            trace.scopes[scope] = [record.field]
         if record.span_id:
             trace.span_ids.append(record.span_id)
-        trace.has_root |= record.is_root
+        if record.is_root:
+            trace.has_root = True
 
     def traces(self) -> Iterator[tuple[str, TraceRecords, bytes]]:
         """Give, for each trace, its id, its records and the encoded message that holds them."""
@@ -55,11 +64,10 @@ class Grouping:
 
     def _encode(self, trace: TraceRecords) -> bytes:
         resources = []
-        for number, records in groupby(trace.records, key=itemgetter(0)):
-            scopes = (self._encode_scope(scope, of_scope) for scope, of_scope in groupby(records, key=itemgetter(1)))
-            resources.append(delimited(_RESOURCE_FIELD, self._resources[number] + b"".join(scopes)))
+        for number, scopes in groupby(trace.scopes, key=self._resource_of):
+            encoded = [delimited(_SCOPE_FIELD, self._scopes[scope][1], *trace.scopes[scope]) for scope in scopes]
+            resources.append(delimited(_RESOURCE_FIELD, self._resources[number], *encoded))
         return b"".join(resources)
 
-    def _encode_scope(self, number: int, records: Iterator[tuple[int, int, bytes]]) -> bytes:
-        encoded = (delimited(_INNER_FIELD, data) for _, _, data in records)
-        return delimited(_INNER_FIELD, self._scopes[number] + b"".join(encoded))
+    def _resource_of(self, scope: int) -> int:
+        return self._scopes[scope][0]

@@ -12,6 +12,7 @@ Decisions:
   dropped; an app sends all of its logs here, so that is no error. An invalid span id is taken off it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -19,6 +20,7 @@ from google.protobuf.message import DecodeError, Message
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, LogsData, ResourceLogs, ScopeLogs
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, TracesData
 
+from checks.constructor import constructor_of
 from collector.intake import Refusal, Refused
 from collector.receivers.limits import MIB, ReceiverLimits
 from collector.receivers.truncation import cut_attributes, cut_value, mark_cut
@@ -30,17 +32,26 @@ MAX_TIME_NS = (1 << 63) - 1
 MAX_FIELDS = 100_000
 """The most fields in one record of more than 1 MiB, those of its attributes included."""
 
+RECORD_FIELD = 2
+"""``spans`` and ``log_records`` are field 2 of a scope."""
+
 _Message = TypeVar("_Message", bound=Message)
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A valid record: the trace it is of, and the bytes to keep. ``span_id`` and ``is_root`` are a span's."""
+    """A valid record: the trace it is of, and what is kept of it. ``span_id`` and ``is_root`` are a span's.
+
+    ``field`` is the record encoded as a field of its scope, its tag and its length included.
+    """
 
     trace_id: bytes
-    data: bytes
+    field: bytes
     span_id: bytes = b""
     is_root: bool = False
+
+
+_new_record = constructor_of(Record)
 
 
 def parse(kind: type[_Message], data: bytes, what: str) -> _Message:
@@ -86,26 +97,51 @@ def read_scope_logs(data: bytes, what: str) -> ScopeLogs:
     return parse(LogsData, delimited(1, delimited(2, data)), what).resource_logs[0].scope_logs[0]
 
 
-def read_span(data: bytes, what: str, limits: ReceiverLimits) -> Record | Refusal:
-    """Read a span; return why it is refused where it is not valid."""
-    span = parse(TracesData, _enclosed(data), what).resource_spans[0].scope_spans[0].spans[0]
-    if not (is_id(span.trace_id, TRACE_ID_BYTES) and is_id(span.span_id, SPAN_ID_BYTES)):
+def read_span(data: bytes, what: str) -> Span:
+    """Read a span, at the depth at which it is kept."""
+    return _spans(parse(TracesData, _enclosed(_as_field(data)), what))[0]
+
+
+def read_log(data: bytes, what: str) -> LogRecord:
+    """Read a log record, at the depth at which it is kept."""
+    return _log_records(parse(LogsData, _enclosed(_as_field(data)), what))[0]
+
+
+def read_spans(fields: bytes) -> Sequence[Span]:
+    """Read several spans at once, at the depth at which they are kept; raise ``DecodeError`` where one is malformed."""
+    return _spans(TracesData.FromString(_enclosed(fields)))
+
+
+def read_logs(fields: bytes) -> Sequence[LogRecord]:
+    """Read several log records at once, likewise."""
+    return _log_records(LogsData.FromString(_enclosed(fields)))
+
+
+def check_span(span: Span, field: bytes, limits: ReceiverLimits) -> Record | Refusal:
+    """Return what is kept of a span, or why it is refused.
+
+    Args:
+        span: The span.
+        field: The same, encoded as a field of its scope.
+        limits: What is larger is cut.
+    """
+    trace_id, span_id, parent_id = span.trace_id, span.span_id, span.parent_span_id
+    if not (is_id(trace_id, TRACE_ID_BYTES) and is_id(span_id, SPAN_ID_BYTES)):
         return Refusal.INVALID_ID
-    if len(span.parent_span_id) not in {0, SPAN_ID_BYTES}:
+    if parent_id and len(parent_id) != SPAN_ID_BYTES:
         return Refusal.INVALID_ID
-    if max(span.start_time_unix_nano, span.end_time_unix_nano) > MAX_TIME_NS:
+    if span.start_time_unix_nano > MAX_TIME_NS or span.end_time_unix_nano > MAX_TIME_NS:
         return Refusal.INVALID_TIME
-    is_root = not any(span.parent_span_id)
-    changed = bool(span.parent_span_id) and is_root
+    is_root = not any(parent_id)
+    changed = is_root and bool(parent_id)
     if changed:
         span.ClearField("parent_span_id")
-    changed |= len(data) > limits.attribute_bytes and _cut_span(span, limits.attribute_bytes)
-    return Record(span.trace_id, span.SerializeToString() if changed else data, span.span_id, is_root)
+    changed |= len(field) > limits.attribute_bytes and _cut_span(span, limits.attribute_bytes)
+    return _new_record(trace_id, _as_field(span.SerializeToString()) if changed else field, span_id, is_root)
 
 
-def read_log(data: bytes, what: str, limits: ReceiverLimits) -> Record | Refusal:
-    """Read a log record; return why it is refused where it is not valid or names no trace."""
-    log = parse(LogsData, _enclosed(data), what).resource_logs[0].scope_logs[0].log_records[0]
+def check_log(log: LogRecord, field: bytes, limits: ReceiverLimits) -> Record | Refusal:
+    """Return what is kept of a log record, or why it is refused, as ``check_span`` does; it may name no trace."""
     if not is_id(log.trace_id, TRACE_ID_BYTES):
         return Refusal.NO_TRACE_ID
     if max(log.time_unix_nano, log.observed_time_unix_nano) > MAX_TIME_NS:
@@ -113,16 +149,29 @@ def read_log(data: bytes, what: str, limits: ReceiverLimits) -> Record | Refusal
     changed = bool(log.span_id) and not is_id(log.span_id, SPAN_ID_BYTES)
     if changed:
         log.ClearField("span_id")
-    changed |= len(data) > limits.attribute_bytes and _cut_log(log, limits.attribute_bytes)
-    return Record(log.trace_id, log.SerializeToString() if changed else data)
+    changed |= len(field) > limits.attribute_bytes and _cut_log(log, limits.attribute_bytes)
+    return _new_record(log.trace_id, _as_field(log.SerializeToString()) if changed else field)
 
 
-def _enclosed(record: bytes) -> bytes:
-    """Return a message that holds the record alone, as deep as it is kept.
+def _spans(message: TracesData) -> Sequence[Span]:
+    return message.resource_spans[0].scope_spans[0].spans
+
+
+def _log_records(message: LogsData) -> Sequence[LogRecord]:
+    return message.resource_logs[0].scope_logs[0].log_records
+
+
+def _as_field(record: bytes) -> bytes:
+    """Return the record as a field of its scope."""
+    return delimited(RECORD_FIELD, record)
+
+
+def _enclosed(fields: bytes) -> bytes:
+    """Return a message that holds the records alone, as deep as they are kept.
 
     Decoders stop at a depth of 100: what can be read here can be read again when the trace is put together.
     """
-    return delimited(1, delimited(2, delimited(2, record)))
+    return delimited(1, delimited(2, fields))
 
 
 def is_id(value: bytes, length: int) -> bool:

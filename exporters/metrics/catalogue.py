@@ -164,8 +164,10 @@ BALANCE = (
     "sidecheck_traces_evaluated_total",
     "sidecheck_traces_open",
     "sidecheck_dropped_total",
+    "sidecheck_check_results_total",
 )
-"""The metrics that add up: accepted = evaluated + open + dropped (what="trace")."""
+"""The metrics that add up: accepted = evaluated + open + dropped (what="trace"), and no check has more decided results
+than traces were evaluated."""
 
 METRICS = _by_name((*_VERDICTS, *_APP, *_INTAKE, *_SELF))
 """Every metric by its name, in the order of the documentation."""
