@@ -15,13 +15,13 @@ install = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format unit soak env lock clean
+.PHONY: help bench demo test lint format unit soak env lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(BIN)/python:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "sidecheck needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "sidecheck needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.runtime: $(BIN)/python requirements/runtime.txt pyproject.toml
@@ -55,6 +55,9 @@ unit: $(VENV)/.dev ## the tests only (ARGS="-k citations" and the like)
 	$(BIN)/pytest $(ARGS)
 
 test: lint unit ## lint, then all tests; SIDECHECK_REQUIRE=postgres,... makes a missing server a failure
+
+bench: $(VENV)/.dev ## measure it, as ratios in one run (ARGS="--json bench.json", or names of parts)
+	$(BIN)/python tests/bench/run.py $(ARGS)
 
 format: $(VENV)/.dev ## put the code into shape
 	$(BIN)/ruff check --fix .

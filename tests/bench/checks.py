@@ -127,4 +127,4 @@ def _floor(encoded: Iterable[bytes]) -> None:
 
 
 if __name__ == "__main__":
-    print(table(rows(*map(int, sys.argv[1:]))))  # noqa: T201 -- what it is for
+    print(table(rows(*map(int, sys.argv[1:]))))

@@ -18,7 +18,7 @@ SPANS_A_TRACE = 5
 START_NS = 1_750_000_000_000_000_000
 SENTENCE = (
     "the plan includes support for every workspace and its members can export reports at any time while invoices are "
-    "sent on the first day of a month to owners who may change their address in settings under billing when they need it"
+    "sent on the first day of a month to owners who may change their address in settings under billing if they need it"
 )
 WORDS = SENTENCE.split()
 PERSONAL = ("write to jana.kovac@mail-central.org", "call +49 30 901820", "her card is 4539 1488 0343 6467")

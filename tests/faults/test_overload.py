@@ -25,7 +25,7 @@ TRACE_BYTES = 400_000
 TIMES = 10
 CAPACITY, PROBE, OVERLOAD = 1, 2, 3
 """Runs of numbers that keep the loads apart."""
-SECONDS = short_or_long(10.0, 60.0)
+SECONDS = short_or_long(6.0, 60.0)
 RECOVERS_WITHIN_S = 10.0
 SETTINGS = {
     **LIGHT,
@@ -79,9 +79,9 @@ def judged_a_second(sidecar: Sidecar, seconds: float) -> float:
 
 def capacity(sidecar: Sidecar, ledger: Ledger, target: Target) -> float:
     """What it judges in a second when it always has something to do, and no more than it can keep."""
-    with Load(ledger, target, large(CAPACITY), rate=40, seconds=4):
+    with Load(ledger, target, large(CAPACITY), rate=30, seconds=3):
         until("it is at work", lambda: evaluated(sidecar) > 5)
-        found = judged_a_second(sidecar, 3.0)
+        found = judged_a_second(sidecar, 2.0)
     settle(sidecar)
     return found
 

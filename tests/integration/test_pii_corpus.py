@@ -34,7 +34,7 @@ FLOORS = {
 @pytest.mark.parametrize("name", FLOORS)
 def test_precision_and_recall_on_labelled_texts_do_not_drop(name):
     measured = scores(PiiEngine().find, corpus(name))
-    print(f"\n{name}\n{table(measured)}")  # noqa: T201 -- shown where the test fails, or with -s
+    print(f"\n{name}\n{table(measured)}")
     precision, recall, clean = FLOORS[name]
     assert measured["ALL"].precision >= precision
     assert measured["ALL"].recall >= recall

@@ -74,6 +74,7 @@ class Load:
         self._order = 0
         self._under_way = 0
         self._generating = True
+        self._problem: Exception | None = None
         self._change = threading.Condition()
         self._threads = [threading.Thread(target=self._send_all, daemon=True) for _ in range(senders)]
         self._threads.append(threading.Thread(target=self._generate, daemon=True))
@@ -100,6 +101,8 @@ class Load:
             self.stop()
         for thread in self._threads:
             thread.join()
+        if self._problem is not None:
+            raise self._problem
         return self.tally
 
     def _generate(self) -> None:
@@ -124,16 +127,32 @@ class Load:
 
     def _send_all(self) -> None:
         while (due := self._next()) is not None:
-            if due.first_sent is None:
-                due.first_sent = time.monotonic()
-                self._ledger.attempt(due.request.spans)
-            answer = self._target.send(due.request.body)
-            if answer.kind is Kind.ACKNOWLEDGED and not due.is_duplicate:
-                self._ledger.acknowledge(due.request.number, due.request.spans)
+            try:
+                answer = self._send(due)
+            except Exception as error:  # noqa: BLE001 - it ends the load, and is raised where the test waits for it
+                self._end(error)
+                return
             with self._change:
                 self._settle(due, answer)
                 self._under_way -= 1
                 self._change.notify_all()
+
+    def _send(self, due: _Due) -> Answer:
+        if due.first_sent is None:
+            due.first_sent = time.monotonic()
+            self._ledger.attempt(due.request.spans)
+        answer = self._target.send(due.request.body)
+        if answer.kind is Kind.ACKNOWLEDGED and not due.is_duplicate:
+            self._ledger.acknowledge(due.request.number, due.request.spans)
+        return answer
+
+    def _end(self, problem: Exception) -> None:
+        with self._change:
+            self._problem = problem
+            self._generating = False
+            self._under_way -= 1
+            self._queue.clear()
+            self._change.notify_all()
 
     def _next(self) -> _Due | None:
         with self._change:
