@@ -110,7 +110,7 @@ class Trace:
             or (not any(s.parent_id is None for s in self.spans))
         )
 
-    @property
+    @lazy
     def service(self) -> str:
         """``service.name`` of the root's resource, else of the first span that has one, else ``unknown_service``."""
         first = (self.root,) if self.root else ()

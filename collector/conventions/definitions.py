@@ -5,6 +5,9 @@ from typing import Any
 
 from checks.interaction import ToolDefinition
 from collector.conventions import attributes as attrs
+from collector.conventions.repetition import NEW, LastRead
+
+_last = LastRead()
 
 _SCHEMA_KEYS = ("parameters", "input_schema", "inputSchema", "parametersJsonSchema")
 
@@ -17,6 +20,14 @@ def read(value: Any) -> tuple[ToolDefinition, ...] | None:
     """
     if value is None:
         return None
+    found: tuple[ToolDefinition, ...] | None = _last.made_of(value)
+    if found is NEW:
+        found = _definitions(value)
+        _last.keep(value, found)
+    return found
+
+
+def _definitions(value: Any) -> tuple[ToolDefinition, ...] | None:
     listed = attrs.parsed(value)
     if not isinstance(listed, (list, tuple)):
         return None

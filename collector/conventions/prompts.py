@@ -15,7 +15,7 @@ def question(prompt: str) -> str:
 
     The last question label counts: retrieved text may hold one of its own.
     """
-    if "context" not in prompt.lower():
+    if ":" not in prompt or "context" not in prompt.lower():  # without both there is no label in it
         return prompt
     lines = prompt.splitlines()
     starts = [line.strip().lower() for line in lines]

@@ -9,7 +9,7 @@ from checks.constructor import constructor_of
 from checks.interaction import Failure, Interaction, ModelCall, Retrieval, Step, ToolCall
 from checks.span import LogRecord, Span
 from checks.trace import Trace
-from collector.conventions import dialogue, duplicates, failures, feedback, identity, merge, messages, toolcalls
+from collector.conventions import dialogue, duplicates, failures, feedback, identity, merge, repetition, toolcalls
 from collector.conventions.reading import Convention, Reading
 from collector.conventions.table import CONVENTIONS
 
@@ -25,7 +25,7 @@ def read(trace: Trace) -> Interaction:
     found = _Found(_followed(trace))
     for span in trace.spans:
         found.add(span, trace.logs_of(span.span_id) if trace.logs else ())
-    messages.forget()
+    repetition.forget()
     calls, steps = _steps(duplicates.once(trace, found.steps))
     said = dialogue.read(trace, found.entries, calls)
     return _new_interaction(

@@ -92,8 +92,11 @@ def model_call(span: Span, records: Sequence[LogRecord], keys: CallKeys = KEYS) 
 
 def parameters(found: Mapping[str, Any]) -> dict[str, Any]:
     """The ``gen_ai.request.*`` attributes by their last name, without the model."""
-    keys = [key for key in found if key.startswith(_REQUEST) and key not in _NOT_PARAMETERS]
-    return {key[len(_REQUEST) :]: found[key] for key in keys} if keys else {}
+    given: dict[str, Any] = {}
+    for key in found:
+        if key.startswith(_REQUEST) and key not in _NOT_PARAMETERS:
+            given[key[len(_REQUEST) :]] = found[key]
+    return given
 
 
 def response_format(found: Mapping[str, Any]) -> ResponseFormat | None:

@@ -24,7 +24,8 @@ _KINDS = {int(kind.value): kind for kind in SpanKind}
 _STATUS_CODES = {int(code.value): code for code in StatusCode}
 _UNSPECIFIED, _UNSET, _NO_STATUS = SpanKind.UNSPECIFIED, StatusCode.UNSET, Status()
 
-_new_span, _new_scope, _new_status = constructor_of(Span), constructor_of(Scope), constructor_of(Status)
+_new_trace, _new_span, _new_log = constructor_of(Trace), constructor_of(Span), constructor_of(LogRecord)
+_new_scope, _new_status = constructor_of(Scope), constructor_of(Status)
 _in_time = attrgetter("start_ns", "span_id")
 
 
@@ -53,7 +54,7 @@ def assemble(
         google.protobuf.message.DecodeError: If the bytes are not what they should be.
     """
     wanted = bytes.fromhex(trace_id)
-    return Trace(
+    return _new_trace(
         trace_id=trace_id,
         spans=tuple(sorted(_spans(spans, wanted), key=_in_time)) if spans else (),
         closed_by=closed_by,
@@ -78,6 +79,7 @@ class _Origin:
 
 
 _Copy = tuple[SpanMessage, _Origin]
+_LogCopy = tuple[LogRecordMessage, _Origin]
 
 
 def _spans(encoded: bytes, trace_id: bytes) -> list[Span]:
@@ -106,17 +108,27 @@ def _span_order(copy: _Copy) -> tuple[int, int, bytes, bytes]:
 
 def _logs(encoded: bytes, trace_id: bytes) -> list[LogRecord]:
     """The log records in order of time, then of their encoding; identical ones once."""
-    found: dict[tuple[int, bytes], tuple[LogRecordMessage, _Origin]] = {}
+    by_time: dict[int, list[_LogCopy]] = {}
     for resource_logs in LogsData.FromString(encoded).resource_logs:
         for scope_logs in resource_logs.scope_logs:
             origin = _Origin(resource_logs.resource, scope_logs.scope)
             for message in scope_logs.log_records:
                 if message.trace_id == trace_id:
-                    key = (_log_time(message), message.SerializeToString())
-                    rival = found.get(key)
-                    if rival is None or origin.encoded() > rival[1].encoded():
-                        found[key] = message, origin
-    return [_log(*found[key]) for key in sorted(found)]
+                    by_time.setdefault(_log_time(message), []).append((message, origin))
+    return [_log(*copy) for time_ns in sorted(by_time) for copy in _once(by_time[time_ns])]
+
+
+def _once(copies: list[_LogCopy]) -> list[_LogCopy]:
+    """The records of one moment in order of their encoding; identical ones once."""
+    if len(copies) == 1:
+        return copies
+    found: dict[bytes, _LogCopy] = {}
+    for message, origin in copies:
+        encoded = message.SerializeToString()
+        rival = found.get(encoded)
+        if rival is None or origin.encoded() > rival[1].encoded():
+            found[encoded] = message, origin
+    return [found[encoded] for encoded in sorted(found)]
 
 
 def _span(trace_id: str, span_id: str, message: SpanMessage, origin: _Origin) -> Span:
@@ -154,7 +166,7 @@ def _status(message: StatusMessage) -> Status:
 def _log(message: LogRecordMessage, origin: _Origin) -> LogRecord:
     attributes = _attributes(message.attributes)
     named = attributes.get("event.name")
-    return LogRecord(
+    return _new_log(
         trace_id=message.trace_id.hex(),
         span_id=_id(message.span_id),
         event_name=message.event_name or (named if isinstance(named, str) else ""),
@@ -177,7 +189,11 @@ def _id(raw: bytes) -> str | None:
 
 
 def _attributes(pairs: Iterable[KeyValue]) -> Mapping[str, Any]:
-    return {pair.key: (value := pair.value).string_value or value.int_value or _value(value) for pair in pairs}
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        value = pair.value
+        found[pair.key] = value.string_value or value.int_value or _value(value)
+    return found
 
 
 def _values(messages: Iterable[AnyValue]) -> Sequence[Any]:

@@ -107,18 +107,16 @@ Place = tuple[int, int, int]
 
 
 def _runs(places: Iterable[Place]) -> Iterator[list[Place]]:
-    """Give the records in runs of those that lie side by side, none of them too large."""
+    """Give the records in runs, none of them too large. Other fields of their scope may lie between them."""
     run: list[Place] = []
-    reached = room = 0
+    room = 0
     for place in places:
-        tag_at, _, end = place
-        if run and (tag_at != reached or end > room or len(run) == RUN_RECORDS):
+        if run and (place[2] > room or len(run) == RUN_RECORDS):
             yield run
             run = []
         if not run:
-            room = tag_at + RUN_BYTES
+            room = place[0] + RUN_BYTES
         run.append(place)
-        reached = end
     if run:
         yield run
 
@@ -161,7 +159,7 @@ class _Decoding:
             self._read_run(run)
 
     def _read_run(self, run: Sequence[Place]) -> None:
-        """Read records that lie side by side: all at once, or one by one where that fails, to tell which it was."""
+        """Read several records: all at once, or one by one where that fails, to tell which it was."""
         messages: Sequence[Message] = ()
         if len(run) > 1:
             with suppress(DecodeError):
