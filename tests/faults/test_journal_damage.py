@@ -39,7 +39,7 @@ def test_a_log_cut_at_any_byte_of_its_last_record_loses_that_record_only(killed,
     log = killed.with_name(LOG).read_bytes()
     record = 2 * (24 + 4096)  # the row's page and that of its number
     # Cut before its first byte, nothing would tell that there was one.
-    for cut in (1 + each for each in spread(record - 1, record if is_long() else 150)):
+    for cut in (1 + each for each in spread(record - 1, record if is_long() else 100)):
         path = copy_of(killed, tmp_path / f"cut-{cut}")
         path.with_name(LOG).write_bytes(log[: len(log) - record + cut])
         found, kept = opened_again(path, f"cut at byte {cut} of the last record")
@@ -51,7 +51,7 @@ def test_a_log_cut_at_any_byte_of_its_last_record_loses_that_record_only(killed,
 def test_a_bit_that_flips_anywhere_in_the_file_costs_no_row_silently(killed, tmp_path):
     for where, data in (("file", killed.read_bytes()), ("log", killed.with_name(LOG).read_bytes())):
         # Most of a page is free space; what matters most stands at the front and at the back of it.
-        for at in range(len(data)) if is_long() else spread(len(data), 250):
+        for at in range(len(data)) if is_long() else spread(len(data), 150):
             path = copy_of(killed, tmp_path / f"{where}-{at}")
             damaged = path if where == "file" else path.with_name(LOG)
             damaged.write_bytes(flipped(data, at, at % 8))

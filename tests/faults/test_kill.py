@@ -20,7 +20,7 @@ from faults.kit.traffic import plain
 
 KILLS = short_or_long(3, 20)
 SEED = int(os.environ.get("SIDECHECK_SEED", "20"))
-RATE = 40.0
+RATE = short_or_long(20.0, 40.0)
 SETTINGS, CHECKS = short_or_long((LIGHT, LIGHT_CHECKS), ({}, DEFAULT_CHECKS))
 VICTIMS = ("front", "worker", "both")
 
