@@ -68,6 +68,10 @@ class _End(NamedTuple):
     reason: str | None = None
 
 
+_PASSED = _End(Outcome.PASSED)
+_NOTHING_TO_JUDGE = _End(Outcome.NOT_APPLICABLE, reason=NOTHING_TO_JUDGE)
+
+
 def _judge(planned: PlannedCheck, interaction: Interaction, clock: Callable[[], int], deadline: Deadline) -> Verdict:
     started = clock()
     end = _attempt(planned, interaction, deadline)
@@ -110,9 +114,11 @@ def _decide(planned: PlannedCheck, interaction: Interaction) -> _End:
         return _End(Outcome.NOT_SAMPLED, reason=f"{SAMPLE}{selection.sample:g}")
     check = planned.check
     if not check.applies_to(interaction):
-        return _End(Outcome.NOT_APPLICABLE, reason=NOTHING_TO_JUDGE)
+        return _NOTHING_TO_JUDGE
     findings, cut = vet(check.inspect(interaction), check.info, interaction)
-    failed = findings and any(finding.severity is Severity.ERROR for finding in findings)
+    if not findings:
+        return _PASSED
+    failed = any(finding.severity is Severity.ERROR for finding in findings)
     return _End(Outcome.FAILED if failed else Outcome.PASSED, findings, cut)
 
 

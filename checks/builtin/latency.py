@@ -8,7 +8,7 @@ The defaults are where users and the infrastructure between stop waiting, not wh
   (J. Nielsen, Usability Engineering, 1993, chapter 5).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -69,7 +69,8 @@ class Latency:
     max_model_call: Limit = "20s"
     max_first_token: Limit = "5s"  # noqa: S105 -- tokens of a language model
     limits: tuple[LimitOverride, ...] = ()
-    _table: tuple[tuple[LimitOverride, _Limits], ...] = field(init=False, repr=False, compare=False)
+    _overrides: tuple[tuple[LimitOverride, _Limits], ...] = field(init=False, repr=False, compare=False)
+    _own: _Limits = field(init=False, repr=False, compare=False)
 
     info: ClassVar[CheckInfo] = CheckInfo(
         name="latency",
@@ -85,30 +86,38 @@ class Latency:
     def __post_init__(self) -> None:
         own = [_parsed(name, getattr(self, name)) for name in _LIMITS]
         overridden = [(override, _overridden(n, override, own)) for n, override in enumerate(self.limits)]
-        object.__setattr__(self, "_table", (*overridden, (LimitOverride(), _Limits(*own))))
+        object.__setattr__(self, "_overrides", tuple(overridden))
+        object.__setattr__(self, "_own", _Limits(*own))
 
     def applies_to(self, interaction: Interaction) -> bool:
         """Whether a limit is set for something that was timed."""
         limits = self._limits_for(interaction)
-        return bool(
-            (limits.trace is not None and any(map(_is_timed, interaction.trace.spans)))
-            or (limits.model_call is not None and _calls_by(_duration, interaction))
-            or (limits.first_token is not None and _calls_by(_first_token, interaction))
+        if limits.trace is not None and any(map(_is_timed, interaction.trace.spans)):
+            return True
+        calls, trace = interaction.model_calls, interaction.trace
+        return (limits.model_call is not None and any(_duration(call, trace) is not None for call in calls)) or (
+            limits.first_token is not None and any(call.ttft_ns is not None for call in calls)
         )
 
     def inspect(self, interaction: Interaction) -> Iterator[Finding]:
         """Yield at most one finding for each limit, that of the slowest."""
-        limits = self._limits_for(interaction)
-        root = interaction.trace.root
-        whole = [(_trace_duration(interaction.trace), root.span_id if root else None)]
-        yield from _over(limits.trace, whole, "slow_trace", "the trace")
-        calls = _calls_by(_duration, interaction)
-        yield from _over(limits.model_call, calls, "slow_model_call", "the slowest model call")
-        first_tokens = _calls_by(_first_token, interaction)
-        yield from _over(limits.first_token, first_tokens, "slow_first_token", "the slowest first token")
+        limits, trace, calls = self._limits_for(interaction), interaction.trace, interaction.model_calls
+        if limits.trace is not None:
+            took = _trace_duration(trace)
+            if took > limits.trace:
+                yield _slow("slow_trace", "the trace", took, limits.trace, trace.root.span_id if trace.root else None)
+        if limits.model_call is not None:
+            timed = ((_duration(call, trace), call.span_id) for call in calls)
+            yield from _over(limits.model_call, timed, "slow_model_call", "the slowest model call")
+        if limits.first_token is not None:
+            streamed = ((call.ttft_ns, call.span_id) for call in calls)
+            yield from _over(limits.first_token, streamed, "slow_first_token", "the slowest first token")
 
     def _limits_for(self, interaction: Interaction) -> _Limits:
-        return next(limits for override, limits in self._table if override.matches(interaction))
+        for override, limits in self._overrides:
+            if override.matches(interaction):
+                return limits
+        return self._own
 
 
 def _parsed(option: str, value: Limit) -> int | None:
@@ -127,12 +136,19 @@ def _overridden(number: int, override: LimitOverride, own: list[int | None]) -> 
     return _Limits(*parsed)
 
 
-def _over(limit: int | None, measured: Iterable[tuple[int, str | None]], code: str, what: str) -> Iterator[Finding]:
+def _over(limit: int, measured: Iterable[tuple[int | None, str]], code: str, what: str) -> Iterator[Finding]:
     """The finding for the longest of ``measured``, pairs of nanoseconds and span id, if it is over the limit."""
-    duration, span_id = max(measured, key=lambda pair: pair[0], default=(0, None))
-    if limit is not None and duration > limit:
-        message = f"{what} took {format_duration(duration)}, the limit is {format_duration(limit)}"
-        yield Finding(code, message, evidence=(Evidence(span_id=span_id),) if span_id else ())
+    longest, where = limit, None
+    for duration, span_id in measured:
+        if duration is not None and duration > longest:
+            longest, where = duration, span_id
+    if longest > limit:
+        yield _slow(code, what, longest, limit, where)
+
+
+def _slow(code: str, what: str, took: int, limit: int, span_id: str | None) -> Finding:
+    message = f"{what} took {format_duration(took)}, the limit is {format_duration(limit)}"
+    return Finding(code, message, evidence=(Evidence(span_id=span_id),) if span_id else ())
 
 
 def _is_timed(span: Span) -> bool:
@@ -148,18 +164,6 @@ def _trace_duration(trace: Trace) -> int:
     return max((s.end_ns for s in timed), default=0) - min((s.start_ns for s in timed), default=0)
 
 
-def _calls_by(
-    measure: Callable[[ModelCall, Trace], int | None], interaction: Interaction
-) -> list[tuple[int, str | None]]:
-    """The model calls that have this measure, each with its span."""
-    measured = ((measure(call, interaction.trace), call.span_id) for call in interaction.model_calls)
-    return [(duration, span_id) for duration, span_id in measured if duration is not None]
-
-
 def _duration(call: ModelCall, trace: Trace) -> int | None:
     span = trace.by_id.get(call.span_id)
     return None if span is not None and not _is_timed(span) else call.duration_ns
-
-
-def _first_token(call: ModelCall, _: Trace) -> int | None:
-    return call.ttft_ns

@@ -11,9 +11,13 @@ from collections.abc import Callable, Iterator
 _FENCE = re.compile(r"\s*```[\w+-]*[ \t]*\n?")
 _LITERAL = re.compile(r'"(?:[^"\\]++|\\.)*+"|-?\d[\d.eE+-]*+', re.DOTALL)
 
+_BEGINNINGS = ("{", "[", "`")
+
 
 def is_json(text: str) -> bool:
     """Whether ``text`` is a JSON object or array, bare or alone in a Markdown code block."""
+    if text.lstrip()[:1] not in _BEGINNINGS:
+        return False
     opening = _FENCE.match(text)
     inner = text[opening.end() :].rstrip().removesuffix("```") if opening else text
     if not inner.lstrip().startswith(("{", "[")):

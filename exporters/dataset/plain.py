@@ -12,6 +12,7 @@ from typing import Any
 MAX_DEPTH = 64
 """Levels of nesting that are kept. Parsers of other tools stop at about 100 (promptfoo, PostgreSQL go further)."""
 
+_USUAL = frozenset([dict, list, tuple])
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _MAX_INT_BITS = 10_000
 """Python refuses to print integers of more than 4,300 digits (about 14,000 bits)."""
@@ -24,8 +25,13 @@ def plain(value: Any, depth: int = MAX_DEPTH) -> Any:
     hexadecimal, what is nested deeper than ``depth`` a note, other types their class's name in angle brackets.
     Mappings become dicts with string keys, sequences and sets lists. Never raises.
     """
-    if value is None or isinstance(value, bool):
+    kind = type(value)  # most are of these: to ask for abstract types takes longer than all the rest
+    if kind is str:
+        return plain_text(value)
+    if value is None or kind is bool:
         return value
+    if kind in _USUAL:
+        return _container(value, depth)
     if isinstance(value, Mapping | Sequence | Set) and not isinstance(value, str | bytes | bytearray):
         return _container(value, depth)
     return _scalar(value)
@@ -33,13 +39,19 @@ def plain(value: Any, depth: int = MAX_DEPTH) -> Any:
 
 def plain_text(value: str) -> str:
     """``value`` without lone surrogates: UTF-8 cannot hold them, while JSON escapes can bring them in."""
-    return _SURROGATE.sub("\ufffd", value)
+    if value.isascii():
+        return value
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return _SURROGATE.sub("\ufffd", value)
+    return value
 
 
 def _container(value: Mapping[Any, Any] | Sequence[Any] | Set[Any], depth: int) -> Any:
     if depth <= 0:
         return "<nested too deeply>"
-    if isinstance(value, Mapping):
+    if isinstance(value, dict) or isinstance(value, Mapping):  # noqa: SIM101 -- the first is asked for much faster
         return {_key(key): plain(item, depth - 1) for key, item in value.items()}
     return [plain(item, depth - 1) for item in value]
 

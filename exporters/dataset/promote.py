@@ -20,8 +20,8 @@ from exporters.dataset.expectations import Leak, error_codes, expect, kind_of, l
 from exporters.dataset.plain import plain
 from exporters.dataset.redact import Redactor
 
-_TOKEN = re.compile(r"[\w-]+")
-_HAS_DIGIT = re.compile(r"\d")
+_FROM_DIGIT = re.compile(r"\d[\w-]*+")
+"""The rest of a word from its first digit on."""
 
 
 def draft(
@@ -67,12 +67,19 @@ def fingerprint(service: str, failed: Iterable[Verdict], text: str | None) -> st
 def normalised(text: str) -> str:
     """``text`` without what differs between repetitions: case, numbers, ids, placeholders, width and whitespace."""
     folded = unicodedata.normalize("NFKC", text).casefold()
-    return " ".join(_TOKEN.sub(_generic, folded).split())
+    return " ".join(_without_numbers(folded).split())
 
 
-def _generic(token: re.Match[str]) -> str:
-    """``#`` for a word that holds a digit (a number, an id, a placeholder), the word itself otherwise."""
-    return "#" if _HAS_DIGIT.search(token[0]) else token[0]
+def _without_numbers(text: str) -> str:
+    """``text`` with ``#`` for each word that holds a digit: a number, an id, a placeholder."""
+    parts, done = [], 0
+    for found in _FROM_DIGIT.finditer(text):
+        start = found.start()
+        while start > done and (text[start - 1].isalnum() or text[start - 1] in "_-"):
+            start -= 1
+        parts += [text[done:start], "#"]
+        done = found.end()
+    return "".join([*parts, text[done:]])
 
 
 def _case(report: Report, failed: Sequence[Verdict], plan: Sequence[PlannedCheck]) -> Case:

@@ -12,8 +12,8 @@ respect for the tokens of JSON texts. What would be left of it is slicing a stri
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Protocol
 
@@ -83,8 +83,8 @@ class Redactor:
         """
         shape = to_json(case)
         texts = _captured(shape)
-        vault = Vault(_line(texts))
-        # A round changes few texts: what a text holds is looked up once while it stays the same.
+        vault = Vault(_texts(texts))
+        # A case holds many of its texts twice: each is looked at once.
         clean = _Redaction(cache(self.find), vault).clean(texts, known)
         written = from_json(_with_captured(shape, clean))
         return replace(written, redacted=tuple(sorted({*case.redacted, *vault.entities})))
@@ -92,10 +92,11 @@ class Redactor:
 
 @dataclass(frozen=True, slots=True)
 class _Redaction:
-    """The redaction of one case."""
+    """The redaction of one case. ``quiet`` are the texts in which nothing was found: most, and no round changes one."""
 
     find: Finder
     vault: Vault
+    quiet: set[str] = field(default_factory=set)
 
     def clean(self, texts: list[Any], known: Iterable[tuple[str, str]]) -> list[Any]:
         """``texts`` with everything replaced that is known or that a scan of them finds, until a scan finds nothing."""
@@ -121,20 +122,29 @@ class _Redaction:
 
     def scan(self, texts: list[Any]) -> list[tuple[str, str]]:
         """What is found in each text; only where that is nothing, what is found in the line as a whole."""
-        found = [m for text in _texts(texts) for view in _views(text) for m in self.matches(view)]
-        return found or list(self.matches(_line(texts)))
+        found: list[tuple[str, str]] = []
+        for text in _texts(texts):
+            if text not in self.quiet:
+                found_here = [match for view in _views(text) for match in self.matches(view)]
+                found += found_here
+                if not found_here:
+                    self.quiet.add(text)
+        return found or self.matches(_line(texts))
 
-    def matches(self, view: str) -> Iterator[tuple[str, str]]:
+    def matches(self, view: str) -> list[tuple[str, str]]:
         """``(entity, value)`` in order of place; matches that overlap are one, of the type that starts first."""
         view = self.vault.masked(view)
+        found = self.find(view)
+        if not found:
+            return []
         spans: list[tuple[int, int, str]] = []
-        for match in sorted(self.find(view), key=lambda m: (m.start, -m.end)):
+        for match in sorted(found, key=lambda m: (m.start, -m.end)):
             if spans and match.start < spans[-1][1]:
                 start, end, entity = spans[-1]
                 spans[-1] = (start, max(end, match.end), entity)
             else:
                 spans.append((match.start, match.end, match.entity))
-        return ((entity, view[start:end].strip()) for start, end, entity in spans if view[start:end].strip())
+        return [(entity, value) for start, end, entity in spans if (value := view[start:end].strip())]
 
 
 def _captured(shape: Mapping[str, Any]) -> list[Any]:
@@ -154,14 +164,12 @@ def _under(shape: Any, name: str) -> Any:
     return shape[name] if name else shape
 
 
-def _views(text: str, level: int = MAX_NESTING) -> Iterator[str]:
+def _views(text: str, level: int = MAX_NESTING) -> Sequence[str]:
     """What a reader of ``text`` sees: itself, and the decoded strings where it is a JSON text."""
     if level == 0 or not jsontext.is_json(text):
-        yield text
-        return
-    yield jsontext.without_escapes(text)
-    for string in jsontext.escaped_strings(text):
-        yield from _views(string, level - 1)
+        return (text,)
+    inside = (view for string in jsontext.escaped_strings(text) for view in _views(string, level - 1))
+    return (jsontext.without_escapes(text), *inside)
 
 
 def _replaced(text: str, change: Callable[[str], str], level: int = MAX_NESTING) -> str:
@@ -174,7 +182,7 @@ def _mapped(value: Any, change: Callable[[str], str]) -> Any:
     """``value`` with ``change`` applied to all text in it, keys too; an integer that changes becomes a string."""
     if isinstance(value, str):
         return _replaced(value, change)
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {_replaced(key, change): _mapped(item, change) for key, item in value.items()}
     if isinstance(value, list):
         return [_mapped(item, change) for item in value]
@@ -184,31 +192,41 @@ def _mapped(value: Any, change: Callable[[str], str]) -> Any:
     return value
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _texts(value: Any) -> list[str]:
     """Every text that ``_mapped`` would change, in reading order."""
+    found: list[str] = []
+    _collect(value, found)
+    return found
+
+
+def _collect(value: Any, found: list[str]) -> None:
     if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
+        found.append(value)
+    elif isinstance(value, dict):
         for key, item in value.items():
-            yield key
-            yield from _texts(item)
+            found.append(key)
+            _collect(item, found)
     elif isinstance(value, list):
         for item in value:
-            yield from _texts(item)
+            _collect(item, found)
     elif isinstance(value, int) and not isinstance(value, bool):
-        yield str(value)
+        found.append(str(value))
 
 
-def _line(texts: list[Any]) -> str:
-    """The case as one line, for what only its neighbourhood gives away. Scores are left out: digits and no data."""
-    return json.dumps(_readable(texts), ensure_ascii=False)
+def _line(value: Any) -> str:
+    """The case as one line of JSON, for what only its neighbourhood gives away.
 
-
-def _readable(value: Any) -> Any:
+    What would have to be escaped is a space here. Scores are left out: digits and no data.
+    """
     if isinstance(value, str):
-        return _UNREADABLE.sub(" ", value)
-    if isinstance(value, Mapping):
-        return {_readable(key): _readable(item) for key, item in value.items()}
+        return f'"{_readable(value)}"'
+    if isinstance(value, dict):
+        return "{" + ", ".join([f'"{_readable(key)}": {_line(item)}' for key, item in value.items()]) + "}"
     if isinstance(value, list):
-        return [_readable(item) for item in value]
-    return None if isinstance(value, float) else value
+        return "[" + ", ".join(map(_line, value)) + "]"
+    return "null" if isinstance(value, float) else json.dumps(value)
+
+
+def _readable(text: str) -> str:
+    is_readable = text.isprintable() and '"' not in text and "\\" not in text
+    return text if is_readable else _UNREADABLE.sub(" ", text)

@@ -21,11 +21,11 @@ class ValueLimitError(Exception):
 class Vault:
     """Gives each value its placeholder ``<ENTITY_N>``, N counting from 1 in the order in which values are learned.
 
-    ``text`` is all of the case's text: a placeholder that the app itself wrote there is not given out again.
+    ``texts`` are all of the case's: a placeholder that the app itself wrote there is not given out again.
     """
 
-    def __init__(self, text: str) -> None:
-        self._taken = set(_PLACEHOLDER.findall(text))
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._taken = {placeholder for text in texts if "<" in text for placeholder in _PLACEHOLDER.findall(text)}
         self._issued: dict[str, str] = {}
         self._counts: Counter[str] = Counter()
         self._by_value: dict[str, str] = {}
@@ -65,6 +65,8 @@ class Vault:
 
     def masked(self, text: str) -> str:
         """``text`` of the same length with the vault's own placeholders blanked: they are no find."""
+        if not self._issued or "<" not in text:
+            return text
         return _PLACEHOLDER.sub(lambda m: " " * len(m[0]) if m[0] in self._issued else m[0], text)
 
     def _issue(self, entity: str) -> str:

@@ -126,6 +126,12 @@ def test_structured_tool_arguments_are_looked_into_without_offsets_or_keys(argum
     assert finding.evidence == (Evidence("00000000000000cc", "tool_calls[0].arguments"),)
 
 
+def test_the_arguments_of_every_tool_call_are_looked_at_whatever_stands_between_them():
+    calls = tuple(ToolCall(span_id=None, arguments=f"a{n}@contoso.com", result="ok") for n in range(3))
+    (finding,) = findings(Pii(where=("tool_arguments",)), an_interaction("Done.", steps=calls))
+    assert [place.path for place in finding.evidence] == [f"tool_calls[{n}].arguments" for n in range(3)]
+
+
 def test_structured_tool_data_makes_the_check_apply():
     assert Pii(where=("tool_arguments",)).applies_to(a_lookup(arguments={"n": 1}))
     assert not Pii(where=("tool_results",)).applies_to(a_lookup(arguments={"n": 1}))

@@ -6,15 +6,20 @@ import subprocess
 import sys
 import time
 
+import phonenumbers
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from checks.builtin.pii import engine as pii_engine
-from checks.builtin.pii import gates as pii_gates
+from checks.builtin.pii.context import CONTEXT_CHARS
 from checks.builtin.pii.engine import DEFAULT_ENTITIES, PiiEngine, PiiMatch
-from checks.builtin.pii.phone import runs
+from checks.builtin.pii.gates import Gates
+from checks.builtin.pii.numbering import NumberingPlan
+from checks.builtin.pii.phone_runs import runs
+from checks.builtin.pii.phone_signs import PHONE_WORD, is_named_phone
 from checks.builtin.pii.policy import OPT_IN_ENTITIES
+from checks.builtin.pii.sieve import Sieved, sieve
 from checks.builtin.pii.text import normalise
 
 EVERYTHING = DEFAULT_ENTITIES + OPT_IN_ENTITIES
@@ -124,18 +129,92 @@ class TestNormalise:
         assert expected in found(engine, text)
 
 
-class TestGates:
-    """The first look: the same with and without google-re2."""
+class TestSieve:
+    """The first look: it may see too much, never too little."""
 
-    names = frozenset(pii_gates.GATES)
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "Photosynthesis converts light energy.",
+            "On 12 March 2024, 37 % of 1,648 members paid $49.99 [1] (v2.14.3).",
+            "std:vector 12:30:45, sha256, [0-9]+ { } ###, 1. 2. 3.",
+        ],
+    )
+    def test_in_most_texts_there_is_no_stretch_to_be_read(self, text):
+        assert sieve(text) is None
 
-    @given(st.text(st.sampled_from("0123456789 -.:@+()xXaAbcDeEfzZ#/\u017f\u212a\n"), max_size=60))
-    def test_both_engines_open_the_same_gates(self, text):
-        pytest.importorskip("re2", reason="google-re2 is not installed: pip install sidecheck[fast]")
-        assert pii_gates.with_re2(self.names)(text) == pii_gates.with_re(self.names)(text)
+    @pytest.mark.parametrize(
+        ("text", "stretches", "expected"),
+        [
+            ("call (212) 555-0147, ok", lambda seen: [n[:2] for n in seen.numbers], ["212) 555-0147"]),
+            ("at 8.8.8.8 now", lambda seen: [n[:2] for n in seen.numbers], ["8.8.8.8"]),
+            ("to DE89 3704 0044 0532 now.", Sieved.codes, ["DE89 3704 0044 0532 now"]),
+            ("see 1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2.", Sieved.words, ["e 1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2"]),
+            ("(a@b.co) c@d.com/e@f.org", Sieved.mails, ["a@b.co", "c@d.com/e@f.org"]),
+            ("x 2a00:1450::1, 1:2:3:4:5:6:7:8", Sieved.addresses, ["2a00:1450::1", "1:2:3:4:5:6:7:8"]),
+        ],
+    )
+    def test_each_kind_of_stretch_reaches_as_far_as_a_value_can(self, text, stretches, expected):
+        assert [text[start:end] for start, end in stretches(sieve(text))] == expected
 
-    def test_a_text_without_digits_or_signs_opens_none(self):
-        assert pii_gates.with_re(self.names)("Photosynthesis converts light energy.") == frozenset()
+    @given(st.text(st.sampled_from("0123456789 -.:@+()xXaAbcDeEfzZ#/\u017f\u212a\u3002\n"), max_size=60))
+    def test_stretches_come_in_order_and_apart(self, text):
+        seen = sieve(text)
+        for stretches in (Sieved.codes, Sieved.words, Sieved.mails, Sieved.addresses) if seen else ():
+            ends = [end for stretch in stretches(seen) for end in stretch]
+            assert ends == sorted(ends)
+
+
+class TestNumberingPlans:
+    """The first look at a phone number: it may see too much, never too little."""
+
+    @settings(max_examples=400, deadline=None)
+    @given(
+        st.sampled_from(["US", "GB", "DE", "FR", "IL", "IN", "BR", "IT", "AR", "MX", "BS", "CA", "RU", "JP", "AU"]),
+        st.sampled_from(["", "", "0", "1", "00", "011", "44", "49", "55", "015", "054", "08", "09", "0049"]),
+        st.text("0123456789", min_size=4, max_size=13),
+    )
+    def test_what_is_valid_in_a_region_could_be_read_there(self, region, prefix, digits):
+        found = phonenumbers.PhoneNumberMatcher(prefix + digits, region, leniency=1)
+        if any(match.start == 0 and match.end == len(prefix + digits) for match in found):
+            assert NumberingPlan(region).could_read(prefix + digits)
+
+    @pytest.mark.parametrize("region", ["US", "GB", "DE", "FR", "IL", "IN", "BR", "IT", "AR", "MX", "BS", "JP", "AU"])
+    def test_the_example_numbers_of_a_region_could_be_read_however_they_are_dialled(self, region):
+        kinds = phonenumbers.PhoneNumberType.values()
+        examples = [phonenumbers.example_number_for_type(region, kind) for kind in kinds]
+        for number in filter(None, examples):
+            national = phonenumbers.national_significant_number(number)
+            dialled = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.NATIONAL)
+            for digits in (national, f"{number.country_code}{national}", phonenumbers.normalize_digits_only(dialled)):
+                assert NumberingPlan(region).could_read(digits)
+
+    @pytest.mark.parametrize(("region", "digits"), [("US", "1234567"), ("US", "20240612"), ("GB", "2125550147")])
+    def test_what_is_no_number_of_a_region_is_ruled_out(self, region, digits):
+        assert not NumberingPlan(region).could_read(digits)
+
+
+NEAR_WORDS = [
+    "tel",
+    "T\u00c9l",
+    "phone",
+    "fax",
+    "CALL",
+    "mob",
+    "MO\u0130bile",
+    "\u017f",
+    "what\u017fapp",
+    "cell",
+    " ",
+    "x",
+]
+
+
+@given(st.lists(st.sampled_from(NEAR_WORDS)))
+def test_a_word_for_a_phone_is_seen_wherever_its_pattern_matches(parts):
+    text = "".join(parts)
+    start = max(0, len(text) - CONTEXT_CHARS)
+    assert is_named_phone(text, len(text)) == (PHONE_WORD.search(text, start) is not None)
 
 
 class TestHostileTexts:
@@ -176,7 +255,7 @@ class TestHostileTexts:
 
 
 def test_digits_behind_an_extension_sign_are_read_with_the_number_before_them():
-    (_, second) = runs("+49 30 901820#978-0-13-468599-1")
+    (_, second) = runs(sieve("+49 30 901820#978-0-13-468599-1"))
     assert second.start == 0
 
 
@@ -217,6 +296,8 @@ def test_nothing_is_logged_not_even_what_presidio_could_not_validate(mode, caplo
     assert [record.name for record in caplog.records] == []
 
 
-def test_loading_opens_the_gate_of_every_recogniser_that_runs_by_default():
-    usual = frozenset(pii_gates.GATES.keys() - pii_gates.OPT_IN_WORDS.keys())
-    assert pii_gates.with_re(usual)(pii_engine._WARM_UP) == usual
+def test_loading_runs_every_recogniser_that_runs_by_default():
+    warmed = sieve(normalise(pii_engine._WARM_UP))
+    found = Gates.of(DEFAULT_ENTITIES[:1] + DEFAULT_ENTITIES[2:]).find(warmed)
+    assert {match.entity for match in found} == {*DEFAULT_ENTITIES} - {"PHONE_NUMBER"}
+    assert PiiEngine(("PHONE_NUMBER",)).find(pii_engine._WARM_UP)

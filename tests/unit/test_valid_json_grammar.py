@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from checks.builtin.valid_json.grammar import GrammarError, diagnose, events
 from checks.builtin.valid_json.schema import pointer
-from checks.builtin.valid_json.text import locate, parse, repeated_keys
+from checks.builtin.valid_json.text import _parse_plain, _parse_strictly, locate, parse, repeated_keys
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -55,6 +55,42 @@ def test_both_readers_agree_on_what_is_json(text):
     accepted = accepted_by_the_standard_library(text)
     assert (diagnose(text) is None) == accepted
     assert (parse(text).problem is None) == accepted
+
+
+SIMILAR = st.text(alphabet='{}[]:,"\\u0123eE.-+ntrfals \n', max_size=12)
+
+
+def problem_of_reading_every_token(text):
+    try:
+        list(events(text))
+    except GrammarError as problem:
+        return problem
+    return None
+
+
+@given(mutated() | SIMILAR)
+def test_passing_over_what_is_plainly_right_leads_to_the_same_problem(text):
+    quick, slow = diagnose(text), problem_of_reading_every_token(text)
+    assert (str(quick), vars(quick) if quick else None) == (str(slow), vars(slow) if slow else None)
+
+
+doubled = st.builds(lambda key, a, b: f'[{{"{key}": {a}, "b": 1, "{key}": {b}}}]', SIMILAR, texts, texts)
+numbers = st.builds("[{}{}]".format, st.integers(10**15, 10**25), st.sampled_from(["", ".0", "e5", "e999"]))
+
+
+@given(texts | mutated() | SIMILAR | doubled | numbers)
+def test_the_quick_reader_reads_only_what_the_strict_one_reads_in_the_same_way(text):
+    quick = _parse_plain(text)
+    if quick is not None:
+        assert repr(quick) == repr(_parse_strictly(text))
+
+
+@pytest.mark.parametrize("depth", [200, 201])
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}"), ('[{"a":', "}]")])
+def test_the_limit_of_depth_is_the_same_for_both_readers(depth, opening, closing):
+    levels = depth // len(closing)
+    text = opening * levels + "[" * (depth % len(closing)) + "1" + "]" * (depth % len(closing)) + closing * levels
+    assert (parse(text).problem is None) == (depth <= 200) == (_parse_strictly(text).problem is None)
 
 
 @given(texts, st.data())

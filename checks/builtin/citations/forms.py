@@ -19,6 +19,11 @@ _NOTE = re.compile(rf"[(\[]\s{{0,2}}{_SOURCE_WORD}\s{{0,2}}:", re.IGNORECASE)
 _NOTE_LINE = re.compile(
     rf"^[ \t]{{0,8}}[-*_>]{{0,4}}[ \t]?{_SOURCE_WORD}[*_]{{0,2}}[ \t]?:(?=[^\n]*\w)", re.IGNORECASE | re.MULTILINE
 )
+_BEFORE_COLON = re.compile(rf"{_SOURCE_WORD}[*_]{{0,2}}\s{{0,2}}\Z", re.IGNORECASE)
+_NO_WORD = frozenset(["", *"\"'0123456789)]}:/`"])
+"""Before most colons stands one of these: in JSON, in times, in links."""
+_LONGEST_SOURCE_WORD = 16
+"""Characters, with what may stand between the word and its colon."""
 _CLOSING = {"(": ")", "[": "]"}
 _LONGEST_NOTE = 300
 
@@ -72,7 +77,7 @@ def numbers_of(text: str) -> tuple[int, ...]:
 
 
 def _cite_tags(prose: Prose, _sources: Sources) -> Iterator[Mark]:
-    if "<c" not in prose.text and "<C" not in prose.text:
+    if "<" not in prose.text or ("<c" not in prose.text and "<C" not in prose.text):
         return
     for tag in _CITE.finditer(prose.text):
         close = prose.text.find("</", tag.end(), tag.end() + 2 * _LONGEST_NOTE)
@@ -106,13 +111,27 @@ def _lenticular(prose: Prose, sources: Sources) -> Iterator[Mark]:
 
 def _source_notes(prose: Prose, _sources: Sources) -> Iterator[Mark]:
     text = prose.text
-    for found in _NOTE.finditer(text) if ":" in text else ():
+    if not _names_source(text):
+        return
+    for found in _NOTE.finditer(text):
         end = _closing(text, found.start(), found.end())
         if end:
             yield _note(text, found.start(), found.end(), end)
-    for found in _NOTE_LINE.finditer(text) if ":" in text else ():
+    for found in _NOTE_LINE.finditer(text):
         end = text.find("\n", found.end())
         yield _note(text, found.start(), found.end(), end if end >= 0 else len(text), closed=0)
+
+
+def _names_source(text: str) -> bool:
+    """Whether a word for a source stands before any colon: without one no source is noted."""
+    colon = text.find(":")
+    while colon >= 0:
+        if text[colon - 1 : colon] not in _NO_WORD and _BEFORE_COLON.search(
+            text, max(0, colon - _LONGEST_SOURCE_WORD), colon
+        ):
+            return True
+        colon = text.find(":", colon + 1)
+    return False
 
 
 def _note(text: str, start: int, inside: int, end: int, *, closed: int = 1) -> Mark:
@@ -137,18 +156,18 @@ def _closing(text: str, start: int, inside: int) -> int:
 
 
 def _links(prose: Prose, sources: Sources) -> Iterator[Mark]:
-    if "](" in prose.text:
+    if "]" in prose.text and "](" in prose.text:
         for found in _LINK_TARGET.finditer(prose.text):
             if sources.knows(found.group(1)):
                 yield Mark("link", *found.span(1), names=(found.group(1),))
-    if "//" in prose.text or "www." in prose.text:
+    if ("/" in prose.text and "//" in prose.text) or "www." in prose.text:
         for start, end in addresses(prose.text):
             if sources.knows(prose.text[start:end]):
                 yield Mark("link", start, end, names=(prose.text[start:end],))
 
 
 def _footnotes(prose: Prose, sources: Sources) -> Iterator[Mark]:
-    for found in _BRACKET.finditer(prose.text) if "[^" in prose.text else ():
+    for found in _BRACKET.finditer(prose.text) if "[" in prose.text and "[^" in prose.text else ():
         label = found.group(1)
         if not label.startswith("^"):
             continue
@@ -172,10 +191,10 @@ def _brackets(prose: Prose, sources: Sources) -> Iterator[Mark]:
 def _names(prose: Prose, sources: Sources) -> Iterator[Mark]:
     for found in _BRACKET.finditer(prose.names) if "[" in prose.names else ():
         content = found.group(1).strip(" `*\"'")
-        is_known = sources.knows(content) and not numbers_of(content)
+        is_known = not numbers_of(content) and sources.knows(content)
         if is_known or (sources.looks_like_name(content) and prose.names[found.end() : found.end() + 1] != "("):
             yield Mark("name", *found.span(), names=(content,))
-    for name in sources.plain:
+    for name in sources.plain_in(prose.names):
         yield from (Mark("name", start, start + len(name), names=(name,)) for start in _places(prose.names, name))
 
 

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from checks.builtin.citations.text import narrow
 from checks.interaction import Document, Interaction
+from checks.lazy import lazy
 
 _LONGEST_NAME = 500
 _SHORTEST_PART = 4
@@ -16,6 +16,7 @@ _URL = re.compile(r"(?:https?://|www\.)[^\s<>\"'`\[\]【】]{1,2000}", re.IGNORE
 _URL_START = re.compile(r"https?://(?:www\.)?|www\.", re.IGNORECASE)
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 _NUMBERED = re.compile(r"([^\W\d_]{1,40})([-_:/.#]?)(?=[\w:/.#-]{1,100}\Z)(?:\D{0,100})\d")
+_SPACE = re.compile(r"\s")
 _EXTENSION = re.compile(r"[^\s/]\.([A-Za-z][A-Za-z0-9]{0,5})\Z")
 _QUOTES = " \t\"'`*_()[]【】<>.,;:"
 
@@ -36,33 +37,37 @@ class Sources:
         documents = tuple(d for retrieval in interaction.retrievals for d in retrieval.documents)
         return cls(len(documents), documents)
 
-    @cached_property
-    def plain(self) -> tuple[str, ...]:
-        """The ids and sources that are distinctive enough to be told from ordinary words in running text."""
-        names = {narrow(n) for d in self.documents for n in _names(d) if _is_distinctive(n)}
-        return tuple(sorted(names, key=lambda name: (-len(name), name)))
+    @lazy
+    def names(self) -> frozenset[str]:
+        """The ids and sources, and the file names of those that are paths."""
+        return frozenset([name for document in self.documents for name in _names(document)])
 
-    @cached_property
+    def plain_in(self, text: str) -> list[str]:
+        """The ids and sources that ``text`` holds, if they can be told from ordinary words there; long ones first."""
+        names = {plain for name in self.names if (plain := narrow(name)) in text and _is_distinctive(name)}
+        return sorted(names, key=lambda name: (-len(name), name))
+
+    @lazy
     def known(self) -> frozenset[str]:
         """Every id, source, address and title, in the form that ``fold`` gives."""
         titles = (d.title for d in self.documents if isinstance(d.title, str) and 0 < len(d.title) <= _LONGEST_NAME)
-        return frozenset(fold(n) for n in (*(n for d in self.documents for n in _names(d)), *titles)) - {""}
+        return frozenset(map(fold, (*self.names, *titles))) - {""}
 
-    @cached_property
+    @lazy
     def are_named(self) -> bool:
         """Whether every document has a source or a title: only then an unknown name was surely not retrieved."""
         return bool(self.documents) and all(d.source or d.title for d in self.documents)
 
-    @cached_property
+    @lazy
     def have_addresses(self) -> bool:
         """Whether any document's source is a web address."""
-        return any(_URL_START.match(n) for d in self.documents for n in _names(d))
+        return any(map(_URL_START.match, self.names))
 
-    @cached_property
+    @lazy
     def _shapes(self) -> frozenset[str]:
-        return frozenset(_shape(n) for d in self.documents for n in _names(d)) - {""}
+        return frozenset(map(_shape, self.names)) - {""}
 
-    @cached_property
+    @lazy
     def _contents(self) -> tuple[str, ...]:
         return tuple(narrow(d.content).casefold() for d in self.documents if isinstance(d.content, str))
 
@@ -79,7 +84,8 @@ class Sources:
 
     def looks_like_name(self, text: str) -> bool:
         """Whether ``text`` is built as the ids and sources here are (``doc-9`` beside ``doc-1``), known or not."""
-        return not re.search(r"\s", text) and _shape(text) in self._shapes
+        shape = _shape(text)
+        return bool(shape) and not _SPACE.search(text) and shape in self._shapes
 
 
 def fold(name: str) -> str:

@@ -45,9 +45,10 @@ class Prose:
 def read_prose(text: str) -> Prose:
     """Blank what holds no citations, and write punctuation one way."""
     text = narrow(text)
-    without_blocks = _blank(text, _code_blocks(text)) if "```" in text or "~~~" in text else text
+    has_fence = ("`" in text and "```" in text) or ("~" in text and "~~~" in text)
+    without_blocks = _blank(text, _code_blocks(text)) if has_fence else text
     names, definitions = _take_definitions(without_blocks)
-    if "]" in names:
+    if "]" in names and ("[ ]" in names or "[x]" in names or "[X]" in names):
         names = _blank(names, [m.span(2) for m in _CHECK_BOX.finditer(names)])
     prose = _blank(names, _inline_code(names)) if "`" in names else names
     return Prose(prose, names, definitions)
@@ -59,7 +60,7 @@ def narrow(text: str) -> str:
 
 
 def _take_definitions(text: str) -> tuple[str, dict[str, str]]:
-    if "]:" not in text:
+    if "]" not in text or "]:" not in text:
         return text, {}
     found = list(_DEFINITION.finditer(text))
     definitions = {(m.group(1) + m.group(2)).strip().casefold(): m.group(3).strip() for m in found}

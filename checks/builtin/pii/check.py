@@ -123,9 +123,11 @@ class Pii:
         for placed in texts_in(interaction, self.where):
             scan = engine.scan(placed.text)
             found = (_Hit(placed, match) for match in scan.matches)
-            hits += (hit for hit in found if not is_allowed(hit.match.entity, hit.value, self.allow))
-            yield from _cuts(placed, scan)
-        yield from self._findings(hits, typed_by_user(interaction) if hits else ())
+            hits += [hit for hit in found if not is_allowed(hit.match.entity, hit.value, self.allow)]
+            if scan.is_cut or placed.is_last:
+                yield from _cuts(placed, scan)
+        if hits:
+            yield from self._findings(hits, typed_by_user(interaction))
 
     def _findings(self, hits: Iterable[_Hit], typed: Sequence[str]) -> Iterator[Finding]:
         groups: dict[tuple[Place, str, bool], list[Evidence]] = {}

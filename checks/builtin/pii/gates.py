@@ -1,67 +1,88 @@
-"""A cheap first look at a text: which recognisers could find something in it at all.
+"""Runs each recogniser on those stretches of a text alone in which it could find something.
 
-A gate is a regular expression that matches wherever its recogniser could (it may match more often). With google-re2
-installed all gates are one automaton and one pass; without, they are searched one after the other with ``re``.
+Owns which stretches of ``sieve`` are whose. A gate may open in vain; where it stays shut, its recogniser would find
+nothing that the policy accepts.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Self
 
-from checks.builtin.pii.policy import OPT_IN_WORDS, PHONE_PUNCTUATION
+from checks.builtin.pii.numbers import Form, by_form, find_numbers
+from checks.builtin.pii.policy import OPT_IN_WORDS, PiiMatch
+from checks.builtin.pii.recognizers import FindIn, finder, ip_recognisers, recogniser
+from checks.builtin.pii.sieve import Sieved, Stretch
 
-GateSet = Callable[[str], frozenset[str]]
-"""Takes a normalised text, returns the names of the gates that match."""
+_BEYOND = 2
+"""Characters behind a stretch that patterns look at, to see that a value ends with it."""
 
-# The policy wants three groups: beside the double colon there are two on one side, or an IPv4 address, or it has none.
 _HEX = "[0-9A-Fa-f]{1,4}"
+_IPV6 = re.compile(rf"{_HEX}:{_HEX}::|::{_HEX}:{_HEX}|(?:{_HEX}:){{6}}|::(?:{_HEX}:)*[0-9]{{1,3}}\.[0-9]")
+"""The policy wants three groups: beside a double colon are two on one side, or an IPv4 address, or it has none."""
 
-GATES: Mapping[str, str] = {
-    "EMAIL_ADDRESS": "@",
-    "PHONE_NUMBER": rf"[0-9](?:[{PHONE_PUNCTUATION}]{{0,4}}[0-9]){{6}}",
-    "CREDIT_CARD": r"[13456][0-9]{3}[- ]?[0-9]{3,4}[- ]?[0-9]{3,4}[- ]?[0-9]{3}",
-    "US_SSN": r"[0-9]{3}[- .]?[0-9]{2}[- .]?[0-9]{4}",
-    "US_ITIN": r"9[0-9]{2}[- ]?[5-9][0-9][- ]?[0-9]{4}",
-    "IBAN_CODE": r"(?i)[A-Z]{2}[0-9]{2}(?:[ -]?[A-Z0-9]{4}){2}",
-    "CRYPTO": r"(?i)(?:bc1|[13])[A-Z0-9]{25}",
-    "IPV4": r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}",
-    "IPV6": rf"{_HEX}:{_HEX}::|::{_HEX}:{_HEX}|(?:{_HEX}:){{6}}|::(?:{_HEX}:)*[0-9]{{1,3}}\.[0-9]",
-    **{entity: f"(?i){'|'.join(words)}" for entity, words in OPT_IN_WORDS.items()},
+
+_HEX_DIGIT = re.compile("[0-9A-Fa-f]")
+_BITCOIN = re.compile("(?s)bc1.*|[13][1-9A-HJ-NP-Za-km-z]*")
+"""Other values never pass the check, and cost most: stretches of random letters and digits are common (base64)."""
+
+
+def _addresses(sieved: Sieved) -> list[Stretch]:
+    text, found = sieved.text, sieved.addresses()
+    return [s for s in found if _HEX_DIGIT.search(text, *s) and _IPV6.search(text, *s)]
+
+
+_Stretches = Callable[[Sieved], list[Stretch]]
+_STRETCHES: Mapping[str, _Stretches] = {
+    "EMAIL_ADDRESS": Sieved.mails,
+    "IBAN_CODE": Sieved.codes,
+    "CRYPTO": Sieved.words,
+    "IPV6": _addresses,
 }
 
 
-def compile_gates(names: frozenset[str]) -> GateSet:
-    """One gate set of these names, on google-re2 where it is installed."""
-    try:
-        return with_re2(names)
-    except ImportError:
-        return with_re(names)
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """The recognisers of some entities, each behind the gate that opens it.
 
-
-def with_re(names: frozenset[str]) -> GateSet:
-    """The gates by the standard library."""
-    compiled = tuple((name, re.compile(GATES[name])) for name in sorted(names))
-
-    def hits(text: str) -> frozenset[str]:
-        return frozenset(name for name, gate in compiled if gate.search(text))
-
-    return hits
-
-
-def with_re2(names: frozenset[str]) -> GateSet:
-    """The gates as one RE2 set.
-
-    Raises:
-        ImportError: google-re2 is not installed.
+    ``numbers`` look at stretches of digits, ``stretches`` at stretches of their own, ``named`` at all of a text that
+    holds a word for what they find.
     """
-    import re2
 
-    order = sorted(names)
-    gates = re2.Set.SearchSet()
-    for name in order:
-        gates.Add(GATES[name])
-    gates.Compile()
+    numbers: tuple[tuple[Form, FindIn], ...]
+    stretches: tuple[tuple[_Stretches, FindIn], ...]
+    named: tuple[tuple[re.Pattern[str], FindIn], ...]
 
-    def hits(text: str) -> frozenset[str]:
-        return frozenset(order[index] for index in gates.Match(text) or ())
+    @classmethod
+    def of(cls, entities: Iterable[str]) -> Self:
+        """Make the recognisers of these entities: all in ``policy.RULES`` but phone numbers and those of a model."""
+        finders = dict(_finders(entities))
+        return cls(
+            by_form(finders),
+            tuple((_STRETCHES[name], find) for name, find in finders.items() if name in _STRETCHES),
+            tuple((_named(name), find) for name, find in finders.items() if name in OPT_IN_WORDS),
+        )
 
-    return hits
+    def find(self, sieved: Sieved) -> list[PiiMatch]:
+        """What the first two find, before the policy."""
+        found = find_numbers(self.numbers, sieved)
+        for stretches, find in self.stretches:
+            for start, end in stretches(sieved):
+                found += find(sieved.text, start, end + _BEYOND)
+        return found
+
+    def find_named(self, text: str) -> list[PiiMatch]:
+        """What those find in a normalised text that need a word for it: most of what they take needs no digits."""
+        return [match for word, find in self.named if word.search(text) for match in find(text, 0, len(text))]
+
+
+def _finders(entities: Iterable[str]) -> Iterator[tuple[str, FindIn]]:
+    for entity in entities:
+        if entity == "IP_ADDRESS":
+            yield from ((part, finder(made)) for part, made in ip_recognisers().items())
+        else:
+            yield entity, finder(recogniser(entity), _BITCOIN if entity == "CRYPTO" else None)
+
+
+def _named(entity: str) -> re.Pattern[str]:
+    return re.compile(f"(?i){'|'.join(OPT_IN_WORDS[entity])}")

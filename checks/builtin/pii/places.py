@@ -1,14 +1,16 @@
 """Where the PII check looks: the captured texts of an interaction, and the strings inside structured tool data."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from functools import cache
+from typing import Any, Literal, NamedTuple, get_args
 
 from checks.finding import Evidence
 from checks.interaction import Interaction
 
 Place = Literal["output", "input", "system", "documents", "tool_arguments", "tool_results"]
 PLACES: tuple[Place, ...] = get_args(Place)
+
+_TOOL_PLACES: tuple[Place, ...] = ("tool_arguments", "tool_results")
 
 NAMES: Mapping[Place, str] = {
     "output": "the answer",
@@ -19,13 +21,14 @@ NAMES: Mapping[Place, str] = {
     "tool_results": "the result of a tool call",
 }
 
+_PLAIN: Mapping[str, Place] = {"output": "output", "input": "input", "system": "system"}
+
 MOST_STRINGS = 2000
 """How many strings inside one tool's arguments or result are looked at."""
 _LARGEST_NUMBER = 10**20  # longer than any card or phone number; str() refuses integers of thousands of digits
 
 
-@dataclass(frozen=True, slots=True)
-class PlacedText:
+class PlacedText(NamedTuple):
     """One captured text. ``path`` is as in ``Interaction.texts``; without ``has_offsets`` it is only a part of that.
 
     ``is_last`` of too many: behind it come strings that are not looked at.
@@ -47,14 +50,23 @@ class PlacedText:
 
 def texts_in(interaction: Interaction, places: tuple[Place, ...]) -> Iterator[PlacedText]:
     """The recorded texts in these places, as they come in ``Interaction.texts``, then the structured tool data."""
+    last, of_tools = _extent(places)
     for path, span_id, text in interaction.texts():
         place = _place_of(path)
         if place in places:
             yield PlacedText(place, text, path, span_id)
-    for n, call in enumerate(interaction.tool_calls):
+        elif not of_tools and PLACES.index(place) > last:
+            return  # texts come in the order of the places, but that those of tools alternate
+    for n, call in enumerate(interaction.tool_calls if of_tools else ()):
         for place, part, value in _structured(call.arguments, call.result):
             if place in places:
                 yield from _parts(place, value, f"tool_calls[{n}].{part}", call.span_id)
+
+
+@cache
+def _extent(places: tuple[Place, ...]) -> tuple[int, bool]:
+    """The number of the last of the places, and whether any is of tool calls."""
+    return max(map(PLACES.index, places)), any(place in _TOOL_PLACES for place in places)
 
 
 def was_recorded(interaction: Interaction, places: tuple[Place, ...]) -> bool:
@@ -102,8 +114,9 @@ def _structured(arguments: Any, result: Any) -> Iterator[tuple[Place, str, Any]]
 
 
 def _place_of(path: str) -> Place:
+    plain = _PLAIN.get(path)
+    if plain is not None:
+        return plain
     if path.startswith("documents["):
         return "documents"
-    if path.startswith("tool_calls["):
-        return "tool_arguments" if path.endswith(".arguments") else "tool_results"
-    return "output" if path == "output" else "input" if path == "input" else "system"
+    return "tool_arguments" if path.endswith(".arguments") else "tool_results"

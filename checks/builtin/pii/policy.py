@@ -7,12 +7,11 @@ pattern alone cannot tell a phone number from an ISBN, nor a public address from
 import ipaddress
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
 
-CONTEXT_CHARS = 48
-"""How far before a finding a context word may stand."""
+from checks.builtin.pii.context import CONTEXT_CHARS, follows, words
+from checks.builtin.pii.phone_signs import is_phone
 
 
 class PiiMatch(NamedTuple):
@@ -24,8 +23,10 @@ class PiiMatch(NamedTuple):
     score: float
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+_NO_DIGIT = re.compile("[^0-9]")
+
+
+class Found(NamedTuple):
     """A raw finding beside the text around it, for a rule to look at."""
 
     text: str
@@ -44,18 +45,14 @@ class Found:
     @property
     def digits(self) -> str:
         """The digits of the value."""
-        return re.sub(r"[^0-9]", "", self.value)
+        return _NO_DIGIT.sub("", self.value)
 
-    def follows(self, pattern: re.Pattern[str]) -> bool:
-        """Whether the pattern matches in the ``CONTEXT_CHARS`` before it. Searched in place: a word is not cut."""
-        return pattern.search(self.text, max(0, self.match.start - CONTEXT_CHARS), self.match.start) is not None
+    def follows(self, pattern: re.Pattern[str], within: int = CONTEXT_CHARS) -> bool:
+        """Whether the pattern matches in so many characters before it."""
+        return follows(pattern, self.text, self.match.start, within)
 
 
 Rule = Callable[[Found], bool]
-
-
-def _words(*alternatives: str) -> re.Pattern[str]:
-    return re.compile(rf"(?i)(?<![a-z])(?:{'|'.join(alternatives)})(?![a-z])")
 
 
 # RFC 2606 and RFC 6761: names that belong to nobody.
@@ -67,40 +64,9 @@ def accept_email(found: Found) -> bool:
     return found.match.score >= 0.5 and not _RESERVED_DOMAIN.search(found.value.rpartition("@")[2])
 
 
-# What libphonenumber allows between the digits of one number, less what `normalise` has folded: the inside of a class.
-PHONE_PUNCTUATION = "\\-xX\u2014\u2015\uff0f \u00ad\u200b\u2060()\uff08\uff09\uff3b\uff3d.\\[\\]/~\u2053\u223c\uff5e"
-PHONE_DIGITS = re.compile(rf"[0-9](?:[{PHONE_PUNCTUATION}]{{0,4}}[0-9]){{6,}}")
-"""Seven digits or more that could be one number."""
-PHONE_BRACKET = re.compile(r"\([0-9+]")
-PHONE_WORD = _words(
-    r"t[eé]l[eé]?(?:ph?one?|f[oó]no?)?",
-    "(?:cell)?phone",
-    *("mobile", "mob", "cellular", "fax", "whatsapp", "handy", "celular", "m[oó]vil", "portable", "hotline", "call"),
-)
-_DATE = re.compile(
-    r"(?<![0-9])(?:[0-9]{4}([-/.])[0-9]{1,2}\1[0-9]{1,2}|[0-9]{1,2}([-/.])[0-9]{1,2}\2(?:[0-9]{4}|[0-9]{2}))(?![0-9])"
-)
-
-DOTTED_QUAD = re.compile(r"[0-9]+(?:\.[0-9]+){3}(?:/[0-9]+)?")  # an IP address, a network or a version
-_BOOK_WORD = _words("isbn(?:-?1[03])?", "issn")
-
-
-def is_date(text: str) -> bool:
-    """Whether the whole text is one date, perhaps with an hour behind it."""
-    date = _DATE.match(text)
-    return date is not None and re.fullmatch(r"(?:[ T]{0,2}[0-9]{1,2})?", text[date.end() :]) is not None
-
-
 def accept_phone(found: Found) -> bool:
-    """Seven digits, and a sign that they are a phone number: a plus, brackets, three groups, or a word before."""
-    number = PHONE_DIGITS.search(found.value)
-    if number is None:
-        return False
-    if "+" in found.value or PHONE_BRACKET.search(found.value) or found.follows(PHONE_WORD):
-        return True
-    if _DATE.search(found.value) or DOTTED_QUAD.fullmatch(found.value) or found.follows(_BOOK_WORD):
-        return False
-    return len(re.findall(r"[0-9]+", number.group())) >= 3
+    """What looks like a phone number to a reader too, not only to libphonenumber."""
+    return is_phone(found.text, found.match.start, found.match.end)
 
 
 # The numbers that the card schemes and payment providers publish for testing.
@@ -116,7 +82,8 @@ _TEST_CARDS = frozenset(
     )
 )
 _DECIMAL_POINT = re.compile(r"[0-9][.,]$")
-_CARD_WORD = _words("cards?", "credit", "debit", "visa", "mastercard", "amex", "pan", "cc", "uatp")
+_DECIMALS = re.compile("[.,][0-9]")
+_CARD_WORD = words("cards?", "credit", "debit", "visa", "mastercard", "amex", "pan", "cc", "uatp")
 
 
 def accept_card(found: Found) -> bool:
@@ -124,13 +91,20 @@ def accept_card(found: Found) -> bool:
     digits = found.digits
     if digits in _TEST_CARDS or len(set(digits)) <= 2:
         return False
-    if found.follows(_DECIMAL_POINT) or re.match(r"[.,][0-9]", found.after):
+    if found.follows(_DECIMAL_POINT, 3) or _DECIMALS.match(found.after):
         return False
     return digits[0] != "1" or found.follows(_CARD_WORD)  # Only UATP cards begin with 1, ids often do.
 
 
-_SSN_WORD = _words("ssns?", "social(?: security)?")
-_ITIN_WORD = _words("itins?", "tax ?payers?")
+_SSN_WORD = words("ssns?", "social(?: security)?")
+_ITIN_WORD = words("itins?", "tax ?payers?")
+_STEMS = {"US_SSN": re.compile("ssn|soc"), "US_ITIN": re.compile("[i\u0131]\u0307?t[i\u0131]\u0307?n|tax")}
+"""Match in whatever the words do once it is folded."""
+
+
+def may_be_named(entity: str, text: str, start: int, end: int) -> bool:
+    """Whether a word that names a US number may stand before some place in ``text[start:end]``: a cheap superset."""
+    return _STEMS[entity].search(text[max(0, start - CONTEXT_CHARS) : end].casefold()) is not None
 
 
 def accept_ssn(found: Found) -> bool:
@@ -148,14 +122,19 @@ def accept_scored(found: Found) -> bool:
     return found.match.score >= 0.5
 
 
-_NOBODY = tuple(
-    ipaddress.ip_network(net)
-    for net in (
-        *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
-        *("192.168.0.0/16", "224.0.0.0/3", "::/127", "fc00::/7", "fe80::/10", "ff00::/8"),
+_NOBODYS = tuple(
+    (network.version, int(network.network_address), int(network.broadcast_address))
+    for network in map(
+        ipaddress.ip_network,
+        [
+            *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
+            *("192.168.0.0/16", "224.0.0.0/3", "::/127", "fc00::/7", "fe80::/10", "ff00::/8"),
+        ],
     )
 )
+"""Networks of no single owner: version, and the first and last address as numbers, which compare fast."""
 _DOT = re.compile(r"\.$")
+_MORE = re.compile("[./][0-9]")
 _VERSION_WORD = re.compile(
     r"(?i)(?:v(?:ersion|er)?|rel(?:ease)?|build|firmware|driver|chapter|section|clause|oid|chrom(?:e|ium)|edge)"
     r"[ :=/#]{0,2}$"
@@ -165,9 +144,9 @@ _VERSION_WORD = re.compile(
 def accept_ip(found: Found) -> bool:
     """A public address of one host: no private range, no network (CIDR), no version or section number."""
     value = found.value.partition("%")[0]
-    if found.match.score < 0.5 or "/" in value or re.match(r"/[0-9]|\.[0-9]", found.after):
+    if found.match.score < 0.5 or "/" in value or _MORE.match(found.after):
         return False
-    if found.follows(_DOT) or found.follows(_VERSION_WORD):
+    if found.follows(_DOT, 2) or found.follows(_VERSION_WORD, 12):
         return False
     try:
         address = ipaddress.ip_address(value)
@@ -178,12 +157,13 @@ def accept_ip(found: Found) -> bool:
             address = address.ipv4_mapped
         elif sum(map(bool, value.split(":"))) < 3:
             return False  # `a::b` and `x[1::2]` are code.
-    return not any(address in net for net in _NOBODY if net.version == address.version)
+    version, number = address.version, int(address)
+    return not any(first <= number <= last and of == version for of, first, last in _NOBODYS)
 
 
-def named(*words: str) -> Rule:
+def named(*alternatives: str) -> Rule:
     """A rule that holds only where one of the words stands before the value."""
-    pattern = _words(*words)
+    pattern = words(*alternatives)
     return lambda found: found.follows(pattern)
 
 
@@ -212,7 +192,7 @@ RULES: Mapping[str, Rule] = {
     "IBAN_CODE": accept_scored,
     "IP_ADDRESS": accept_ip,
     "CRYPTO": accept_scored,
-    **{entity: named(*words) for entity, words in OPT_IN_WORDS.items()},
+    **{entity: named(*names) for entity, names in OPT_IN_WORDS.items()},
     **dict.fromkeys(NER_ENTITIES, accept_scored),
 }
 
@@ -227,14 +207,17 @@ def apply(text: str, raw: Iterable[PiiMatch]) -> list[PiiMatch]:
         text: the normalised text.
         raw: what the recognisers found in it; the order and repetitions make no difference.
     """
-    kept = (match for match in drop_contained(raw) if RULES[match.entity](Found(text, match)))
-    return _without_overlaps(text, kept)
+    kept = [match for match in drop_contained(raw) if RULES[match.entity](Found(text, match))]
+    return _without_overlaps(text, kept) if len(kept) > 1 else kept
 
 
 def drop_contained(raw: Iterable[PiiMatch]) -> list[PiiMatch]:
     """Leave out a finding that lies in another of the same entity with the same score or more, as Presidio does."""
+    distinct = set(raw)
+    if len(distinct) < 2:
+        return list(distinct)
     kept: list[PiiMatch] = []
-    ordered = sorted(set(raw), key=lambda m: (m.entity, m.start, -m.end, -m.score))
+    ordered = sorted(distinct, key=lambda m: (m.entity, m.start, -m.end, -m.score))
     for _, matches in groupby(ordered, key=lambda m: m.entity):
         active: list[PiiMatch] = []
         for match in matches:

@@ -5,6 +5,7 @@ Importing this module is cheap; the first recogniser is not (Presidio imports sp
 
 import importlib
 import logging
+import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from importlib import metadata
@@ -13,13 +14,16 @@ from typing import TYPE_CHECKING, Any
 from checks.builtin.pii.policy import PiiMatch
 
 if TYPE_CHECKING:
-    from presidio_analyzer import EntityRecognizer, RecognizerResult
+    from presidio_analyzer import EntityRecognizer, PatternRecognizer, RecognizerResult
 
 LANGUAGE = "en"
 """What recognisers are registered under. Their patterns do not depend on it."""
 
 Find = Callable[[str], list[PiiMatch]]
 """Takes a text, returns raw findings."""
+
+FindIn = Callable[[str, int, int], list[PiiMatch]]
+"""As ``Find``, between two offsets. Patterns look at what stands before the first, but not beyond the second."""
 
 _CLASSES = {
     "PHONE_NUMBER": "PhoneRecognizer",
@@ -65,12 +69,54 @@ def ip_recognisers() -> "dict[str, EntityRecognizer]":
     return {gate: recogniser("IP_ADDRESS", patterns=some) for gate, some in (("IPV4", plain), ("IPV6", rest)) if some}
 
 
-def finder(made: "EntityRecognizer") -> Find:
-    """Run one recogniser alone, without engine, context or language model."""
+def finder(made: "EntityRecognizer", plausible: re.Pattern[str] | None = None) -> FindIn:
+    """Run one recogniser alone: its patterns and checks, without engine, context, language model or explanations.
+
+    Args:
+        made: the recogniser.
+        plausible: matches every value that its checks could prove; what does not match need not be checked.
+    """
+    from presidio_analyzer import PatternRecognizer
+
+    if not isinstance(made, PatternRecognizer) or type(made).analyze is not PatternRecognizer.analyze:
+        return _analysed(made)  # it has a way of its own
+    made.analyze("", made.supported_entities)  # compiles the patterns
+    compiled = [(pattern.compiled_regex, pattern.score) for pattern in getattr(made, "patterns", ())]
+    entity = made.supported_entities[0]
+
+    def find(text: str, start: int, end: int) -> list[PiiMatch]:
+        found = []
+        known: dict[str, float | None] = {"": 0.0}  # patterns of one recogniser often match the same
+        for regex, score in compiled:
+            for match in regex.finditer(text, start, end):
+                value = match.group()
+                if plausible is not None and not plausible.fullmatch(value):
+                    continue
+                if value not in known:
+                    known[value] = _proven(made, value)
+                proven = known[value]
+                if proven != 0:
+                    found.append(PiiMatch(match.start(), match.end(), entity, score if proven is None else proven))
+        return found
+
+    return find
+
+
+def _proven(made: "PatternRecognizer", value: str) -> float | None:
+    """The score that its checks give a value, as in ``PatternRecognizer.analyze``; ``None`` where they leave it be."""
+    is_valid = made.validate_result(value)
+    if made.invalidate_result(value):
+        return 0.0
+    return None if is_valid is None else float(bool(is_valid))
+
+
+def _analysed(made: "EntityRecognizer") -> FindIn:
     nothing: Any = None  # pattern recognisers take no notice of what an NLP engine found
 
-    def find(text: str) -> list[PiiMatch]:
-        return as_matches(made.analyze(text, made.supported_entities, nothing))
+    def find(text: str, start: int, end: int) -> list[PiiMatch]:
+        before = max(0, start - 1)  # a pattern may look at the character beside it
+        found = as_matches(made.analyze(text[before:end], made.supported_entities, nothing))
+        return [m._replace(start=m.start + before, end=m.end + before) for m in found]
 
     return find
 

@@ -48,13 +48,15 @@ def find_answer(interaction: Interaction, *, always: bool) -> Answer | None:
     it into an envelope), the model's own text is taken; with ``always``, it is the final answer whatever was asked.
     """
     final = interaction.final_output
+    if not always and not any(_asks_for_json(call) for call in interaction.model_calls):
+        return None
     if final is None or interaction.refusal or _is_tool_request(interaction, final):
         return None
     call = _answering_call(interaction, final)
     texts = _texts(call) if call else ()
     is_final = not texts or final.strip() in map(str.strip, texts)
     form = call.response_format if call else None
-    asked = form is not None and form.kind == "json"
+    asked = call is not None and _asks_for_json(call)
     if not (asked or always):
         return None
     cut = call is not None and "length" in call.finish_reasons
@@ -81,6 +83,10 @@ def fence_around(text: str) -> Fence | None:
     inside = min(end, info.end() if info else opening.end())
     length = end - inside - len(text[inside:end].rstrip(marker[0]))
     return Fence(inside, end - length if length >= len(marker) else end)
+
+
+def _asks_for_json(call: ModelCall) -> bool:
+    return call.response_format is not None and call.response_format.kind == "json"
 
 
 def _texts(call: ModelCall) -> tuple[str, ...]:

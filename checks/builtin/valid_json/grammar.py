@@ -21,6 +21,14 @@ _CUT_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?\Z")
 _WORD = re.compile(r"[A-Za-z]{1,16}")
 _LITERALS = ("true", "false", "null")
 
+_S = r"[ \t\n\r]*+"
+_SCALAR = rf'(?:"{_STRING_BODY.pattern}"|{_NUMBER.pattern}|{"|".join(_LITERALS)})'
+_PAIR = rf'"{_STRING_BODY.pattern}"{_S}:{_S}{_SCALAR}{_S}'
+_FLAT = rf"(?:{_SCALAR}|\{{{_S}(?:{_PAIR}(?:,{_S}{_PAIR})*+)?\}}|\[{_S}(?:{_SCALAR}{_S}(?:,{_S}{_SCALAR}{_S})*+)?\])"
+# Items and members that are whole, right, and no deeper than one level, each with the comma behind it.
+_FLAT_ITEMS = re.compile(rf"(?:{_FLAT}{_S},{_S})++")
+_FLAT_MEMBERS = re.compile(rf'(?:"{_STRING_BODY.pattern}"{_S}:{_S}{_FLAT}{_S},{_S})++')
+
 
 class Kind(Enum):
     """What an event is about. ``KEY`` and ``SCALAR`` are whole tokens; ``END`` closes the innermost container."""
@@ -70,9 +78,12 @@ def events(text: str) -> Iterator[Event]:
 
 def diagnose(text: str) -> GrammarError | None:
     """Return what makes ``text`` no JSON, ``None`` where it is JSON."""
+    scanner = _Scanner(text)
+    state: _State | None = scanner.value
     try:
-        for _ in events(text):
-            pass
+        while state is not None:
+            scanner.skip_space()
+            _, state = scanner.past_flat(state)()
     except GrammarError as problem:
         return problem
     return None
@@ -95,6 +106,22 @@ class _Scanner:
     def skip_space(self) -> None:
         found = _SPACE.match(self.text, self.pos)
         self.pos = found.end() if found else self.pos
+
+    def past_flat(self, state: "_State") -> "_State":
+        """Pass over what is plainly right, all at once, and return the state behind it: the fault lies further on."""
+        if len(self.open) == MAX_DEPTH:
+            return state
+        behind: _State
+        if state in (self.first_item, self.next_item):
+            flat, behind = _FLAT_ITEMS.match(self.text, self.pos), self.next_item
+        elif state in (self.first_key, self.next_key):
+            flat, behind = _FLAT_MEMBERS.match(self.text, self.pos), self.next_key
+        else:
+            return state
+        if flat is None:
+            return state
+        self.pos = flat.end()
+        return behind
 
     def value(self) -> "_Step":
         char = self._peek("a value")

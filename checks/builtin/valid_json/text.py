@@ -1,12 +1,15 @@
 """A JSON text as a value: parsed strictly, with repeated keys noticed and the places of its values found again.
 
-The reading is the standard library's, made strict by hooks; ``json_grammar`` is asked only where something is wrong.
+A plain text is read by orjson. One that readers could disagree on is read by the standard library, made strict by
+hooks, and ``grammar`` is asked only where something is wrong.
 """
 
 import json
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
+
+import orjson
 
 from checks.builtin.valid_json.grammar import MAX_DEPTH, Event, GrammarError, Kind, diagnose, events
 
@@ -59,8 +62,44 @@ class _Hooks:
         return max(-_LARGEST, min(_LARGEST, float(digits)))
 
 
+_ZEROS = bytes(ord("0") if chr(byte).isdigit() else byte for byte in range(128)) + bytes(range(128, 256))
+_LONG_NUMBER = b"0" * 19
+"""Digits from which on orjson may make a floating-point number of an integer."""
+_NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
+
+
 def parse(text: str) -> Parsed:
     """Read a JSON text. What can't be read comes back as ``Parsed.problem``, it is not raised."""
+    return _parse_plain(text) or _parse_strictly(text)
+
+
+def _parse_plain(text: str) -> Parsed | None:
+    """Read a text in which nothing is wrong, doubled, too deep or too long; ``None`` where that is not certain.
+
+    What orjson reads is JSON. It drops all but the last of the values of one key: written again, the text would have
+    fewer colons then (but for those that were written as an escape).
+    """
+    try:
+        if "\\u" in text or _LONG_NUMBER in text.encode().translate(_ZEROS):
+            return None
+        value = orjson.loads(text)
+        again = orjson.dumps(value)
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return Parsed(value) if again.count(b":") == text.count(":") and _is_shallow(again) else None
+
+
+def _is_shallow(text: bytes) -> bool:
+    """Whether a JSON text is nested at most ``MAX_DEPTH`` deep; false also where brackets in strings hide it."""
+    brackets = text.translate(None, _NOT_BRACKETS)
+    for _ in range(MAX_DEPTH // 2):  # each time the innermost level goes, at most two
+        if not brackets:
+            return True
+        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
+    return not brackets
+
+
+def _parse_strictly(text: str) -> Parsed:
     hooks = _Hooks()
     try:
         value = json.loads(

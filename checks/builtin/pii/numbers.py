@@ -1,0 +1,69 @@
+"""Reads the stretches of digits of a text with those recognisers whose numbers have that form.
+
+A form says how many digits stand side by side and what may part them: a superset of the recogniser's own pattern, and
+tested on a few bytes.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from checks.builtin.pii.policy import PiiMatch, may_be_named
+from checks.builtin.pii.recognizers import FindIn
+from checks.builtin.pii.sieve import Sieved
+
+
+class Form(NamedTuple):
+    """How the numbers of a kind are written.
+
+    ``digits`` is the least of them, ``shape`` matches in the classes of ``sieve``, ``first`` at the first digit. Where
+    there is a ``clear`` shape, one that is not so clear counts only behind a word that names the ``entity``.
+    """
+
+    entity: str
+    digits: int
+    shape: re.Pattern[bytes]
+    first: re.Pattern[str] | None = None
+    clear: re.Pattern[bytes] | None = None
+
+    def may_fit(self, sieved: Sieved, start: int, end: int, shape: bytes) -> bool:
+        """Whether a number of this kind, that the policy accepts, may be in a stretch."""
+        if not self.shape.search(shape) or (self.first and not self.first.search(sieved.text, start, end)):
+            return False
+        return not self.clear or bool(self.clear.search(shape)) or may_be_named(self.entity, sieved.text, start, end)
+
+
+_SOCIAL = re.compile(rb"(?<!0)000[-.]?00[-.]?0000(?!0)")
+_CLEAR = re.compile(rb"(?<!0)000[-.]00[-.]0000(?!0)")
+_FORMS: Mapping[str, Form] = {
+    "CREDIT_CARD": Form(
+        "CREDIT_CARD", 13, re.compile(rb"(?<!0)0000-?0{3,4}-?0{3,4}-?0{3,5}(?!0)"), re.compile("(?<![0-9])[13-6]")
+    ),
+    "US_SSN": Form("US_SSN", 9, _SOCIAL, clear=_CLEAR),
+    "US_ITIN": Form("US_ITIN", 9, _SOCIAL, re.compile("(?<![0-9])9"), _CLEAR),
+    "IPV4": Form("IP_ADDRESS", 4, re.compile(rb"0\.0{1,3}\.0{1,3}\.0")),
+}
+_SHORT = 64
+_ENDLESS = b"0" * 18
+"""More digits side by side than any of these numbers has."""
+_BEYOND = 6
+"""Characters behind a stretch that patterns look at (``/24`` behind an address); too few to hold a number."""
+
+
+def by_form(finders: Mapping[str, FindIn]) -> tuple[tuple[Form, FindIn], ...]:
+    """Those of the finders, by name, whose numbers have a form."""
+    return tuple((_FORMS[name], find) for name, find in finders.items() if name in _FORMS)
+
+
+def find_numbers(finders: Iterable[tuple[Form, FindIn]], sieved: Sieved) -> list[PiiMatch]:
+    """What the finders find in the stretches of digits."""
+    found: list[PiiMatch] = []
+    for start, end, _ in sieved.numbers:
+        shape = sieved.classes[start:end]
+        if len(shape) > _SHORT:
+            shape = shape.replace(_ENDLESS, b"")
+        digits = shape.count(b"0")
+        for form, find in finders:
+            if digits >= form.digits and form.may_fit(sieved, start, end, shape):
+                found += find(sieved.text, start, end + _BEYOND)
+    return found

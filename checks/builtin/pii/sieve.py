@@ -1,0 +1,162 @@
+r"""A cheap first look at a text: the stretches in which personal data could be at all, so that only those are read.
+
+Each character becomes one byte that says what it can be a part of. A few searches in those bytes, each for a byte that
+prose seldom has, find every stretch that could hold a number, a code or an address. All are linear whatever the text
+holds. An automaton of all patterns (google-re2) is as fast on prose, but takes 70 ms for 20,000 random digits where
+this takes 0.3 ms, and does not say where it hit.
+
+A stretch may hold nothing: it is only worth being read by a recogniser. What lies in none must hold nothing that a
+recogniser finds and the policy accepts.
+"""
+
+import re
+import sys
+from collections.abc import Iterable
+from typing import AnyStr, NamedTuple
+
+from checks.builtin.pii.phone_signs import PHONE_PUNCTUATION
+
+Stretch = tuple[int, int]
+"""The offsets of a part of a text."""
+
+_ANY = "?"
+"""What every character beyond ASCII becomes, and a question mark is: it may be punctuation, or a letter of a name."""
+
+
+def _class_of(char: str) -> str:
+    """``0`` a digit, ``a`` a letter, ``x`` a letter that phone numbers hold, ``.`` and ``-`` what may part digits."""
+    if char.isdigit():
+        return "0"
+    if char.isalpha():
+        return "x" if char in "xX" else "a"
+    if char in (".", _ANY):
+        return char
+    return "-" if re.fullmatch(f"[{PHONE_PUNCTUATION}]", char) else "#"
+
+
+def _table(classes: Iterable[str]) -> bytes:
+    return "".join(classes).encode().ljust(256, b"#")
+
+
+_ASCII = [chr(code) for code in range(128)]
+_CLASSES = _table(map(_class_of, _ASCII))
+_WORD_CHARS = _table("a" if char.isalnum() or char in ("_", _ANY) else char for char in _ASCII)
+
+# Each pattern begins with the one byte that it is found by, which is what makes its search fast. What is possessive
+# does not go back, so that a long stretch is read once.
+_DIGIT = ord("0")
+_NUMBER = re.compile(
+    rb"0(?:"
+    rb"((?:[-.x?]{0,4}+0){6}(?:[-.x?]{0,4}+0++)*+)"  # seven digits or more, with punctuation between them
+    rb"|0{0,2}+(?:\.0{1,3}+){3}"  # 1.2.3.4
+    rb"|(?<=[ax][ax]0)0(?=(?:-?[0ax]{4}){2})"  # behind two letters, two digits: as an IBAN begins
+    rb"|(?=[0ax]{25})((?:0*+[ax]++)++)"  # a long word, but for digits at its end: with them a number may begin
+    rb")"
+)
+_WORD = re.compile(rb"0[0ax]{25}")
+_WORD_END = re.compile(rb"[^0ax]")
+_CODE = re.compile(rb"[ax][ax]00(?:-?[0ax]{4}){2}")
+_CODE_END = re.compile(rb"[^0ax-]")
+_MAIL = re.compile(rb"@a[-a]*+\.a")
+# None of these is a word character or can be part of an address: what lies between two of them can be read alone.
+_MAIL_ENDS = ' \t\n\r\v\f()<>[],;:"\\\u3002'
+_MAIL_END = re.compile(f"[{re.escape(_MAIL_ENDS)}]")
+_LOCAL_CHARS = 320
+_DOMAIN_CHARS = 256
+"""RFC 5321: an address has at most 64 characters before the sign and 255 after it."""
+_COLONS = re.compile(rb":(?::|(?:[0-9A-Fa-f]{1,4}:){5})")
+_IP_CHARS = "0123456789abcdefABCDEF:."
+_IP_END = re.compile(r"[^0-9A-Za-z:.%/]")
+
+
+class Number(NamedTuple):
+    """A stretch of digits: seven or more (``is_long``), or a dotted quad, or the first two of a code."""
+
+    start: int
+    end: int
+    is_long: bool
+
+
+class Sieved(NamedTuple):
+    """A normalised text and two other forms of it, with a byte for each character.
+
+    ``ascii`` holds the characters themselves as far as they are ASCII, ``classes`` what they can be a part of. ``word``
+    and ``colons`` say where the first of them is, -1 where there is none.
+    """
+
+    text: str
+    ascii: bytes
+    classes: bytes
+    numbers: list[Number]
+    word: int
+    colons: int
+
+    def words(self) -> list[Stretch]:
+        """The words in which 25 letters and digits or more follow a 1 or a 3, from two characters before a digit."""
+        found, at = [], self.word
+        while at >= 0:
+            end = _first(_WORD_END, self.classes, at + 1)
+            if self.ascii.find(b"1", at, end) >= 0 or self.ascii.find(b"3", at, end) >= 0:
+                found.append((max(0, at - 2), end))
+            at = _find(_WORD, self.classes, end)
+        return found
+
+    def codes(self) -> list[Stretch]:
+        """The stretches of letters, digits, spaces and dashes that begin as an IBAN does: ``XX00 XXXX XXXX``."""
+        found, end = [], 0
+        for number in self.numbers:
+            start = number.start - 2
+            if start >= end and _CODE.match(self.classes, start):
+                end = _first(_CODE_END, self.classes, number.end)
+                found.append((start, end))
+        return found
+
+    def mails(self) -> list[Stretch]:
+        """The words around an ``@`` with a domain behind it; one that is too long is cut, and then has one ``@``."""
+        if "@" not in self.text:
+            return []
+        words = self.ascii.translate(_WORD_CHARS)
+        found, at, end = [], _find(_MAIL, words), 0
+        while at >= 0:
+            start, floor = at, max(end, at - _LOCAL_CHARS)
+            while start > floor and self.text[start - 1] not in _MAIL_ENDS:
+                start -= 1
+            end = _first(_MAIL_END, self.text, at + 1, at + 1 + _DOMAIN_CHARS)
+            found.append((start, end))
+            at = _find(_MAIL, words, end)
+        return found
+
+    def addresses(self) -> list[Stretch]:
+        """The stretches of hexadecimal numbers that hold two colons side by side, or six colons between numbers."""
+        found, at, end = [], self.colons, 0
+        while at >= 0:
+            start = at
+            while start > end and self.text[start - 1] in _IP_CHARS:
+                start -= 1
+            end = _first(_IP_END, self.text, at + 1)
+            found.append((start, end))
+            at = _find(_COLONS, self.ascii, end)
+        return found
+
+
+def sieve(text: str) -> Sieved | None:
+    """Look at a normalised text; ``None`` where it holds no stretch of any kind, as most do."""
+    plain = text.encode("ascii", "replace")
+    classes = plain.translate(_CLASSES)
+    colons = _find(_COLONS, plain) if ":" in text else -1
+    found = list(_NUMBER.finditer(classes)) if _DIGIT in classes else ()
+    if not found and colons < 0 and "@" not in text:
+        return None
+    numbers = [Number(*number.span(), number.lastindex == 1) for number in found if number.lastindex != 2]
+    return Sieved(text, plain, classes, numbers, _find(_WORD, classes) if found else -1, colons)
+
+
+def _find(pattern: re.Pattern[bytes], text: bytes, start: int = 0) -> int:
+    found = pattern.search(text, start)
+    return found.start() if found else -1
+
+
+def _first(pattern: re.Pattern[AnyStr], text: AnyStr, start: int, end: int = sys.maxsize) -> int:
+    """Where the pattern first matches between the two, else the end."""
+    found = pattern.search(text, start, end)
+    return found.start() if found else min(end, len(text))
