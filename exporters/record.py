@@ -1,6 +1,7 @@
 """The record of one evaluated trace: all that the sinks (metrics, store, dataset) need, and nothing that is alive.
 
-Made in a worker process, pickled to the front process, handed to every sink. Plain data only.
+Lives in a worker process, where each sink's part is made of it: ``packed`` for the store, ``metrics.tally`` for the
+metrics. Plain data only.
 """
 
 from collections.abc import Mapping
@@ -29,9 +30,9 @@ class CallFacts:
 class Record:
     """One evaluated trace.
 
-    ``spans`` and ``logs`` are OTLP ``TracesData`` and ``LogsData`` bytes of this trace alone, zstd-compressed (empty
-    where there are none). ``view`` is the JSON-able view of ``checks.view``. ``keys`` are other ids by which feedback
-    may name the trace, as ``(kind, id)`` with kind ``span``, ``response`` or ``session``. ``previous`` are the verdicts
+    ``spans`` and ``logs`` are OTLP ``TracesData`` and ``LogsData`` bytes of this trace alone (empty where there are
+    none). ``view`` is the JSON-able view of ``checks.view``. ``keys`` are other ids by which feedback
+    may name the trace, as ``(kind, id)`` with kind ``span`` or ``response``. ``previous`` are the verdicts
     of the evaluation that this one replaces, ``None`` for the first; ``previous_feedback`` is what those knew of.
     """
 

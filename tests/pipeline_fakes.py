@@ -14,10 +14,9 @@ from checks.trace import CloseReason
 from collector.intake import Batch, Piece, Source
 from collector.pipeline.buffer import AssemblyLimits
 from collector.pipeline.front import Front
-from collector.pipeline.judge import Job, Judge, JudgeOptions
+from collector.pipeline.judge import Job, Judge, Judged, JudgeOptions
 from collector.pipeline.options import FrontOptions
 from exporters.metrics.prometheus import Metrics
-from exporters.record import Record
 from exporters.store import Store, StoreError, StoreUnavailable
 
 S = 1_000_000_000
@@ -101,12 +100,12 @@ class InProcessPool:
         self.batches: list[Sequence[Job]] = []
         self.error: Exception | None = None
 
-    async def inspect(self, jobs: Sequence[Job]) -> list[Record]:
+    async def inspect(self, jobs: Sequence[Job]) -> Judged:
         """Judge a batch."""
         self.batches.append(jobs)
         if self.error is not None:
             raise self.error
-        return [self._judge.judge(job) for job in jobs]
+        return Judged.of([self._judge.judge(job) for job in jobs])
 
     @property
     def jobs(self) -> list[Job]:

@@ -6,6 +6,7 @@ from checks.finding import Evidence, Finding
 from checks.report import Outcome, Verdict
 from checks.trace import CloseReason, FeedbackTarget
 from exporters.dataset.case import Case, CaseStatus, Context, Expectation, Source
+from exporters.packed import pack
 from exporters.record import Record
 from exporters.store import CaseLimits, SaveResult, Store
 
@@ -76,7 +77,7 @@ def save(
     now_ns: int = NOW,
 ) -> SaveResult:
     """Save records as the pipeline does."""
-    return store.save(records, status, limits, now_ns)
+    return store.save([pack(record) for record in records], status, limits, now_ns)
 
 
 def about(number: int) -> FeedbackTarget:

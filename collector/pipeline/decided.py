@@ -13,7 +13,7 @@ import stamina
 
 from collector.pipeline.buffer import TRACE_BYTES, AssemblyLimits
 from collector.pipeline.closed_trace import ClosedTrace
-from collector.pipeline.judge import Job, decompress
+from collector.pipeline.judge import Job
 from exporters.store import Kept, Store, StoreError
 
 COPIES = 2
@@ -101,7 +101,7 @@ def merge(trace: ClosedTrace, kept: Kept | None, limits: AssemblyLimits) -> tupl
     """
     if kept is None:
         return Job(trace.trace_id, trace.spans, trace.logs, trace.closed_by, truncated=trace.truncated), True
-    spans, logs = decompress(kept.spans), decompress(kept.logs)
+    spans, logs = kept.spans, kept.logs
     new_spans, new_logs = _unless_in(spans, trace.spans), _unless_in(logs, trace.logs)
     fits = len(spans) + len(logs) + len(new_spans) + len(new_logs) <= 2 * limits.max_bytes
     job = Job(

@@ -8,7 +8,7 @@ import structlog
 
 from collector.logs import place_of
 from collector.pipeline.decided import is_retryable
-from exporters.record import Record
+from exporters.packed import Packed
 from exporters.store import StoreError
 
 QUEUE = 64
@@ -17,8 +17,8 @@ MOST_AT_ONCE = 512
 """Records in one transaction at most."""
 
 log = structlog.get_logger()
-Save = Callable[[Sequence[Record]], Awaitable[None]]
-Ended = Callable[[Sequence[Record], str | None], None]
+Save = Callable[[Sequence[Packed]], Awaitable[None]]
+Ended = Callable[[Sequence[Packed], str | None], None]
 
 
 class Dispatch:
@@ -33,7 +33,7 @@ class Dispatch:
     def __init__(self, save: Save, ended: Ended) -> None:
         self._save = save
         self._ended = ended
-        self._queue: asyncio.Queue[Sequence[Record]] = asyncio.Queue(QUEUE)
+        self._queue: asyncio.Queue[Sequence[Packed]] = asyncio.Queue(QUEUE)
         self._task: asyncio.Task[None] | None = None
         self._unwritten = 0
         self.problem: str | None = None
@@ -46,7 +46,7 @@ class Dispatch:
         """Begin to write."""
         self._task = asyncio.create_task(self._run(), name="dispatch")
 
-    async def put(self, records: Sequence[Record]) -> None:
+    async def put(self, records: Sequence[Packed]) -> None:
         """Queue a batch; waits while the queue is full."""
         await self._queue.put(records)
         self._unwritten += len(records)
@@ -75,7 +75,7 @@ class Dispatch:
                 self._unwritten -= len(batch)
                 self._queue.task_done()
 
-    async def _write(self, records: Sequence[Record]) -> None:
+    async def _write(self, records: Sequence[Packed]) -> None:
         try:
             async for attempt in stamina.retry_context(
                 on=is_retryable, attempts=None, timeout=None, wait_initial=0.05, wait_max=5.0
@@ -88,7 +88,7 @@ class Dispatch:
         self.problem = None
         self._ended(records, None)
 
-    async def _try_to_save(self, records: Sequence[Record]) -> None:
+    async def _try_to_save(self, records: Sequence[Packed]) -> None:
         try:
             await self._save(records)
         except StoreError as error:
@@ -96,7 +96,7 @@ class Dispatch:
                 self._note(f"{error}; trying again")
             raise
 
-    async def _write_apart(self, records: Sequence[Record], error: Exception) -> None:
+    async def _write_apart(self, records: Sequence[Packed], error: Exception) -> None:
         """After a failure that trying again will not mend: find out which records it is about."""
         if len(records) > 1:
             middle = len(records) // 2

@@ -30,8 +30,7 @@ from collector.pipeline.options import FrontOptions
 from collector.pipeline.progress import Progress
 from collector.pipeline.replay import replayed
 from exporters.metrics.prometheus import Metrics
-from exporters.metrics.recording import record as measure
-from exporters.record import Record
+from exporters.packed import Packed
 from exporters.store import Store, StoreError, TraceForgotten
 
 TICK_S = 0.1
@@ -212,14 +211,15 @@ class Front:
             jobs = await self._jobs(closed)
             if not jobs:
                 return
-            records = await self._pool.inspect(jobs)
+            judged = await self._pool.inspect(jobs)
             late = {trace.trace_id for trace in closed if trace.late}
-            for record in records:
-                if record.previous is None and record.trace_id in late:  # the store never took, or lost, its first part
+            for packed in judged.traces:
+                if packed.is_first and packed.trace_id in late:  # the store never took, or lost, its first part
                     self.census.begin()
-            measure(self._metrics, records)
-            self.census.end(sum(record.previous is None for record in records))
-            await self.dispatch.put(records)
+            for tally in judged.tallies:
+                self._metrics.add(tally)
+            self.census.end(sum(packed.is_first for packed in judged.traces))
+            await self.dispatch.put(judged.traces)
         except Exception as error:  # noqa: BLE001 - counted, and the line lives on
             log.error("traces could not be judged", error=place_of(error), traces=len(closed))
             self.census.lose(closed, "internal_error")
@@ -241,7 +241,7 @@ class Front:
         self._metrics.inc("sidecheck_late_spans_total", sum(trace.span_count for trace in closed if trace.late))
         return jobs
 
-    async def _save(self, records: Sequence[Record]) -> None:
+    async def _save(self, records: Sequence[Packed]) -> None:
         options = self._options
         result = await asyncio.to_thread(
             self._store.save, records, options.case_status, options.case_limits, self._wall_ns()
@@ -251,7 +251,7 @@ class Front:
             self.losses.dropped("record", FORGOTTEN, result.forgotten)
             await asyncio.to_thread(quarantine.discard, options.quarantine, result.forgotten)
 
-    def _ended(self, records: Sequence[Record], dropped: str | None) -> None:
+    def _ended(self, records: Sequence[Packed], dropped: str | None) -> None:
         self._release(self.decided.ended(record.trace_id for record in records))
         if dropped is not None:
             self.losses.dropped("record", dropped, [record.trace_id for record in records])

@@ -1,4 +1,4 @@
-"""The worker processes: closed traces out in batches, records back.
+"""The worker processes: closed traces out in batches, what was made of them back.
 
 Owns the pool and what happens when a worker dies: the batch's traces are tried again one by one, so that only the
 culprit suffers. A trace that takes a second worker with it is quarantined; its checks are tried one by one, and the one
@@ -21,11 +21,10 @@ from pebble.pool.process import WORKERS_NAME
 from checks.plan import PlannedCheck
 from collector.logs import place_of
 from collector.pipeline.closed_trace import ClosedTrace
-from collector.pipeline.judge import Job, JudgeOptions, unjudged
+from collector.pipeline.judge import Job, Judged, JudgeOptions, unjudged
 from collector.pipeline.quarantine import Quarantine
 from collector.pipeline.suspects import Suspects
 from collector.pipeline.worker import EXIT_WORN_OUT, judge_batch, start_worker, try_check
-from exporters.record import Record
 
 BATCH = 64
 BATCH_BYTES = 2 * 1024 * 1024
@@ -102,8 +101,8 @@ class InspectionPool:
         """Start the workers and load the checks, before the first trace waits for it."""
         await asyncio.gather(*(self._judge((), {}) for _ in range(self.workers)))
 
-    async def inspect(self, jobs: Sequence[Job]) -> list[Record]:
-        """Judge a batch; one record for each job, whatever happens to the workers."""
+    async def inspect(self, jobs: Sequence[Job]) -> Judged:
+        """Judge a batch: every trace of it, in order, whatever happens to the workers."""
         self._inspecting += 1
         try:
             return await self._inspect(jobs)
@@ -129,19 +128,19 @@ class InspectionPool:
             context=multiprocessing.get_context("spawn"),
         )
 
-    async def _inspect(self, jobs: Sequence[Job]) -> list[Record]:
+    async def _inspect(self, jobs: Sequence[Job]) -> Judged:
         try:
             return await self._judge(jobs, self._suspects.left_out())
         except (ProcessExpired, TaskTimeout):
             self._on_restart()
         except Exception as error:  # noqa: BLE001 - one trace that cannot be judged must not take its batch along
             log.warning("a batch could not be judged; its traces are tried one by one", error=place_of(error))
-        return [await self._inspect_alone(job) for job in jobs]
+        return Judged.joined([await self._inspect_alone(job) for job in jobs])
 
-    async def _judge(self, jobs: Sequence[Job], left_out: Mapping[str, str]) -> list[Record]:
+    async def _judge(self, jobs: Sequence[Job], left_out: Mapping[str, str]) -> Judged:
         within_s = self._seconds + SECONDS_A_FURTHER_TRACE * max(0, len(jobs) - 1)
-        records: list[Record] = await self._send(judge_batch, (jobs, left_out), within_s)
-        return records
+        judged: Judged = await self._send(judge_batch, (jobs, left_out), within_s)
+        return judged
 
     async def _send(self, function: Callable[..., Any], arguments: Sequence[Any], within_s: float) -> Any:
         for _ in range(POOLS_TRIED - 1):
@@ -165,10 +164,10 @@ class InspectionPool:
             self._pool = self._new_pool()
             await asyncio.to_thread(broken.join)
 
-    async def _inspect_alone(self, job: Job) -> Record:
+    async def _inspect_alone(self, job: Job) -> Judged:
         left_out = self._suspects.left_out()
         try:
-            return (await self._judge([job], left_out))[0]
+            return await self._judge([job], left_out)
         except (ProcessExpired, TaskTimeout) as error:
             self._on_restart()
             reason = self._reason(error)
@@ -198,15 +197,15 @@ class InspectionPool:
                 log.warning("a check could not be tried alone", check=planned.name, error=place_of(error))
         return killers
 
-    async def _inspect_without(self, job: Job, left_out: Mapping[str, str]) -> Record:
+    async def _inspect_without(self, job: Job, left_out: Mapping[str, str]) -> Judged:
         try:
-            return (await self._judge([job], left_out))[0]
+            return await self._judge([job], left_out)
         except Exception as error:  # noqa: BLE001 - it is not the checks' fault alone: an honest ERRORED for all
             if isinstance(error, ProcessExpired | TaskTimeout):
                 self._on_restart()
             return self._unjudged(job, self._reason(error))
 
-    async def _give_up(self, job: Job, reason: str) -> Record:
+    async def _give_up(self, job: Job, reason: str) -> Judged:
         await asyncio.to_thread(self._quarantine.add, job, reason)
         return self._unjudged(job, reason)
 
@@ -218,8 +217,9 @@ class InspectionPool:
             return f"judging this trace took longer than {self._seconds:g} s"
         return f"{type(error).__name__} while the trace was read"
 
-    def _unjudged(self, job: Job, reason: str) -> Record:
-        return unjudged(job, [(p.name, p.check.info.version) for p in self._plan], reason, time.time_ns())
+    def _unjudged(self, job: Job, reason: str) -> Judged:
+        plan = [(p.name, p.check.info.version) for p in self._plan]
+        return Judged.of([unjudged(job, plan, reason, time.time_ns())])
 
 
 async def _call(pool: ProcessPool, function: Callable[..., Any], arguments: Sequence[Any], within_s: float) -> Any:

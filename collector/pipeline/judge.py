@@ -1,4 +1,4 @@
-"""One closed trace in, one record out: assemble, read, inspect, draft a case, compress.
+"""One closed trace in, one record out: assemble, read, inspect, draft a case.
 
 Runs in a worker process beside the app's traffic, or in-process for ``sidecheck check``. Owns no queue and no store.
 """
@@ -7,9 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
-
-import zstandard
+from typing import Any, Self
 
 from checks import catalogue, runner
 from checks.deadline import Deadline, DeadlineExceeded, no_deadline
@@ -23,9 +21,10 @@ from collector.pipeline.assembler import assemble
 from exporters.dataset.case import Case
 from exporters.dataset.promote import draft
 from exporters.dataset.redact import RedactionFailed, Redactor
+from exporters.metrics.tally import Tally, tally
+from exporters.packed import Packed, pack
 from exporters.record import CallFacts, Record
 
-ZSTD_LEVEL = 3
 DRAFT_WITHIN_NS = 5_000_000_000
 """Redacting megabytes of digits can take long; a case that takes longer is withheld and counted."""
 NONE_LEFT_OUT: Mapping[str, str] = MappingProxyType({})
@@ -54,6 +53,24 @@ class JudgeOptions:
     checks: Mapping[str, Mapping[str, Any]]
     drafts_cases: bool = True
     redacts: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What comes of a batch: each trace as the store takes it, and by how much the metrics move."""
+
+    traces: tuple[Packed, ...]
+    tallies: tuple[Tally, ...]
+
+    @classmethod
+    def of(cls, records: Sequence[Record]) -> Self:
+        """The sinks' parts of these records."""
+        return cls(tuple(pack(record) for record in records), (tally(records),))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Several as one, in their order."""
+        return cls(tuple(t for part in parts for t in part.traces), tuple(t for part in parts for t in part.tallies))
 
 
 class Judge:
@@ -111,8 +128,8 @@ class Judge:
             session_id=interaction.session_id,
             user_id=interaction.user_id,
             keys=_keys(interaction),
-            spans=compress(job.spans),
-            logs=compress(job.logs),
+            spans=job.spans,
+            logs=job.logs,
             case=case,
             case_withheld=withheld,
             previous=job.previous,
@@ -166,20 +183,10 @@ def unjudged(job: Job, plan: Sequence[tuple[str, str]], error: str, now_ns: int)
         view={},
         verdicts=verdicts,
         previous=job.previous,
-        spans=compress(job.spans),
-        logs=compress(job.logs),
+        spans=job.spans,
+        logs=job.logs,
         evaluated_ns=now_ns,
     )
-
-
-def compress(data: bytes) -> bytes:
-    """Zstandard; nothing stays nothing."""
-    return zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(data) if data else b""
-
-
-def decompress(data: bytes) -> bytes:
-    """The opposite of ``compress``."""
-    return zstandard.ZstdDecompressor().decompress(data) if data else b""
 
 
 def _redactor() -> Redactor:
@@ -203,9 +210,9 @@ def _facts(call: ModelCall) -> CallFacts:
 
 
 def _keys(interaction: Interaction) -> tuple[tuple[str, str], ...]:
-    """The likeliest first: the session, the root, then the last calls, which made the answer that a user saw."""
+    """The likeliest first: the root, then the last calls, which made the answer that a user saw."""
     root = interaction.trace.root
-    named = [("session", interaction.session_id), ("span", root.span_id if root else None)]
+    named = [("span", root.span_id if root else None)]
     for call in reversed(interaction.model_calls):
         named += [("response", call.response_id), ("span", call.span_id)]
     return tuple(dict.fromkeys((kind, value) for kind, value in named if value))[:MOST_KEYS]

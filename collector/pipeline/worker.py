@@ -14,8 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from collector.pipeline import heap
-from collector.pipeline.judge import Job, Judge, JudgeOptions
-from exporters.record import Record
+from collector.pipeline.judge import Job, Judge, Judged, JudgeOptions
 
 MIB = 1 << 20
 MEMORY_BYTES = 1024 * MIB
@@ -61,12 +60,12 @@ def start_worker(options: JudgeOptions) -> None:
     _limit_memory()
 
 
-def judge_batch(jobs: Sequence[Job], left_out: Mapping[str, str]) -> list[Record]:
+def judge_batch(jobs: Sequence[Job], left_out: Mapping[str, str]) -> Judged:
     """Judge traces, without the checks in ``left_out`` (name and reason)."""
     worker = _started()
     if worker.is_worn_out:
         os._exit(EXIT_WORN_OUT)
-    return [worker.judge.judge(job, left_out) for job in jobs]
+    return Judged.of([worker.judge.judge(job, left_out) for job in jobs])
 
 
 def try_check(job: Job, check: str) -> None:

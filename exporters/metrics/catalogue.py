@@ -8,6 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+UNKNOWN = "unknown"
+"""The value of a label that would be empty, which Prometheus takes for absent."""
+
 
 class Kind(StrEnum):
     """What Prometheus takes a metric for."""

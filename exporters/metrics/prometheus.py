@@ -1,6 +1,6 @@
 """The metrics of one sidecar on a registry of its own, bounded whatever apps send.
 
-Owns names, label values and the cap on series. What is counted when is the business of ``recording`` and the pipeline.
+Owns names, label values and the cap on series. What is counted when is the business of ``tally`` and the pipeline.
 """
 
 import math
@@ -12,12 +12,11 @@ from typing import Any
 import prometheus_client as prom
 from prometheus_client.exposition import choose_encoder
 
-from exporters.metrics.catalogue import BALANCE, METRICS, Kind, Metric
+from exporters.metrics.catalogue import BALANCE, METRICS, UNKNOWN, Kind, Metric
+from exporters.metrics.tally import Tally
 
 OTHER = "other"
 """The value that open labels take beyond the cap."""
-UNKNOWN = "unknown"
-"""The value of a label that would be empty, which Prometheus takes for absent."""
 LONGEST_VALUE = 128
 
 _TYPES: Mapping[Kind, Any] = {Kind.COUNTER: prom.Counter, Kind.GAUGE: prom.Gauge, Kind.HISTOGRAM: prom.Histogram}
@@ -54,6 +53,15 @@ class Metrics:
         amount = _finite(value)
         if amount is not None:
             child.observe(amount, _exemplar(exemplar))
+
+    def add(self, tally: Tally) -> None:
+        """Count what a worker has tallied."""
+        for (name, labels), (amount, trace_id) in tally.amounts.items():
+            self.inc(name, amount, _of_trace(trace_id), **dict(labels))
+        for (name, labels), (values, trace_id) in tally.values.items():
+            for value in values[:-1]:
+                self.observe(name, value, None, **dict(labels))
+            self.observe(name, values[-1], _of_trace(trace_id), **dict(labels))
 
     def set(self, name: str, value: float, **labels: Any) -> None:
         """Set a gauge."""
@@ -167,6 +175,10 @@ def _finite(value: float) -> float | None:
     except OverflowError:  # an integer of hundreds of digits
         return None
     return number if math.isfinite(number) else None
+
+
+def _of_trace(trace_id: str | None) -> dict[str, str] | None:
+    return None if trace_id is None else {"trace_id": trace_id}
 
 
 def _exemplar(labels: Mapping[str, str] | None) -> dict[str, str] | None:

@@ -11,10 +11,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from checks.report import Outcome, Verdict
+from exporters import codec
 from exporters.dataset.case import Case, CaseStatus
-from exporters.record import Record
+from exporters.packed import Packed
 from exporters.store import cases as case_rows
-from exporters.store import codec
 from exporters.store.engine import chunks, insert_of
 from exporters.store.model import CaseLimits
 from exporters.store.tables import cases, clusters
@@ -39,7 +39,7 @@ class Outcomes:
 
 def settle(
     connection: sa.Connection,
-    records: Sequence[Record],
+    records: Sequence[Packed],
     prior: Mapping[str, Prior],
     status: CaseStatus,
     limits: CaseLimits,
@@ -54,7 +54,8 @@ def settle(
         row = existing.get(record.trace_id)
         if row is not None:
             outcomes.statuses[record.trace_id] = _judged_again(connection, row, record.case, status, now_ns)
-            _mark_turned(connection, row, prior[record.trace_id].verdicts, record.verdicts, now_ns)
+            after = codec.verdicts_from_json(record.verdicts)
+            _mark_turned(connection, row, prior[record.trace_id].verdicts, after, now_ns)
             outcomes.withdrawn += _was_withdrawn(row, outcomes.statuses[record.trace_id])
         elif record.case is not None:
             _judged_first(connection, record.case, status, room, outcomes, now_ns)
@@ -62,12 +63,12 @@ def settle(
 
 
 def count_clusters(
-    connection: sa.Connection, records: Sequence[Record], prior: Mapping[str, Prior], now_ns: int
+    connection: sa.Connection, records: Sequence[Packed], prior: Mapping[str, Prior], now_ns: int
 ) -> None:
     """Count each trace in the cluster of its last verdicts, once, and no more in the one it was in before."""
     moves: Counter[str] = Counter()
     for record in records:
-        old, new = prior[record.trace_id].fingerprint, fingerprint_of(record)
+        old, new = prior[record.trace_id].fingerprint, record.fingerprint
         if old != new:
             moves.update({fingerprint: by for fingerprint, by in ((old, -1), (new, 1)) if fingerprint is not None})
     rows = [
@@ -77,11 +78,6 @@ def count_clusters(
     ]
     if rows:
         connection.execute(_add_to_clusters(connection), rows)
-
-
-def fingerprint_of(record: Record) -> str | None:
-    """The cluster that a record belongs to, as columns hold it; ``None`` where nothing failed that makes a case."""
-    return None if record.case is None else codec.key(record.case.fingerprint)
 
 
 class _Room:

@@ -4,8 +4,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from exporters import codec
 from exporters.dataset.case import CaseStatus
-from exporters.store import codec, cursor
+from exporters.store import cursor
 from exporters.store.model import CaseChange, CaseQuery, Page, StoredCase
 from exporters.store.tables import case_checks, case_history, cases, clusters
 

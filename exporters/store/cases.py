@@ -6,8 +6,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from exporters import codec
 from exporters.dataset.case import Case, CaseStatus
-from exporters.store import codec
 from exporters.store.engine import chunks, upsert
 from exporters.store.tables import case_checks, case_history, cases, traces
 

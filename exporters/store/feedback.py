@@ -6,24 +6,28 @@ message that is read again). A thumb that flips and flips back is three. Senders
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from checks.trace import Feedback, FeedbackTarget
-from exporters.record import Record
-from exporters.store import codec, forgetting
-from exporters.store.engine import Lock, chunks, take
+from exporters import codec
+from exporters.packed import Packed
+from exporters.store import forgetting, keys
+from exporters.store.engine import CHUNK, Lock, chunks, take
 from exporters.store.errors import TraceForgotten
 from exporters.store.tables import feedback as table
-from exporters.store.tables import trace_keys, traces
+from exporters.store.tables import traces
 
 REPEAT_NS = 60_000_000_000
 MAX_WAITING = 10_000
 """Pieces that may wait for their trace; the oldest go first. Their age is bounded by retention."""
 MAX_PER_TRACE = 200
 """Pieces kept for one trace; the oldest go first."""
+
+_COLUMNS = {"trace": traces.c.trace_id, "session": traces.c.session_id}
+"""What can be named by a trace's own columns; the rest is in ``keys``."""
 
 
 def add(
@@ -50,23 +54,28 @@ def add(
     return () if row["trace_id"] is None else (row["trace_id"],)
 
 
-def attach(connection: sa.Connection, records: Mapping[str, Record]) -> tuple[str, ...]:
+def attach(connection: sa.Connection, batch: Sequence[Packed]) -> tuple[str, ...]:
     """Bring feedback that waited to the traces just saved; a session's goes to the latest of them.
 
     Returns the traces whose verdicts do not know it yet.
     """
-    found: dict[int, tuple[int, str, Feedback]] = {}
-    for chunk in chunks(list(records)):
-        for row in connection.execute(_waiting_for(chunk)):
-            number, trace_id, body = row.id, row.trace_id, row.body
-            said = codec.feedback_from_json(body)[0]
-            found[number] = max(
-                found.get(number, (-1, "", said)), (records[trace_id].start_ns, trace_id, said), key=_order
-            )
-    if found:
+    if (
+        not batch
+        or connection.execute(sa.select(table.c.id).where(table.c.trace_id.is_(None)).limit(1)).first() is None
+    ):
+        return ()  # as mostly
+    named = _latest_by_name(batch)
+    owners: dict[int, Packed] = {}
+    news = set()
+    for row in _waiting_for({value for _, value in named}, connection):
+        owner = named.get((row.kind, row.value))
+        if owner is not None:
+            owners[row.id] = owner
+            if codec.feedback_from_json(row.body)[0] not in owner.said:
+                news.add(owner.trace_id)
+    if owners:
         statement = sa.update(table).where(table.c.id == sa.bindparam("number")).values(trace_id=sa.bindparam("owner"))
-        connection.execute(statement, [{"number": n, "owner": owner} for n, (_, owner, _) in found.items()])
-    news = {trace_id for _, trace_id, said in found.values() if said not in records[trace_id].feedback}
+        connection.execute(statement, [{"number": n, "owner": owner.trace_id} for n, owner in owners.items()])
     return tuple(sorted(news))
 
 
@@ -90,7 +99,7 @@ def waiting(connection: sa.Connection) -> int:
 
 
 def named(target: FeedbackTarget) -> tuple[str, str]:
-    """What a target names, as ``trace_keys`` holds it: kind and bounded value.
+    """What a target names, as columns hold it: kind and bounded value.
 
     Raises:
         ValueError: it names nothing.
@@ -132,12 +141,14 @@ def _repeated(connection: sa.Connection, row: Mapping[str, Any]) -> Any:
 
 def _resolved(connection: sa.Connection, kind: str, value: str) -> str | None:
     """The latest stored trace with this key."""
-    query = (
-        sa.select(traces.c.trace_id)
-        .join(trace_keys, trace_keys.c.trace_id == traces.c.trace_id)
-        .where(trace_keys.c.kind == kind, trace_keys.c.value == value)
-        .order_by(traces.c.time_ns.desc(), traces.c.trace_id.desc())
-    )
+    if kind in _COLUMNS:
+        return _latest(connection, _COLUMNS[kind] == value)
+    numbers = keys.find(connection, kind, value)
+    return _latest(connection, traces.c.id.in_(numbers[-CHUNK:])) if numbers else None
+
+
+def _latest(connection: sa.Connection, same: sa.ColumnElement[bool]) -> str | None:
+    query = sa.select(traces.c.trace_id).where(same).order_by(traces.c.time_ns.desc(), traces.c.id.desc())
     return connection.execute(query.limit(1)).scalar()
 
 
@@ -146,14 +157,17 @@ def _keep_newest(connection: sa.Connection, same: sa.ColumnElement[bool], limit:
     connection.execute(sa.delete(table).where(table.c.id.in_(ordered.limit(limit).offset(limit))))
 
 
-def _waiting_for(trace_ids: Iterable[str]) -> sa.Select[Any]:
-    same_key = (trace_keys.c.kind == table.c.kind) & (trace_keys.c.value == table.c.value)
-    return (
-        sa.select(table.c.id, trace_keys.c.trace_id, table.c.body)
-        .join(trace_keys, same_key)
-        .where(table.c.trace_id.is_(None), trace_keys.c.trace_id.in_(trace_ids))
-    )
+def _waiting_for(values: Collection[str], connection: sa.Connection) -> Iterator[Any]:
+    for chunk in chunks(sorted(values)):
+        waits = table.c.trace_id.is_(None) & table.c.value.in_(chunk)
+        yield from connection.execute(sa.select(table.c.id, table.c.kind, table.c.value, table.c.body).where(waits))
 
 
-def _order(candidate: tuple[int, str, Feedback]) -> tuple[int, str]:
-    return candidate[:2]
+def _latest_by_name(batch: Sequence[Packed]) -> dict[tuple[str, str], Packed]:
+    named: dict[tuple[str, str], Packed] = {}
+    for packed in sorted(batch, key=lambda each: (each.start_ns, each.trace_id)):
+        own = [("trace", packed.trace_id), *packed.keys]
+        named.update(
+            dict.fromkeys(own if packed.session_id is None else [*own, ("session", packed.session_id)], packed)
+        )
+    return named

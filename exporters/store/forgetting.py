@@ -5,15 +5,16 @@ sends twice) is known as unwanted. The hashes go when retention would have let g
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import sqlalchemy as sa
 
+from exporters import codec
 from exporters.dataset.case import CaseStatus
-from exporters.store import codec, retention
+from exporters.store import keys, retention
 from exporters.store.engine import Lock, chunks, take, upsert
 from exporters.store.model import ForgetTarget, Forgotten
-from exporters.store.tables import case_owners, cases, clusters, feedback, payloads, trace_keys, traces
+from exporters.store.tables import case_owners, cases, clusters, feedback, payloads, traces
 from exporters.store.tables import forgotten as table
 
 
@@ -39,6 +40,8 @@ def forget(connection: sa.Connection, target: ForgetTarget, also: Collection[str
 
 def among(connection: sa.Connection, trace_ids: Iterable[str]) -> set[str]:
     """Those of ``trace_ids`` that are to be forgotten."""
+    if connection.execute(sa.select(table.c.digest).limit(1)).first() is None:
+        return set()  # as mostly
     by_digest = {_digest(trace_id): trace_id for trace_id in trace_ids}
     found: set[str] = set()
     for chunk in chunks(list(by_digest)):
@@ -47,18 +50,23 @@ def among(connection: sa.Connection, trace_ids: Iterable[str]) -> set[str]:
     return found
 
 
-def note_owners(connection: sa.Connection, trace_ids: Sequence[str]) -> None:
-    """Remember whose traces the cases were made of, for the time when the traces are gone."""
-    kept = case_owners.alias("kept")
-    for chunk in chunks(trace_ids):
-        known = (kept.c.kind == trace_keys.c.kind, kept.c.value == trace_keys.c.value, kept.c.case_id == cases.c.id)
-        found = (
-            sa.select(trace_keys.c.kind, trace_keys.c.value, cases.c.id)
-            .join(cases, cases.c.trace_id == trace_keys.c.trace_id)
-            .where(trace_keys.c.kind.in_(("user", "session")), trace_keys.c.trace_id.in_(chunk))
-            .where(~sa.select(sa.literal(1)).select_from(kept).where(*known).exists())
-        )
-        connection.execute(sa.insert(case_owners).from_select(["kind", "value", "case_id"], found))
+def note_owners(connection: sa.Connection, owners: Mapping[str, Iterable[tuple[str, str]]]) -> None:
+    """Remember whose traces the cases were made of (kind and value), for the time when the traces are gone."""
+    rows = []
+    for chunk in chunks(sorted(trace_id for trace_id, own in owners.items() if own)):
+        for row in connection.execute(sa.select(cases.c.id, cases.c.trace_id).where(cases.c.trace_id.in_(chunk))):
+            rows += [{"kind": kind, "value": value, "case_id": row.id} for kind, value in owners[row.trace_id]]
+    upsert(connection, case_owners, rows, update=())
+
+
+def owners_of(connection: sa.Connection, trace_id: str) -> tuple[tuple[str, str], ...]:
+    """Whose a stored trace is, as ``note_owners`` takes it; nobody's where it is not stored."""
+    own = sa.select(traces.c.id, traces.c.session_id).where(traces.c.trace_id == trace_id)
+    row = connection.execute(own).first()
+    if row is None:
+        return ()
+    users = tuple(("user", user) for user in keys.users_of(connection, row.id))
+    return (*users, ("session", row.session_id)) if row.session_id else users
 
 
 def _digest(trace_id: str) -> str:
@@ -67,10 +75,15 @@ def _digest(trace_id: str) -> str:
 
 
 def _traces_of(connection: sa.Connection, target: ForgetTarget) -> set[str]:
+    value = codec.key(target.value)
     if target.kind == "trace":
-        return {codec.key(target.value)}  # also one that never came, or is gone already
-    same = (trace_keys.c.kind == target.kind) & (trace_keys.c.value == codec.key(target.value))
-    return set(connection.execute(sa.select(trace_keys.c.trace_id).where(same)).scalars())
+        return {value}  # also one that never came, or is gone already
+    if target.kind == "session":
+        return set(connection.execute(sa.select(traces.c.trace_id).where(traces.c.session_id == value)).scalars())
+    found: set[str] = set()
+    for chunk in chunks(keys.find(connection, "user", value)):
+        found.update(connection.execute(sa.select(traces.c.trace_id).where(traces.c.id.in_(chunk))).scalars())
+    return found
 
 
 def _cases_of(
@@ -119,10 +132,10 @@ def _remove_feedback(
 def _take_out(connection: sa.Connection, trace_ids: Sequence[str], user_id: str) -> None:
     """Take what a user said out of the feedback that the verdicts on other people's traces knew."""
     for chunk in chunks(trace_ids):
-        known = sa.select(payloads.c.trace_id, payloads.c.feedback).where(payloads.c.trace_id.in_(chunk))
-        for trace_id, body in connection.execute(known).all():
+        known = sa.select(payloads.c.trace, payloads.c.feedback).join(traces, traces.c.id == payloads.c.trace)
+        for number, body in connection.execute(known.where(traces.c.trace_id.in_(chunk))).all():
             kept = [said for said in codec.feedback_from_json(body) if codec.key(said.user_id or "") != user_id]
-            own = payloads.c.trace_id == trace_id
+            own = payloads.c.trace == number
             connection.execute(sa.update(payloads).where(own).values(feedback=codec.feedback_to_json(kept)))
 
 

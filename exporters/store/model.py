@@ -41,7 +41,7 @@ class SaveResult:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What is needed to judge a trace again. ``spans`` and ``logs`` are zstd-compressed OTLP, as in ``Record``.
+    """What is needed to judge a trace again. ``spans`` and ``logs`` are encoded OTLP, as in ``Record``.
 
     ``verdicts`` is ``None`` for a trace that was never judged and only has feedback waiting. ``feedback`` is what came
     beside the telemetry; what stands in spans and logs is not repeated here. ``judged_feedback`` is all the feedback

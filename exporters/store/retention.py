@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
-from exporters.store.engine import Database, Lock, take
+from exporters.store import keys
+from exporters.store.engine import Database, Lock, chunks, take
 from exporters.store.model import Removed
 from exporters.store.tables import cases, clusters, feedback, forgotten, metadata, traces
 
-BATCH = 200
+BATCH = 500
 """Traces that go in one transaction."""
 MOST_BATCHES = 500
 """Batches in one call: a store that has far too much is brought down over several."""
@@ -56,8 +57,11 @@ def used_bytes(connection: sa.Connection) -> int:
 
 
 def remove_traces(connection: sa.Connection, trace_ids: Sequence[str]) -> None:
-    """Delete traces with all that hangs on them (by ``ON DELETE CASCADE``); their cases stay."""
-    connection.execute(sa.delete(traces).where(traces.c.trace_id.in_(trace_ids)))
+    """Delete traces with all that hangs on them (by ``ON DELETE CASCADE``, but for their keys); their cases stay."""
+    for chunk in chunks(trace_ids):
+        numbers = connection.execute(sa.select(traces.c.id).where(traces.c.trace_id.in_(chunk))).scalars().all()
+        keys.remove(connection, numbers)
+        connection.execute(sa.delete(traces).where(traces.c.id.in_(numbers)))
 
 
 def _remove_batch(database: Database, limits: Limits, now_ns: int) -> Removed | None:
@@ -90,7 +94,7 @@ def _oldest(
     query = (
         sa.select(traces.c.trace_id, traces.c.stored_bytes)
         .where(traces.c.flagged == sa.literal(flagged))
-        .order_by(traces.c.evaluated_ns, traces.c.trace_id)
+        .order_by(traces.c.evaluated_ns, traces.c.id)
         .limit(limit)
         # Another replica removes, or is just judging again, what is locked.
         .with_for_update(skip_locked=True)

@@ -6,9 +6,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from exporters import codec
 from exporters.dataset.case import Case, CaseStatus, ExampleType
 from exporters.store import cases as case_rows
-from exporters.store import codec, forgetting
+from exporters.store import forgetting
 from exporters.store.cases import Change
 from exporters.store.engine import Lock, take
 from exporters.store.errors import Conflict, NotFound
@@ -78,7 +79,8 @@ def add(connection: sa.Connection, case: Case, status: CaseStatus, by: Change) -
     if forgetting.among(connection, [case.source.trace_id]):
         raise NotFound("the trace of this case was forgotten")
     case_rows.insert(connection, case, CaseStatus.CANDIDATE, by.now_ns, automatic=False)
-    forgetting.note_owners(connection, [codec.key(case.source.trace_id)])
+    trace_id = codec.key(case.source.trace_id)
+    forgetting.note_owners(connection, {trace_id: forgetting.owners_of(connection, trace_id)})
     row = _held(connection, codec.key(case.id), None)
     _apply(connection, row, case, status, by, action="added")
     return str(row.id)

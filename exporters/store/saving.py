@@ -1,26 +1,26 @@
 """One save: a batch of evaluated traces in one transaction. Owns the order of its parts, which is free of deadlocks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import sqlalchemy as sa
 
 from exporters.dataset.case import CaseStatus
-from exporters.record import Record
+from exporters.packed import Packed
 from exporters.store import candidates, cases, feedback, forgetting, traces
 from exporters.store.candidates import Outcomes
-from exporters.store.engine import Lock, take, upsert
+from exporters.store.engine import Lock, take
 from exporters.store.model import CaseLimits, SaveResult
-from exporters.store.tables import traces as table
+from exporters.store.traces import Prior
 
 
 def save(
-    connection: sa.Connection, records: Sequence[Record], status: CaseStatus, limits: CaseLimits, now_ns: int
+    connection: sa.Connection, packed: Sequence[Packed], status: CaseStatus, limits: CaseLimits, now_ns: int
 ) -> SaveResult:
-    """Write ``records``; of one trace the last counts. Writing the same again changes nothing."""
+    """Write evaluated traces; of one trace the last counts. Writing the same again changes nothing."""
     take(connection, Lock.PEOPLE, shared=True)
-    forgotten = forgetting.among(connection, {record.trace_id for record in records})
-    latest = {record.trace_id: record for record in records if record.trace_id not in forgotten}
+    forgotten = forgetting.among(connection, {each.trace_id for each in packed})
+    latest = {each.trace_id: each for each in packed if each.trace_id not in forgotten}
     # Sorted by id: replicas that save the same traces lock their rows in the same order.
     batch = [latest[trace_id] for trace_id in sorted(latest)]
     result = _write(connection, batch, status, limits, now_ns)
@@ -28,22 +28,34 @@ def save(
 
 
 def _write(
-    connection: sa.Connection, batch: Sequence[Record], status: CaseStatus, limits: CaseLimits, now_ns: int
+    connection: sa.Connection, batch: Sequence[Packed], status: CaseStatus, limits: CaseLimits, now_ns: int
 ) -> SaveResult:
-    rows = [traces.row_of(record) for record in batch]
-    prior = traces.lock(connection, rows)
-    sizes = traces.write_payloads(connection, batch)
-    revisions = traces.write_verdicts(connection, batch, prior, now_ns)
-    reopen = feedback.attach(connection, {record.trace_id: record for record in batch})
+    prior = traces.insert(connection, batch)
+    changed = traces.write(connection, batch, prior, now_ns)
+    reopen = feedback.attach(connection, batch)
     outcomes = Outcomes()
-    if any(record.case is not None or prior[record.trace_id].verdicts for record in batch):
+    if any(each.case is not None or prior[each.trace_id].verdicts for each in batch):
         take(connection, Lock.CASES)
         outcomes = candidates.settle(connection, batch, prior, status, limits, now_ns)
         candidates.count_clusters(connection, batch, prior, now_ns)
-        forgetting.note_owners(connection, list(outcomes.statuses))
-    for row, record in zip(rows, batch, strict=True):
-        row["revision"], row["stored_bytes"] = revisions[record.trace_id], sizes[record.trace_id]
-        row["fingerprint"] = candidates.fingerprint_of(record)
-        row["flagged"] = record.is_failing and outcomes.statuses.get(record.trace_id) not in cases.REVIEWED
-    upsert(connection, table, rows)
+        forgetting.note_owners(connection, {e.trace_id: e.owners for e in batch if e.trace_id in outcomes.statuses})
+    _bring_up_to_date(connection, batch, prior, changed, outcomes)
     return SaveResult(outcomes.created, outcomes.suppressed, outcomes.withdrawn, reopen)
+
+
+def _bring_up_to_date(
+    connection: sa.Connection,
+    batch: Sequence[Packed],
+    prior: Mapping[str, Prior],
+    changed: frozenset[str],
+    outcomes: Outcomes,
+) -> None:
+    """Rows that were there before get their new columns; those just made are right, unless a case is reviewed."""
+    reviewed = {each.trace_id for each in batch if outcomes.statuses.get(each.trace_id) in cases.REVIEWED}
+    before = [each for each in batch if not prior[each.trace_id].is_new]
+    traces.update(
+        connection,
+        [(e, prior[e.trace_id], e.trace_id in changed, e.is_failing and e.trace_id not in reviewed) for e in before],
+    )
+    new = [prior[trace_id].number for trace_id in reviewed if prior[trace_id].is_new]
+    traces.unflag(connection, sorted(new))

@@ -11,7 +11,7 @@ from typing import Any
 
 from checks.trace import Feedback, FeedbackTarget
 from exporters.dataset.case import Case, CaseStatus
-from exporters.record import Record
+from exporters.packed import Packed
 from exporters.store import case_queries, feedback, forgetting, retention, reviews, saving, schema, trace_queries
 from exporters.store.cases import Change
 from exporters.store.engine import Database, url_of
@@ -75,18 +75,18 @@ class Store:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def save(self, records: Sequence[Record], case_status: CaseStatus, limits: CaseLimits, now_ns: int) -> SaveResult:
+    def save(self, packed: Sequence[Packed], case_status: CaseStatus, limits: CaseLimits, now_ns: int) -> SaveResult:
         """Keep evaluated traces, all or none, and bring their cases in line.
 
-        Verdicts that differ from the earlier ones replace them, and those go to the trace's history. A record's case
+        Verdicts that differ from the earlier ones replace them, and those go to the trace's history. A trace's case
         becomes one with ``case_status`` within ``limits``; one per trace. A candidate that nobody touched is withdrawn
         when its trace no longer fails and comes back when it fails again; a case that a person decided on or edited
         stays as it is, but for a tag that tells of feedback that turned. Forgotten traces are left out.
         """
-        if not records:
+        if not packed:
             return SaveResult()
         with self._database.write() as connection:
-            return saving.save(connection, records, case_status, limits, now_ns)
+            return saving.save(connection, packed, case_status, limits, now_ns)
 
     def known(self, trace_ids: Sequence[str]) -> set[str]:
         """Those of ``trace_ids`` that were saved and not removed since."""

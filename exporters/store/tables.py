@@ -1,9 +1,14 @@
 """The tables, as this version of sidecheck reads and writes them. How they came to be is in ``migrations``.
 
+A trace's rows hang on the number that it got when it was first saved, not on its id: ids are random, and rows that are
+ordered by them would each have a page of their own to be written. Only rows that few traces have are found by its id.
+
 Times are nanoseconds since the epoch in signed 64-bit columns. Texts that are indexed are bounded (``codec.key``):
 PostgreSQL takes no index entry above 2,700 bytes. JSON is kept as ASCII text: nothing is ever selected inside it, and
 ``jsonb`` would refuse NUL and round numbers.
 """
+
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
@@ -12,19 +17,30 @@ NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "fk": "fk_%(table_name)s_%(column_0_name)s",
     "pk": "pk_%(table_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
 }
 metadata = sa.MetaData(naming_convention=NAMING)
 
 
-def _of_trace() -> Column[str]:
-    """The id of the trace that a row belongs to and goes with."""
-    return Column("trace_id", String(32), ForeignKey("traces.trace_id", ondelete="CASCADE"), primary_key=True)
+NUMBER = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite numbers rows by itself where the column's type is INTEGER, and counts up to 2**63 all the same."""
+
+
+def _of_trace() -> Column[int]:
+    """The number of the trace that a row belongs to and goes with."""
+    return Column("trace", NUMBER, ForeignKey("traces.id", ondelete="CASCADE"), primary_key=True, autoincrement=False)
+
+
+def _where(sqlite: str, postgresql: str) -> dict[str, Any]:
+    """The options of an index over those rows alone for which this holds, as each database words it in queries."""
+    return {"sqlite_where": sa.text(sqlite), "postgresql_where": sa.text(postgresql)}
 
 
 traces = Table(
     "traces",
     metadata,
-    Column("trace_id", String(32), primary_key=True),
+    Column("id", NUMBER, primary_key=True, autoincrement=True),
+    Column("trace_id", String(32), nullable=False, unique=True),
     Column("time_ns", BigInteger, nullable=False, doc="what lists are ordered by: the start, else the evaluation"),
     Column("service", String(256), nullable=False),
     Column("convention", String(256), nullable=False),
@@ -45,22 +61,20 @@ traces = Table(
     Column("revision", Integer, nullable=False, doc="how many sets of verdicts were replaced"),
     Column("evaluated_ns", BigInteger, nullable=False, doc="the sidecar's clock: what retention goes by"),
     Column("stored_bytes", BigInteger, nullable=False),
-    Index(None, "time_ns", "trace_id"),
-    Index(None, "service", "time_ns", "trace_id"),
-    Index(None, "session_id", "time_ns", "trace_id"),
-    Index(None, "failing", "time_ns", "trace_id"),
-    Index(None, "flagged", "evaluated_ns", "trace_id"),
-    sqlite_with_rowid=False,
+    Index(None, "time_ns", "id"),
+    Index(None, "service", "time_ns", "id"),
+    Index(None, "session_id", "time_ns", "id", **_where("session_id IS NOT NULL", "session_id IS NOT NULL")),
+    Index("ix_traces_failing", "time_ns", "id", **_where("failing = 1", "failing")),
+    Index(None, "flagged", "evaluated_ns", "id"),
 )
 
 payloads = Table(
     "payloads",
     metadata,
     _of_trace(),
-    Column("spans", LargeBinary, nullable=False, doc="OTLP TracesData, zstd"),
-    Column("logs", LargeBinary, nullable=False, doc="OTLP LogsData, zstd"),
-    Column("view", LargeBinary, nullable=False, doc="JSON, zstd"),
+    Column("verdicts", Text, nullable=False, doc="JSON: all of them, whole and in order"),
     Column("feedback", Text, nullable=False, doc="JSON: the feedback that the verdicts know"),
+    Column("data", LargeBinary, nullable=False, doc="OTLP TracesData, OTLP LogsData and the view's JSON in one frame"),
 )
 
 verdicts = Table(
@@ -68,11 +82,9 @@ verdicts = Table(
     metadata,
     _of_trace(),
     Column("check_name", String(256), primary_key=True),
-    Column("position", Integer, nullable=False),
     Column("outcome", String(32), nullable=False),
     Column("time_ns", BigInteger, nullable=False, doc="traces.time_ns, to page through one check's outcomes"),
-    Column("body", Text, nullable=False, doc="JSON: the whole verdict"),
-    Index(None, "check_name", "outcome", "time_ns", "trace_id"),
+    Index(None, "check_name", "outcome", "time_ns", "trace"),
     sqlite_with_rowid=False,
 )
 
@@ -83,7 +95,7 @@ finding_codes = Table(
     Column("check_name", String(256), primary_key=True),
     Column("code", String(256), primary_key=True),
     Column("time_ns", BigInteger, nullable=False, doc="traces.time_ns"),
-    Index(None, "code", "time_ns", "trace_id"),
+    Index(None, "code", "time_ns", "trace"),
     sqlite_with_rowid=False,
 )
 
@@ -100,10 +112,10 @@ verdict_history = Table(
 trace_keys = Table(
     "trace_keys",
     metadata,
-    Column("kind", String(16), primary_key=True, doc="trace, span, session, response or user"),
+    Column("run", Integer, primary_key=True, autoincrement=False, doc="which traces, see exporters.store.keys"),
+    Column("kind", String(16), primary_key=True, doc="span, response or user"),
     Column("value", String(256), primary_key=True),
-    _of_trace(),
-    Index(None, "trace_id"),
+    Column("trace", NUMBER, primary_key=True, autoincrement=False, doc="no foreign key: runs are removed from as such"),
     sqlite_with_rowid=False,
 )
 
@@ -112,7 +124,7 @@ feedback = Table(
     metadata,
     Column("id", Integer().with_variant(BigInteger, "postgresql"), primary_key=True, autoincrement=True),
     Column("trace_id", String(32), ForeignKey("traces.trace_id", ondelete="CASCADE"), doc="null: it waits"),
-    Column("kind", String(16), nullable=False, doc="what its sender named: as in trace_keys"),
+    Column("kind", String(16), nullable=False, doc="what its sender named: trace, span, session or response"),
     Column("value", String(256), nullable=False),
     Column("sender", String(64), nullable=False, doc="hash of target and user"),
     Column("digest", String(64), nullable=False, doc="hash of what was said"),

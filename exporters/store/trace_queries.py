@@ -8,8 +8,9 @@ import sqlalchemy as sa
 
 from checks.report import Outcome
 from checks.trace import CloseReason, Feedback
+from exporters import codec
 from exporters.dataset.case import CaseStatus
-from exporters.store import codec, cursor
+from exporters.store import cursor
 from exporters.store import feedback as feedback_rows
 from exporters.store.engine import chunks
 from exporters.store.model import Kept, Page, StoredTrace, TraceQuery, TraceSummary, VerdictSet
@@ -17,15 +18,15 @@ from exporters.store.tables import cases, finding_codes, payloads, traces, verdi
 from exporters.store.traces import verdicts_of
 
 _COLUMNS = {field.name for field in fields(TraceSummary)} & set(traces.c.keys())
-_JUDGEABLE = (payloads.c.trace_id, payloads.c.spans, payloads.c.logs, payloads.c.feedback)
-"""Without the view, which judging makes anew."""
+_PARTS = 3
+"""What ``payloads.data`` holds: spans, logs, view."""
 
 
 def page(connection: sa.Connection, query: TraceQuery) -> Page[TraceSummary]:
     """One page of traces, newest first. Raises ``BadCursor``."""
     limit = cursor.page_size(query.limit)
     keys = connection.execute(_keys(query).limit(limit + 1)).all()
-    shown = [trace_id for _, trace_id in keys[:limit]]
+    shown = [number for _, number in keys[:limit]]
     more = cursor.encode(*keys[limit - 1]) if len(keys) > limit else None
     return Page(_summaries(connection, shown), more)
 
@@ -33,17 +34,20 @@ def page(connection: sa.Connection, query: TraceQuery) -> Page[TraceSummary]:
 def whole(connection: sa.Connection, trace_id: str) -> StoredTrace | None:
     """One trace with all that is kept of it."""
     value = codec.key(trace_id)
-    joined = sa.select(traces, payloads).join(payloads, payloads.c.trace_id == traces.c.trace_id)
+    joined = sa.select(traces, payloads).join(payloads, payloads.c.trace == traces.c.id)
     row = connection.execute(joined.where(traces.c.trace_id == value)).first()
     if row is None:
         return None
+    spans, logs, view = codec.split_compressed(row.data, _PARTS)
     return StoredTrace(
-        **_summary(connection, row),
-        view=codec.unpacked(row.view),
+        **_own_columns(row),
+        **_cases_of(connection, [value]).get(value, {}),
+        verdicts=codec.verdicts_from_json(row.verdicts),
+        view=codec.from_json(view),
         feedback=_all_feedback(connection, value, row.feedback),
-        history=_history(connection, value),
-        spans=row.spans,
-        logs=row.logs,
+        history=_history(connection, row.id),
+        spans=spans,
+        logs=logs,
     )
 
 
@@ -58,19 +62,17 @@ def known(connection: sa.Connection, trace_ids: Sequence[str]) -> set[str]:
 def kept(connection: sa.Connection, trace_ids: Sequence[str]) -> dict[str, Kept]:
     """What judging these traces again needs; an id of which nothing is known is left out."""
     said = feedback_rows.of_traces(connection, trace_ids)
-    judged = verdicts_of(connection, trace_ids)
     found = {trace_id: Kept(feedback=items) for trace_id, items in said.items()}
     for chunk in chunks(trace_ids):
-        query = (
-            sa.select(*_JUDGEABLE, traces.c.truncated)
-            .join(traces, traces.c.trace_id == payloads.c.trace_id)
-            .where(payloads.c.trace_id.in_(chunk))
+        joined = sa.select(traces.c.trace_id, traces.c.truncated, payloads).join(
+            traces, traces.c.id == payloads.c.trace
         )
-        for row in connection.execute(query):
+        for row in connection.execute(joined.where(traces.c.trace_id.in_(chunk))):
+            spans, logs, _ = codec.split_compressed(row.data, _PARTS)
             found[row.trace_id] = Kept(
-                spans=row.spans,
-                logs=row.logs,
-                verdicts=judged.get(row.trace_id, ()),
+                spans=spans,
+                logs=logs,
+                verdicts=codec.verdicts_from_json(row.verdicts),
                 feedback=said.get(row.trace_id, ()),
                 truncated=row.truncated,
                 judged_feedback=codec.feedback_from_json(row.feedback),
@@ -89,7 +91,7 @@ def _keys(query: TraceQuery) -> sa.Select[Any]:
     elif query.check is not None and query.outcome is not None:
         keys = _keys_by_outcome(query, query.check, query.outcome)
     else:
-        keys = sa.select(traces.c.time_ns, traces.c.trace_id).where(*_of_verdicts(query, traces), *_of_trace(query))
+        keys = sa.select(traces.c.time_ns, traces.c.id).where(*_of_verdicts(query, traces.c.id), *_of_trace(query))
     # All three sources name their sort key alike.
     time, identity = keys.selected_columns
     conditions = list(cursor.beyond(query.cursor, time, identity))
@@ -102,26 +104,26 @@ def _keys(query: TraceQuery) -> sa.Select[Any]:
 
 def _keys_by_code(query: TraceQuery, code: str) -> sa.Select[Any]:
     source = finding_codes
-    keys = sa.select(source.c.time_ns, source.c.trace_id).where(source.c.code == codec.key(code))
+    keys = sa.select(source.c.time_ns, source.c.trace).where(source.c.code == codec.key(code))
     if query.check is not None:
         keys = keys.where(source.c.check_name == codec.key(query.check))
     if query.outcome is not None:
-        keys = keys.where(*_of_verdicts(query, source))
+        keys = keys.where(*_of_verdicts(query, source.c.trace))
     # Two checks may use one code.
-    return _joined(keys, source, query).group_by(source.c.time_ns, source.c.trace_id)
+    return _joined(keys, source, query).group_by(source.c.time_ns, source.c.trace)
 
 
 def _keys_by_outcome(query: TraceQuery, check: str, outcome: Outcome) -> sa.Select[Any]:
     source = verdicts
     same = (source.c.check_name == codec.key(check)) & (source.c.outcome == outcome.value)
-    return _joined(sa.select(source.c.time_ns, source.c.trace_id).where(same), source, query)
+    return _joined(sa.select(source.c.time_ns, source.c.trace).where(same), source, query)
 
 
 def _joined(keys: sa.Select[Any], source: sa.Table, query: TraceQuery) -> sa.Select[Any]:
     conditions = _of_trace(query)
     if not conditions:
         return keys
-    return keys.join(traces, traces.c.trace_id == source.c.trace_id).where(*conditions)
+    return keys.join(traces, traces.c.id == source.c.trace).where(*conditions)
 
 
 def _of_trace(query: TraceQuery) -> list[sa.ColumnElement[bool]]:
@@ -135,13 +137,13 @@ def _of_trace(query: TraceQuery) -> list[sa.ColumnElement[bool]]:
     return conditions
 
 
-def _of_verdicts(query: TraceQuery, source: sa.Table) -> list[sa.ColumnElement[bool]]:
+def _of_verdicts(query: TraceQuery, number: sa.ColumnElement[int]) -> list[sa.ColumnElement[bool]]:
     """That the trace has a verdict of this check, with this outcome."""
     if query.check is None and query.outcome is None:
         return []
-    if query.check is None and query.outcome is Outcome.FAILED and source is traces:
+    if query.check is None and query.outcome is Outcome.FAILED and number is traces.c.id:
         return [traces.c.failing == sa.true()]  # the same, and there is an index for it
-    own = sa.select(sa.literal(1)).where(verdicts.c.trace_id == source.c.trace_id)
+    own = sa.select(sa.literal(1)).where(verdicts.c.trace == number)
     if query.check is not None:
         own = own.where(verdicts.c.check_name == codec.key(query.check))
     if query.outcome is not None:
@@ -149,22 +151,15 @@ def _of_verdicts(query: TraceQuery, source: sa.Table) -> list[sa.ColumnElement[b
     return [own.exists()]
 
 
-def _summaries(connection: sa.Connection, trace_ids: Sequence[str]) -> tuple[TraceSummary, ...]:
-    rows = connection.execute(sa.select(traces).where(traces.c.trace_id.in_(trace_ids))).all()
-    judged = verdicts_of(connection, trace_ids)
-    reviewed = _cases_of(connection, trace_ids)
+def _summaries(connection: sa.Connection, numbers: Sequence[int]) -> tuple[TraceSummary, ...]:
+    rows = connection.execute(sa.select(traces).where(traces.c.id.in_(numbers))).all()
+    judged = verdicts_of(connection, numbers)
+    reviewed = _cases_of(connection, [row.trace_id for row in rows])
     made = {
-        row.trace_id: TraceSummary(
-            **_own_columns(row), verdicts=judged.get(row.trace_id, ()), **reviewed.get(row.trace_id, {})
-        )
+        row.id: TraceSummary(**_own_columns(row), verdicts=judged.get(row.id, ()), **reviewed.get(row.trace_id, {}))
         for row in rows
     }
-    return tuple(made[trace_id] for trace_id in trace_ids)
-
-
-def _summary(connection: sa.Connection, row: Any) -> dict[str, Any]:
-    judged = verdicts_of(connection, [row.trace_id]).get(row.trace_id, ())
-    return {**_own_columns(row), "verdicts": judged, **_cases_of(connection, [row.trace_id]).get(row.trace_id, {})}
+    return tuple(made[number] for number in numbers)
 
 
 def _own_columns(row: Any) -> dict[str, Any]:
@@ -187,8 +182,8 @@ def _all_feedback(connection: sa.Connection, trace_id: str, judged_with: str) ->
     return tuple(sorted(every, key=lambda said: said.time_ns))
 
 
-def _history(connection: sa.Connection, trace_id: str) -> tuple[VerdictSet, ...]:
-    own = sa.select(verdict_history).where(verdict_history.c.trace_id == trace_id)
+def _history(connection: sa.Connection, number: int) -> tuple[VerdictSet, ...]:
+    own = sa.select(verdict_history).where(verdict_history.c.trace == number)
     return tuple(
         VerdictSet(row.evaluated_ns, row.replaced_ns, codec.verdicts_from_json(row.verdicts))
         for row in connection.execute(own.order_by(verdict_history.c.revision.desc()))

@@ -1,6 +1,5 @@
 """Writing evaluated traces: one row each, its payload, its verdicts (earlier ones go to the history), its keys."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,197 +7,156 @@ from typing import Any
 import sqlalchemy as sa
 
 from checks.report import Verdict
-from exporters.record import Record
-from exporters.store import codec
-from exporters.store.engine import chunks, upsert
-from exporters.store.tables import finding_codes, payloads, trace_keys, traces, verdict_history, verdicts
+from exporters import codec
+from exporters.packed import COLUMNS, Packed
+from exporters.store import keys
+from exporters.store.engine import chunks, insert_of, upsert
+from exporters.store.tables import finding_codes, payloads, traces, verdict_history, verdicts
 
-PREVIEW = 200
-"""Characters of input and output that a list shows."""
 HISTORY = 50
 """Earlier sets of verdicts kept for a trace; a flood of feedback must not grow it without bound."""
-BESIDE = frozenset({"api", "kafka"})
-"""Sources of feedback that is not part of the telemetry."""
-ROW_BYTES = 1_000
-KEY_BYTES = 150
-"""What rows and their index entries take beside the payload, roughly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """What stood in a trace's row before this save; all of it empty for a new trace."""
+    """What stood in a trace's row before this save; nothing but its number for one that ``is_new``."""
 
-    revision: int
-    evaluated_ns: int
-    fingerprint: str | None
+    number: int
+    is_new: bool = False
+    revision: int = 0
+    evaluated_ns: int = 0
+    fingerprint: str | None = None
     verdicts: tuple[Verdict, ...] = ()
 
 
-def row_of(record: Record) -> dict[str, Any]:
-    """The trace's row; ``fingerprint``, ``revision``, ``flagged`` and ``stored_bytes`` as of a new one."""
-    return {
-        "trace_id": record.trace_id,
-        "time_ns": codec.clamped(record.start_ns or record.evaluated_ns),
-        "service": codec.key(record.service),
-        "convention": codec.key(record.convention),
-        "closed_by": record.closed_by.value,
-        "start_ns": codec.clamped(record.start_ns),
-        "end_ns": codec.clamped(record.end_ns),
-        "duration_ns": codec.clamped(record.duration_ns),
-        "span_count": record.span_count,
-        "truncated": record.truncated,
-        "session_id": _key(record.session_id),
-        "user_id": _key(record.user_id),
-        "model": _key(record.view.get("model")),
-        "input": _preview(record.view.get("input")),
-        "output": _preview(record.view.get("output")),
-        "failing": record.is_failing,
-        "flagged": record.is_failing,
-        "fingerprint": None,
-        "revision": 0,
-        "evaluated_ns": codec.clamped(record.evaluated_ns),
-        "stored_bytes": 0,
-    }
-
-
-def lock(connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> dict[str, Prior]:
+def insert(connection: sa.Connection, batch: Sequence[Packed]) -> dict[str, Prior]:
     """Make the rows that are missing, hold all of them until the transaction ends, and tell what stood there.
 
-    Inserting first is what makes two replicas that save one trace at once wait for each other. ``rows`` come sorted by
-    id, so that they do not wait in a circle.
+    Inserting first is what makes two replicas that save one trace at once wait for each other. ``batch`` comes sorted
+    by id, so that they do not wait in a circle.
     """
-    upsert(connection, traces, rows, update=())
-    ids = [row["trace_id"] for row in rows]
-    columns = (traces.c.trace_id, traces.c.revision, traces.c.evaluated_ns, traces.c.fingerprint)
+    made = {trace_id: Prior(number, is_new=True) for trace_id, number in _insert(connection, batch)}
+    return made | _hold(connection, [packed.trace_id for packed in batch if packed.trace_id not in made])
+
+
+def verdicts_of(connection: sa.Connection, numbers: Sequence[int]) -> dict[int, tuple[Verdict, ...]]:
+    """The verdicts of these traces, each set in the order in which it was given."""
+    found: dict[int, tuple[Verdict, ...]] = {}
+    for chunk in chunks(numbers):
+        query = sa.select(payloads.c.trace, payloads.c.verdicts).where(payloads.c.trace.in_(chunk))
+        found.update({number: codec.verdicts_from_json(body) for number, body in connection.execute(query)})
+    return found
+
+
+def write(
+    connection: sa.Connection, batch: Sequence[Packed], prior: Mapping[str, Prior], now_ns: int
+) -> frozenset[str]:
+    """Keep what hangs on the rows: payload, keys, verdicts in the place of the earlier ones.
+
+    Returns the ids of the traces whose verdicts are not what they were.
+    """
+    numbered = {prior[packed.trace_id].number: packed for packed in batch}
+    again = [number for number, packed in numbered.items() if not prior[packed.trace_id].is_new]
+    for table in (verdicts, finding_codes):
+        for chunk in chunks(again):
+            connection.execute(sa.delete(table).where(table.c.trace.in_(chunk)))
+    changed = frozenset(packed.trace_id for packed in batch if _differs(prior[packed.trace_id], packed))
+    _remember(connection, [prior[trace_id] for trace_id in sorted(changed)], now_ns)
+    upsert(connection, payloads, [_payload(*item) for item in numbered.items()])
+    upsert(connection, verdicts, [row for item in numbered.items() for row in _verdict_rows(*item)], update=())
+    upsert(connection, finding_codes, [row for item in numbered.items() for row in _code_rows(*item)], update=())
+    keys.write(connection, numbered)
+    return changed
+
+
+def update(connection: sa.Connection, batch: Iterable[tuple[Packed, Prior, bool, bool]]) -> None:
+    """Bring the rows of traces that were there before up to date.
+
+    The flags of each say whether its verdicts changed, and whether retention is to spare it.
+    """
+    rows = [
+        {**_named(packed), "number": prior.number, "revision": prior.revision + changed, "flagged": is_flagged}
+        for packed, prior, changed, is_flagged in batch
+    ]
+    if rows:
+        values: Any = {name: sa.bindparam(name) for name in rows[0] if name != "number"}
+        connection.execute(sa.update(traces).where(traces.c.id == sa.bindparam("number")).values(values), rows)
+
+
+def unflag(connection: sa.Connection, numbers: Sequence[int]) -> None:
+    """Let retention no longer spare these traces."""
+    for chunk in chunks(numbers):
+        connection.execute(sa.update(traces).where(traces.c.id.in_(chunk)).values(flagged=False))
+
+
+def _named(packed: Packed) -> dict[str, Any]:
+    return dict(zip(COLUMNS, packed.columns, strict=True))
+
+
+def _insert(connection: sa.Connection, batch: Sequence[Packed]) -> Sequence[tuple[str, int]]:
+    """Insert the traces that are not there; returns the id and the number of each."""
+    if not batch:
+        return ()
+    statement = insert_of(connection, traces).on_conflict_do_nothing(index_elements=["trace_id"])
+    rows = [{**_named(packed), "flagged": packed.is_failing, "revision": 0} for packed in batch]
+    made = connection.execute(statement.returning(traces.c.trace_id, traces.c.id), rows)
+    return [(row.trace_id, row.id) for row in made]
+
+
+def _differs(prior: Prior, packed: Packed) -> bool:
+    """Whether judging again came to another result; how long it took is no result."""
+    if not prior.verdicts:
+        return False
+    new = codec.verdicts_from_json(packed.verdicts)
+    timeless = [{v.check: replace(v, duration_ns=0) for v in each} for each in (prior.verdicts, new)]
+    return timeless[0] != timeless[1]
+
+
+def _hold(connection: sa.Connection, trace_ids: Sequence[str]) -> dict[str, Prior]:
+    """Hold the rows of traces that were there before."""
+    columns = (traces.c.id, traces.c.trace_id, traces.c.revision, traces.c.evaluated_ns, traces.c.fingerprint)
     held: list[Any] = []
-    for chunk in chunks(ids):
-        query = sa.select(*columns).where(traces.c.trace_id.in_(chunk)).order_by(traces.c.trace_id).with_for_update()
-        held += connection.execute(query)
+    for chunk in chunks(trace_ids):
+        query = sa.select(*columns).where(traces.c.trace_id.in_(chunk)).order_by(traces.c.trace_id)
+        held += connection.execute(query.with_for_update())
     # Read only now: another replica may have replaced them while this one waited for the rows.
-    earlier = verdicts_of(connection, ids)
+    earlier = verdicts_of(connection, [row.id for row in held])
     return {
-        row.trace_id: Prior(row.revision, row.evaluated_ns, row.fingerprint, earlier.get(row.trace_id, ()))
+        row.trace_id: Prior(row.id, False, row.revision, row.evaluated_ns, row.fingerprint, earlier.get(row.id, ()))
         for row in held
     }
 
 
-def verdicts_of(connection: sa.Connection, trace_ids: Sequence[str]) -> dict[str, tuple[Verdict, ...]]:
-    """The verdicts of these traces, each set in the order in which it was given."""
-    found: dict[str, list[Verdict]] = defaultdict(list)
-    for chunk in chunks(trace_ids):
-        query = (
-            sa.select(verdicts.c.trace_id, verdicts.c.body)
-            .where(verdicts.c.trace_id.in_(chunk))
-            .order_by(verdicts.c.trace_id, verdicts.c.position)
-        )
-        for trace_id, body in connection.execute(query):
-            found[trace_id].append(codec.verdict_from_json(body))
-    return {trace_id: tuple(items) for trace_id, items in found.items()}
-
-
-def write_payloads(connection: sa.Connection, records: Iterable[Record]) -> dict[str, int]:
-    """Keep the telemetry, the view and the keys. Returns about how many bytes each trace takes."""
-    rows, keys, sizes = [], [], {}
-    for record in records:
-        row = _payload(record)
-        own = _keys(record)
-        rows.append(row)
-        keys += own
-        blobs = sum(len(row[name]) for name in ("spans", "logs", "view"))
-        sizes[record.trace_id] = ROW_BYTES + blobs + KEY_BYTES * (len(own) + 2 * len(record.verdicts))
-    upsert(connection, payloads, rows)
-    upsert(connection, trace_keys, keys, update=())
-    return sizes
-
-
-def write_verdicts(
-    connection: sa.Connection, records: Sequence[Record], prior: Mapping[str, Prior], now_ns: int
-) -> dict[str, int]:
-    """Put each record's verdicts in the place of the earlier ones. Returns the new revision of each trace."""
-    judged_again = [record.trace_id for record in records if prior[record.trace_id].verdicts]
-    for table in (verdicts, finding_codes):
-        for chunk in chunks(judged_again):
-            connection.execute(sa.delete(table).where(table.c.trace_id.in_(chunk)))
-    upsert(connection, verdicts, [row for record in records for row in _verdict_rows(record)])
-    upsert(connection, finding_codes, [row for record in records for row in _code_rows(record)], update=())
-    changed = [r for r in records if _differ(prior[r.trace_id].verdicts, r.verdicts)]
-    _remember(connection, [(record.trace_id, prior[record.trace_id]) for record in changed], now_ns)
-    moved = {record.trace_id for record in changed}
-    return {record.trace_id: prior[record.trace_id].revision + (record.trace_id in moved) for record in records}
-
-
-def _remember(connection: sa.Connection, replaced: Sequence[tuple[str, Prior]], now_ns: int) -> None:
+def _remember(connection: sa.Connection, replaced: Sequence[Prior], now_ns: int) -> None:
     rows = [
         {
-            "trace_id": trace_id,
+            "trace": prior.number,
             "revision": prior.revision,
             "evaluated_ns": prior.evaluated_ns,
             "replaced_ns": codec.clamped(now_ns),
             "verdicts": codec.verdicts_to_json(prior.verdicts),
         }
-        for trace_id, prior in replaced
+        for prior in replaced
     ]
     upsert(connection, verdict_history, rows)
-    old = [(trace_id, prior.revision - HISTORY) for trace_id, prior in replaced if prior.revision >= HISTORY]
-    for trace_id, revision in old:
-        gone = (verdict_history.c.trace_id == trace_id) & (verdict_history.c.revision <= revision)
-        connection.execute(sa.delete(verdict_history).where(gone))
+    for prior in replaced:
+        if prior.revision >= HISTORY:
+            old = (verdict_history.c.trace == prior.number) & (verdict_history.c.revision <= prior.revision - HISTORY)
+            connection.execute(sa.delete(verdict_history).where(old))
 
 
-def _differ(old: Sequence[Verdict], new: Sequence[Verdict]) -> bool:
-    """Whether judging again came to another result; how long it took is no result."""
-    timeless = [{v.check: replace(v, duration_ns=0) for v in each} for each in (old, new)]
-    return bool(old) and timeless[0] != timeless[1]
+def _payload(number: int, packed: Packed) -> dict[str, Any]:
+    return {"trace": number, "verdicts": packed.verdicts, "feedback": packed.feedback, "data": packed.data}
 
 
-def _verdict_rows(record: Record) -> list[dict[str, Any]]:
-    time_ns = codec.clamped(record.start_ns or record.evaluated_ns)
-    by_check = {codec.key(verdict.check): verdict for verdict in record.verdicts}
+def _verdict_rows(number: int, packed: Packed) -> list[dict[str, Any]]:
     return [
-        {
-            "trace_id": record.trace_id,
-            "check_name": check,
-            "position": position,
-            "outcome": verdict.outcome.value,
-            "time_ns": time_ns,
-            "body": codec.verdict_to_json(verdict),
-        }
-        for position, (check, verdict) in enumerate(by_check.items())
+        {"trace": number, "check_name": check, "outcome": outcome, "time_ns": packed.time_ns}
+        for check, outcome in packed.outcomes
     ]
 
 
-def _code_rows(record: Record) -> list[dict[str, Any]]:
-    time_ns = codec.clamped(record.start_ns or record.evaluated_ns)
-    found = {(codec.key(v.check), codec.key(f.code)) for v in record.verdicts for f in v.findings}
+def _code_rows(number: int, packed: Packed) -> list[dict[str, Any]]:
     return [
-        {"trace_id": record.trace_id, "check_name": check, "code": code, "time_ns": time_ns}
-        for check, code in sorted(found)
+        {"trace": number, "check_name": check, "code": code, "time_ns": packed.time_ns} for check, code in packed.codes
     ]
-
-
-def _payload(record: Record) -> dict[str, Any]:
-    return {
-        "trace_id": record.trace_id,
-        "spans": record.spans,
-        "logs": record.logs,
-        "view": codec.packed(record.view),
-        "feedback": codec.feedback_to_json(record.feedback),
-    }
-
-
-def _keys(record: Record) -> list[dict[str, Any]]:
-    named = {("trace", record.trace_id), *((kind, codec.key(value)) for kind, value in record.keys)}
-    if record.session_id:
-        named.add(("session", codec.key(record.session_id)))
-    # What a user said within the telemetry can only be forgotten together with the trace: so it is that user's too.
-    users = {record.user_id, *(said.user_id for said in record.feedback if said.source not in BESIDE)}
-    named.update(("user", codec.key(user)) for user in users if user)
-    return [{"kind": kind, "value": value, "trace_id": record.trace_id} for kind, value in sorted(named)]
-
-
-def _key(value: object) -> str | None:
-    return None if value is None else codec.key(str(value))
-
-
-def _preview(value: object) -> str | None:
-    return codec.clean(value[:PREVIEW]) if isinstance(value, str) else None

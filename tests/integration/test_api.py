@@ -13,6 +13,7 @@ from exporters.dataset.case import Case, CaseStatus, Context, Expectation, Sourc
 from exporters.dataset.formats.jsonl import read_line
 from exporters.dataset.promote import case_id
 from exporters.dataset.redact import RedactionFailed
+from exporters.packed import pack
 from exporters.record import Record
 from exporters.review.guard import MAX_BODY
 from exporters.review.routes import create_api
@@ -58,7 +59,7 @@ def a_record(trace_id=FAILING, *verdicts, **parts):
 
 
 def saved(store, *records):
-    store.save(records, CaseStatus.CANDIDATE, CaseLimits(), NOW)
+    store.save([pack(record) for record in records], CaseStatus.CANDIDATE, CaseLimits(), NOW)
 
 
 @pytest.fixture

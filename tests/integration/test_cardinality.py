@@ -15,7 +15,7 @@ from checks.finding import Finding
 from checks.report import Outcome, Verdict
 from checks.trace import CloseReason
 from exporters.metrics.prometheus import LONGEST_VALUE, OTHER, Metrics
-from exporters.metrics.recording import record
+from exporters.metrics.tally import tally
 from exporters.metrics.web import Health, create_metrics_app
 from exporters.record import CallFacts, Record
 
@@ -85,7 +85,7 @@ def rendered(metrics: Metrics, accept: str = "") -> str:
 def test_any_number_of_services_and_models_makes_no_more_series_than_the_limit():
     metrics = Metrics(MOST_SERIES)
     for number in range(NAMES):
-        record(metrics, [a_record(number, f"name-{number}")])
+        metrics.add(tally([a_record(number, f"name-{number}")]))
     started = time.perf_counter()
     text = rendered(metrics)
     assert time.perf_counter() - started < WITHIN_S
@@ -101,7 +101,7 @@ def test_any_number_of_services_and_models_makes_no_more_series_than_the_limit()
 def test_hostile_names_become_label_values_that_any_prometheus_reads(parse):
     metrics = Metrics(MOST_SERIES)
     for number, name in enumerate(HOSTILE):
-        record(metrics, [a_record(number, name, code=name)])
+        metrics.add(tally([a_record(number, name, code=name)]))
     text = rendered(metrics, OPENMETRICS if parse is parse_openmetrics else "")
     found = list(samples(text, parse))
     assert sum(value for name, _, value in found if name == "sidecheck_traces_evaluated_total") == len(HOSTILE)

@@ -12,9 +12,10 @@ import pytest
 from pipeline_fakes import a_job, trace_id
 
 from checks import catalogue
-from checks.report import Outcome
+from checks.report import Outcome, Verdict
 from collector.pipeline.inspection import InspectionPool
-from collector.pipeline.judge import JudgeOptions, decompress
+from collector.pipeline.judge import JudgeOptions
+from exporters import codec
 
 CHECKS = {
     "hostile": {"use": "hostile_checks:Hostile", "deadline": "300ms"},
@@ -51,8 +52,16 @@ def pools(tmp_path):
         pool.close(wait_s=0.1)
 
 
-def outcomes(record) -> dict[str, Outcome]:
-    return {verdict.check: verdict.outcome for verdict in record.verdicts}
+def outcomes(packed) -> dict[str, Outcome]:
+    return {check: Outcome(outcome) for check, outcome in packed.outcomes}
+
+
+def verdicts(packed) -> tuple[Verdict, ...]:
+    return codec.verdicts_from_json(packed.verdicts)
+
+
+def evaluated(tally) -> list[float]:
+    return [amount for (name, _), (amount, _) in tally.amounts.items() if name == "sidecheck_traces_evaluated_total"]
 
 
 def workers() -> list[BaseProcess]:
@@ -62,15 +71,15 @@ def workers() -> list[BaseProcess]:
 
 async def test_a_batch_is_judged_by_workers_in_the_order_it_was_given(pools):
     pool = pools(workers=2)
-    records = await pool.inspect([a_job(number) for number in range(1, 6)])
-    assert [record.trace_id for record in records] == [trace_id(number) for number in range(1, 6)]
-    assert all(record.service == "shop" for record in records)
+    judged = await pool.inspect([a_job(number) for number in range(1, 6)])
+    assert [packed.trace_id for packed in judged.traces] == [trace_id(number) for number in range(1, 6)]
+    assert sum(amount for tally in judged.tallies for amount in evaluated(tally)) == 5
 
 
 @pytest.mark.parametrize("way", ["aborts", "exits"])
 async def test_a_check_that_kills_its_workers_is_errored_and_the_rest_of_its_trace_and_batch_is_judged(pools, way):
     pool = pools()
-    first, culprit, last = await pool.inspect([a_job(1), a_job(2, way), a_job(3)])
+    first, culprit, last = (await pool.inspect([a_job(1), a_job(2, way), a_job(3)])).traces
     assert outcomes(first)["hostile"] is outcomes(last)["hostile"] is Outcome.PASSED
     assert outcomes(culprit) == {"hostile": Outcome.ERRORED, "latency": Outcome.PASSED}
     assert pools.restarts == 3
@@ -78,21 +87,21 @@ async def test_a_check_that_kills_its_workers_is_errored_and_the_rest_of_its_tra
 
 async def test_a_quarantined_trace_is_on_disk_with_the_reason_and_keeps_its_spans_in_the_record(pools):
     job = a_job(2, "exits", logs=b"")
-    (record,) = await pools().inspect([job])
+    (packed,) = (await pools().inspect([job])).traces
     assert (pools.quarantine / f"{trace_id(2)}.binpb").read_bytes() == job.spans
     assert "two workers died" in (pools.quarantine / f"{trace_id(2)}.reason.txt").read_text()
-    assert decompress(record.spans) == job.spans
-    assert {(v.check, v.version) for v in record.verdicts} == {("hostile", "7"), ("latency", "1")}
+    assert codec.split_compressed(packed.data, 3)[0] == job.spans
+    assert {(v.check, v.version) for v in verdicts(packed)} == {("hostile", "7"), ("latency", "1")}
 
 
 async def test_a_quarantine_that_cannot_be_written_does_not_stop_the_verdict(pools):
     pools.quarantine.write_text("a file where the folder should be")
-    (record,) = await pools().inspect([a_job(1, "exits")])
-    assert outcomes(record)["hostile"] is Outcome.ERRORED
+    (packed,) = (await pools().inspect([a_job(1, "exits")])).traces
+    assert outcomes(packed)["hostile"] is Outcome.ERRORED
 
 
 async def test_a_check_that_loops_forever_is_stopped_at_its_deadline_and_costs_no_worker(pools):
-    looping, fine = await pools().inspect([a_job(1, "loops"), a_job(2)])
+    looping, fine = (await pools().inspect([a_job(1, "loops"), a_job(2)])).traces
     assert outcomes(looping)["hostile"] is Outcome.TIMED_OUT
     assert outcomes(fine)["hostile"] is Outcome.PASSED
     assert pools.restarts == 0
@@ -101,7 +110,7 @@ async def test_a_check_that_loops_forever_is_stopped_at_its_deadline_and_costs_n
 async def test_a_worker_that_hangs_in_c_is_replaced_and_the_rest_of_its_batch_is_judged(pools):
     pool = pools(seconds_a_trace=1.0)
     await pool.warm_up()
-    fine, hanging = await pool.inspect([a_job(1), a_job(2, "hangs")])
+    fine, hanging = (await pool.inspect([a_job(1), a_job(2, "hangs")])).traces
     assert outcomes(fine)["hostile"] is Outcome.PASSED
     assert outcomes(hanging)["hostile"] is Outcome.ERRORED
     assert "longer than 1 s" in (pools.quarantine / f"{trace_id(2)}.reason.txt").read_text()
@@ -109,15 +118,15 @@ async def test_a_worker_that_hangs_in_c_is_replaced_and_the_rest_of_its_batch_is
 
 
 async def test_a_check_that_raises_gets_an_errored_verdict_without_the_text_of_the_exception(pools):
-    (record,) = await pools().inspect([a_job(1, "raises")])
-    (verdict,) = [v for v in record.verdicts if v.check == "hostile"]
+    (packed,) = (await pools().inspect([a_job(1, "raises")])).traces
+    (verdict,) = [v for v in verdicts(packed) if v.check == "hostile"]
     assert verdict.outcome is Outcome.ERRORED
     assert verdict.error.startswith("ValueError at hostile_checks:")
     assert pools.restarts == 0
 
 
 async def test_a_trace_whose_bytes_cannot_be_read_is_quarantined_alone(pools):
-    fine, broken = await pools().inspect([a_job(1), a_job(2, spans=b"\xff\xff no OTLP")])
+    fine, broken = (await pools().inspect([a_job(1), a_job(2, spans=b"\xff\xff no OTLP")])).traces
     assert outcomes(fine)["hostile"] is Outcome.PASSED
     assert outcomes(broken)["hostile"] is Outcome.ERRORED
     assert "DecodeError" in (pools.quarantine / f"{trace_id(2)}.reason.txt").read_text()
@@ -130,8 +139,8 @@ async def test_the_pool_lives_on_after_an_idle_worker_was_killed(pools):
     (worker,) = workers()
     worker.kill()
     worker.join(10)
-    (record,) = await pool.inspect([a_job()])
-    assert outcomes(record)["hostile"] is Outcome.PASSED
+    (packed,) = (await pool.inspect([a_job()])).traces
+    assert outcomes(packed)["hostile"] is Outcome.PASSED
 
 
 async def test_workers_leave_signals_to_the_front_process(pools):
@@ -141,8 +150,8 @@ async def test_workers_leave_signals_to_the_front_process(pools):
     (worker,) = workers()
     for number in (signal.SIGTERM, signal.SIGINT):
         os.kill(worker.pid, number)
-    (record,) = await pool.inspect([a_job()])
-    assert outcomes(record)["hostile"] is Outcome.PASSED
+    (packed,) = (await pool.inspect([a_job()])).traces
+    assert outcomes(packed)["hostile"] is Outcome.PASSED
     assert workers() == [worker]
 
 

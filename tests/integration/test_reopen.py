@@ -7,7 +7,7 @@ from pipeline_fakes import Line, a_piece, text, trace_id
 
 from checks.trace import Feedback, FeedbackTarget
 from collector.pipeline.buffer import AssemblyLimits
-from collector.pipeline.judge import Judge, JudgeOptions, decompress
+from collector.pipeline.judge import Judge, JudgeOptions
 from exporters.dataset.case import CaseStatus
 from exporters.review.routes import create_api
 from exporters.store import CaseQuery, Store
@@ -100,8 +100,8 @@ async def test_a_late_log_record_joins_what_was_kept(line, store):
     await line.receive(a_piece(1, logs=1))
     await line.flow(2)
     kept = store.trace(TRACE)
-    assert decompress(kept.logs) == a_piece(1, logs=1).logs
-    assert decompress(kept.spans) == a_piece(1, attributes=CALL).spans
+    assert kept.logs == a_piece(1, logs=1).logs
+    assert kept.spans == a_piece(1, attributes=CALL).spans
     assert line.count("sidecheck_traces_evaluated_total") == 1
 
 

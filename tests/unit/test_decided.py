@@ -9,7 +9,6 @@ from checks.trace import CloseReason, Feedback
 from collector.pipeline.buffer import AssemblyLimits
 from collector.pipeline.closed_trace import ClosedTrace
 from collector.pipeline.decided import Decided, Either, merge
-from collector.pipeline.judge import compress
 from exporters.store import Kept, StoreError
 
 LIMITS = AssemblyLimits(max_bytes=1_000)
@@ -86,7 +85,7 @@ def test_a_trace_of_which_nothing_is_kept_is_judged_as_it_came():
 
 def test_late_spans_and_logs_join_what_was_kept_with_its_feedback_and_verdicts():
     said, verdict = Feedback(score=1.0), a_verdict()
-    kept = Kept(compress(b"early spans "), compress(b"early logs "), (verdict,), (said,), judged_feedback=(said,))
+    kept = Kept(b"early spans ", b"early logs ", (verdict,), (said,), judged_feedback=(said,))
     job, fits = merge(a_closed(spans=b"late spans", logs=b"late logs"), kept, LIMITS)
     assert (job.spans, job.logs) == (b"early spans late spans", b"early logs late logs")
     assert (job.feedback, job.previous, job.previous_feedback) == ((said,), (verdict,), (said,))
@@ -94,7 +93,7 @@ def test_late_spans_and_logs_join_what_was_kept_with_its_feedback_and_verdicts()
 
 
 def test_what_comes_again_is_not_kept_twice_and_needs_no_room():
-    kept = Kept(compress(b"x" * 600 + b"again" + b"y" * 1_000), compress(b"log again"))
+    kept = Kept(b"x" * 600 + b"again" + b"y" * 1_000, b"log again")
     job, fits = merge(a_closed(spans=b"x" * 600 + b"again", logs=b"log again"), kept, LIMITS)
     assert (job.spans, job.logs) == (b"x" * 600 + b"again" + b"y" * 1_000, b"log again")
     assert fits
@@ -107,7 +106,7 @@ def test_a_trace_that_was_truncated_stays_so():
 
 
 def test_late_spans_that_find_no_room_are_left_out_and_the_trace_is_truncated():
-    job, fits = merge(a_closed(spans=b"y" * 1_001), Kept(compress(b"x" * 1_000)), LIMITS)
+    job, fits = merge(a_closed(spans=b"y" * 1_001), Kept(b"x" * 1_000), LIMITS)
     assert (job.spans, job.truncated, fits) == (b"x" * 1_000, True, False)
 
 

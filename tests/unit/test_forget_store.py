@@ -12,7 +12,6 @@ from store_builders import (
     a_case,
     a_failing_record,
     a_record,
-    a_verdict,
     about,
     save,
     trace_id,
@@ -20,7 +19,7 @@ from store_builders import (
 
 from checks.trace import FeedbackTarget
 from exporters.dataset.case import CaseStatus
-from exporters.store import CaseLimits, CaseQuery, ForgetTarget, NotFound, Store, TraceForgotten, schema
+from exporters.store import CaseLimits, CaseQuery, ForgetTarget, NotFound, Store, TraceForgotten
 from exporters.store.engine import Database, url_of
 from exporters.store.tables import metadata
 
@@ -77,7 +76,7 @@ def test_all_traces_of_a_user_go_and_those_of_others_stay(store):
 
 
 def test_all_traces_of_a_session_go_with_the_feedback_that_waited_for_it(store):
-    save(store, a_record(1, session_id="s"), a_record(2, keys=(("session", "s"),)), a_record(3, session_id="t"))
+    save(store, a_record(1, session_id="s"), a_record(2, session_id="s"), a_record(3, session_id="t"))
     store.forget(ForgetTarget(session_id="s"), NOW)
     store.add_feedback(FeedbackTarget(session_id="s"), a_thumb(up=True), NOW)
     found = store.forget(ForgetTarget(session_id="s"), NOW)
@@ -223,19 +222,3 @@ def test_a_reader_that_holds_on_leaves_remains_and_the_answer_says_so(tmp_path):
         assert store.known([trace_id(1)]) == set()
         reader.close()
         assert store.forget(the_trace(1), NOW).erased
-
-
-def test_a_store_of_the_first_schema_is_brought_to_know_its_users(tmp_path):
-    with Store.open(None, tmp_path) as store:
-        save(store, a_failing_record(1, user_id="u", verdicts=(a_verdict(),)))
-        store.add_feedback(about(9), a_thumb(up=False, user_id="u"), NOW)
-    older = sqlite3.connect(tmp_path / "sidecheck.db")
-    older.executescript(
-        "DROP TABLE forgotten; DROP TABLE case_owners; DROP INDEX ix_feedback_user_id;"
-        "ALTER TABLE feedback DROP COLUMN user_id; DELETE FROM trace_keys WHERE kind = 'user';"
-        f"UPDATE {schema.VERSION_TABLE} SET version_num = '0001'"
-    )
-    older.close()
-    with Store.open(None, tmp_path) as store:
-        found = store.forget(ForgetTarget(user_id="u"), NOW)
-        assert (found.traces, found.cases, found.feedback) == (1, 1, 1)

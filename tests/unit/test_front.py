@@ -13,7 +13,6 @@ from checks.report import Outcome
 from checks.trace import CloseReason, Feedback, FeedbackTarget
 from collector.intake import Refusal, Refused
 from collector.pipeline.buffer import PIECE_BYTES, SPAN_BYTES, TRACE_BYTES, TraceBuffer
-from collector.pipeline.judge import decompress
 from exporters.store import TraceQuery
 
 THUMB_DOWN = Feedback(score=0.0, thumbs_up=False, time_ns=7)
@@ -90,7 +89,7 @@ async def test_the_same_request_again_changes_nothing(line):
     await line.receive(a_piece())
     await line.flow(2)
     assert line.store.trace(trace_id(1)).span_count == 1
-    assert decompress(line.store.trace(trace_id(1)).spans) == a_piece().spans
+    assert line.store.trace(trace_id(1)).spans == a_piece().spans
 
 
 async def test_log_records_without_spans_are_dropped_and_counted(line):
@@ -119,7 +118,7 @@ async def test_a_late_span_reopens_its_trace_and_the_whole_is_judged_again_and_c
     await line.flow(2)
     stored = line.store.trace(trace_id(1))
     assert stored.span_count == 2
-    assert decompress(stored.spans) == a_piece(1, 1, 2).spans
+    assert stored.spans == a_piece(1, 1, 2).spans
     assert line.count("sidecheck_traces_evaluated_total") == line.count("sidecheck_traces_accepted_total") == 1
     assert line.count("sidecheck_late_spans_total") == 1
 
@@ -129,7 +128,7 @@ async def test_late_log_records_join_the_trace_that_was_judged_without_them(line
     await line.flow(2)
     await line.receive(a_piece(1, logs=1))
     await line.flow(2)
-    assert decompress(line.store.trace(trace_id(1)).logs) == a_piece(1, logs=1).logs
+    assert line.store.trace(trace_id(1)).logs == a_piece(1, logs=1).logs
     assert line.dropped == {}
 
 

@@ -10,7 +10,7 @@ from store_builders import a_verdict
 from checks.catalogue import CheckConfigError
 from checks.report import Outcome
 from checks.trace import CloseReason, Feedback
-from collector.pipeline.judge import MOST_KEYS, Job, Judge, JudgeOptions, compress, decompress, unjudged
+from collector.pipeline.judge import MOST_KEYS, Job, Judge, JudgeOptions, unjudged
 
 PLAN = {"user_feedback": {}, "latency": {}}
 
@@ -42,8 +42,8 @@ def test_a_record_has_a_verdict_of_every_check_in_their_order(judge):
 def test_a_record_keeps_the_telemetry_it_was_judged_by(judge):
     job = a_job(logs=log_bytes(1))
     record = judge.judge(job)
-    assert decompress(record.spans) == job.spans
-    assert decompress(record.logs) == job.logs
+    assert record.spans == job.spans
+    assert record.logs == job.logs
 
 
 def test_a_record_says_what_it_replaces(judge):
@@ -80,19 +80,16 @@ def test_feedback_finds_a_trace_by_its_session_its_root_its_calls_and_their_resp
     kinds = {kind for kind, _ in record.keys}
     assert kinds >= {"span", "response"}
     spans = b"".join(span_bytes(1, n, attributes=[text("session.id", "visit-7")]) for n in (1, 2))
-    keys = judge.judge(a_job(spans=spans)).keys
-    assert keys == (("session", "visit-7"), ("span", f"{1:016x}"))
+    record = judge.judge(a_job(spans=spans))
+    assert (record.session_id, record.keys) == ("visit-7", (("span", f"{1:016x}"),))
 
 
-def test_of_many_calls_the_last_ones_can_be_named_and_always_the_root_and_the_session(judge):
+def test_of_many_calls_the_last_ones_can_be_named_and_always_the_root(judge):
     calls = [text("gen_ai.operation.name", "chat"), text("gen_ai.request.model", "gpt-4o")]
-    spans = b"".join(
-        span_bytes(1, n, attributes=[text("session.id", "visit-7"), *(calls if n > 1 else [])], start_time_unix_nano=n)
-        for n in range(1, 100)
-    )
+    spans = b"".join(span_bytes(1, n, attributes=calls if n > 1 else [], start_time_unix_nano=n) for n in range(1, 100))
     keys = judge.judge(a_job(spans=spans)).keys
     assert len(keys) == MOST_KEYS
-    assert keys[:2] == (("session", "visit-7"), ("span", f"{1:016x}"))
+    assert keys[0] == ("span", f"{1:016x}")
     assert ("span", f"{99:016x}") in keys
 
 
@@ -131,9 +128,5 @@ def test_an_unjudged_trace_has_an_errored_verdict_of_every_check_and_keeps_its_t
         ("pii", "2", Outcome.ERRORED),
         ("latency", "1", Outcome.ERRORED),
     ]
-    assert decompress(record.spans) == job.spans
+    assert record.spans == job.spans
     assert record.previous == job.previous
-
-
-def test_compressing_nothing_gives_nothing():
-    assert compress(b"") == decompress(b"") == b""

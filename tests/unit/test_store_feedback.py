@@ -10,7 +10,7 @@ from exporters.store.engine import Database, url_of
 from exporters.store.feedback import MAX_PER_TRACE
 
 UP, DOWN = a_thumb(up=True), a_thumb(up=False)
-KEYS = (("span", "00f067aa0ba902b7"), ("response", "chatcmpl-1"), ("session", "s-1"))
+NAMED = {"keys": (("span", "00f067aa0ba902b7"), ("response", "chatcmpl-1")), "session_id": "s-1"}
 TARGETS = [
     FeedbackTarget(trace_id=trace_id(1)),
     FeedbackTarget(span_id="00f067aa0ba902b7"),
@@ -25,7 +25,7 @@ def of_trace(store, number=1):
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_feedback_finds_a_stored_trace_by_any_of_its_ids(store, target):
-    save(store, a_record(keys=KEYS))
+    save(store, a_record(**NAMED))
     assert store.add_feedback(target, DOWN, NOW) == (trace_id(1),)
     assert of_trace(store) == (DOWN,)
 
@@ -34,7 +34,7 @@ def test_feedback_finds_a_stored_trace_by_any_of_its_ids(store, target):
 def test_feedback_that_comes_first_waits_for_its_trace_which_is_judged_again(store, target):
     assert store.add_feedback(target, DOWN, NOW) == ()
     assert store.counts().waiting_feedback == 1
-    result = save(store, a_record(2), a_record(1, keys=KEYS))
+    result = save(store, a_record(2), a_record(1, **NAMED))
     assert result.reopen == (trace_id(1),)
     assert of_trace(store) == (DOWN,)
     assert store.counts().waiting_feedback == 0
@@ -69,7 +69,7 @@ def test_feedback_that_waits_for_a_session_goes_to_the_latest_trace_of_the_batch
 
 
 def test_one_kind_of_id_is_not_taken_for_another(store):
-    save(store, a_record(keys=(("session", "x"),)))
+    save(store, a_record(session_id="x"))
     assert store.add_feedback(FeedbackTarget(response_id="x"), UP, NOW) == ()
 
 

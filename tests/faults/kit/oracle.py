@@ -4,6 +4,7 @@ Reads the store's file by itself rather than through the product's own code.
 """
 
 import sqlite3
+import struct
 import threading
 import time
 from collections import Counter
@@ -59,9 +60,10 @@ def stored_traces(data_dir: Path) -> dict[str, Stored]:
     """Every trace in the store's file, by its id. Needs no running sidecar."""
     with closing(sqlite3.connect(data_dir / "sidecheck.db", timeout=30)) as connection:
         verdicts: dict[str, Counter[str]] = {}
-        for trace_id, check in connection.execute("SELECT trace_id, check_name FROM verdicts"):
+        judged = connection.execute("SELECT trace_id, check_name FROM verdicts JOIN traces ON traces.id = trace")
+        for trace_id, check in judged:
             verdicts.setdefault(trace_id, Counter())[check] += 1
-        rows = connection.execute("SELECT trace_id, span_count, spans FROM traces JOIN payloads USING (trace_id)")
+        rows = connection.execute("SELECT trace_id, span_count, data FROM traces JOIN payloads ON trace = traces.id")
         return {key: Stored(_span_ids(key, spans), count, verdicts.get(key, {})) for key, count, spans in rows}
 
 
@@ -231,7 +233,9 @@ class Watch:
 
 
 def _span_ids(trace_id: str, compressed: bytes) -> frozenset[str]:
-    raw = zstandard.ZstdDecompressor().decompress(compressed) if compressed else b""
+    whole = zstandard.ZstdDecompressor().decompress(compressed)
+    (length,) = struct.unpack_from("<Q", whole)
+    raw = whole[3 * 8 :][:length]  # behind the lengths of its three parts; the spans come first
     return frozenset(span.span_id.hex() for span in _spans(raw) if span.trace_id.hex() == trace_id)
 
 

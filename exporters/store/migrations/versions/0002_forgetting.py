@@ -5,7 +5,7 @@ import json
 import sqlalchemy as sa
 from alembic import op
 
-from exporters.store.codec import key
+from exporters.codec import key
 
 revision = "0002"
 down_revision = "0001"

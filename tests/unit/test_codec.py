@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from checks.finding import Evidence, Finding, Severity
 from checks.report import Outcome, Verdict
 from checks.trace import Feedback
+from exporters import codec
 from exporters.dataset.case import Case, Context, ExampleType, Expectation, Source
-from exporters.store import codec, cursor
+from exporters.store import cursor
 from exporters.store.errors import BadCursor
 
 text = st.text(st.characters(), max_size=20)  # surrogates and NUL too
@@ -94,7 +95,12 @@ def test_feedback_comes_back_as_it_was(items):
 
 @given(objects)
 def test_a_view_comes_back_as_it_was(view):
-    assert codec.unpacked(codec.packed(view)) == view
+    assert codec.from_json(codec.to_json(view)) == view
+
+
+@given(st.lists(st.binary(), min_size=1, max_size=4))
+def test_what_is_compressed_together_comes_apart_again(parts):
+    assert codec.split_compressed(codec.join_compressed(*parts), len(parts)) == tuple(parts)
 
 
 @given(text)

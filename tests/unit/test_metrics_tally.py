@@ -10,7 +10,7 @@ from checks.finding import Finding, Severity
 from checks.report import Outcome, Verdict
 from checks.trace import CloseReason, Feedback
 from exporters.metrics.prometheus import Metrics
-from exporters.metrics.recording import record
+from exporters.metrics.tally import tally
 from exporters.record import CallFacts, Record
 
 RESULTS = "sidecheck_check_results_total"
@@ -46,7 +46,7 @@ class Page:
 
     def __init__(self, *records: Record) -> None:
         metrics = Metrics(10_000)
-        record(metrics, records)
+        metrics.add(tally(records))
         text = metrics.render("application/openmetrics-text; version=1.0.0")[0].decode()
         self.samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
 

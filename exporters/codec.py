@@ -7,6 +7,8 @@ JSON goes through the standard library, not a faster one: it keeps integers of a
 import base64
 import hashlib
 import json
+import struct
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any, TypeVar
@@ -27,7 +29,12 @@ MAX_DEPTH = 100
 MAX_BITS = 10_000
 """Of an integer that survives then; Python refuses to print more than 4,300 digits."""
 
+ZSTD_LEVEL = 1
+"""A level more takes longer than it saves: 3 makes the telemetry of a trace 3 % smaller in 20 % more time."""
+
 T = TypeVar("T")
+_own = threading.local()
+"""Each thread's compressor: it must not be used by two at once."""
 
 
 def clamped(number: int) -> int:
@@ -67,14 +74,28 @@ def from_json(text: str | bytes) -> Any:
     return json.loads(text)
 
 
-def packed(value: Any) -> bytes:
-    """JSON, compressed."""
-    return zstandard.compress(to_json(value).encode())
+def join_compressed(*parts: bytes) -> bytes:
+    """The parts as one zstd frame, which finds what they have in common; nothing where all are empty."""
+    if not any(parts):
+        return b""
+    lengths = struct.pack(f"<{len(parts)}Q", *map(len, parts))
+    compressor = getattr(_own, "compressor", None)
+    if compressor is None:  # to make one takes as long as to compress a trace
+        compressor = _own.compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL)
+    return bytes(compressor.compress(b"".join((lengths, *parts))))
 
 
-def unpacked(data: bytes) -> Any:
-    """The value that ``packed`` wrote."""
-    return from_json(zstandard.decompress(data))
+def split_compressed(data: bytes, number: int) -> tuple[bytes, ...]:
+    """The ``number`` parts that ``join_compressed`` was given."""
+    if not data:
+        return (b"",) * number
+    whole = zstandard.decompress(data)
+    at = 8 * number
+    parts = []
+    for length in struct.unpack_from(f"<{number}Q", whole):
+        parts.append(whole[at : at + length])
+        at += length
+    return tuple(parts)
 
 
 def case_to_json(case: Case) -> str:

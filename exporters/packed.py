@@ -1,0 +1,147 @@
+"""What the store keeps of a record, ready to be written: plain values, made in a worker process.
+
+So the process that writes has little to do for each trace, and what crosses from one process to the other is small.
+Owns how a record becomes columns; where these go is the business of ``exporters.store``.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from checks.trace import Feedback
+from exporters import codec
+from exporters.dataset.case import Case
+from exporters.record import Record
+
+PREVIEW = 200
+"""Characters of input and output that a list shows."""
+BESIDE = frozenset({"api", "kafka"})
+"""Sources of feedback that is not part of the telemetry."""
+ROW_BYTES = 800
+KEY_BYTES = 80
+"""What rows and their index entries take beside the payload, roughly."""
+
+COLUMNS = (
+    "trace_id",
+    "time_ns",
+    "service",
+    "convention",
+    "closed_by",
+    "start_ns",
+    "end_ns",
+    "duration_ns",
+    "span_count",
+    "truncated",
+    "session_id",
+    "user_id",
+    "model",
+    "input",
+    "output",
+    "failing",
+    "fingerprint",
+    "evaluated_ns",
+    "stored_bytes",
+)
+"""What ``Packed.columns`` holds, in this order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """One evaluated trace as the store takes it.
+
+    ``data`` is spans, logs and view in one compressed frame (``codec.join_compressed``), ``verdicts`` and ``feedback``
+    are JSON. ``outcomes`` are pairs of check and outcome, ``codes`` of check and finding code, ``keys`` of kind and
+    value (``span``, ``response``, ``user``): other ids than its own and its session's by which the trace can be named.
+    ``said`` is the feedback that the verdicts know. ``is_first`` says that the trace was never judged before.
+    """
+
+    trace_id: str
+    time_ns: int
+    start_ns: int
+    is_failing: bool
+    is_first: bool
+    columns: tuple[Any, ...]
+    data: bytes
+    verdicts: str
+    feedback: str
+    outcomes: tuple[tuple[str, str], ...]
+    codes: tuple[tuple[str, str], ...] = ()
+    keys: tuple[tuple[str, str], ...] = ()
+    session_id: str | None = None
+    said: tuple[Feedback, ...] = ()
+    case: Case | None = None
+    fingerprint: str | None = None
+
+    @property
+    def owners(self) -> tuple[tuple[str, str], ...]:
+        """Whose trace it is: pairs of kind (``user``, ``session``) and value."""
+        users = tuple(pair for pair in self.keys if pair[0] == "user")
+        return users if self.session_id is None else (*users, ("session", self.session_id))
+
+
+def pack(record: Record) -> Packed:
+    """The record as the store takes it."""
+    data = codec.join_compressed(record.spans, record.logs, codec.to_json(record.view).encode())
+    outcomes = {codec.key(verdict.check): verdict.outcome.value for verdict in record.verdicts}
+    codes = {(codec.key(v.check), codec.key(f.code)) for v in record.verdicts for f in v.findings}
+    keys = _keys(record)
+    fingerprint = None if record.case is None else codec.key(record.case.fingerprint)
+    size = ROW_BYTES + len(data) + KEY_BYTES * (len(keys) + len(outcomes))
+    time_ns = codec.clamped(record.start_ns or record.evaluated_ns)
+    return Packed(
+        trace_id=record.trace_id,
+        time_ns=time_ns,
+        start_ns=record.start_ns,
+        is_failing=record.is_failing,
+        is_first=record.previous is None,
+        columns=_columns(record, time_ns, fingerprint, size),
+        data=data,
+        verdicts=codec.verdicts_to_json(record.verdicts),
+        feedback=codec.feedback_to_json(record.feedback),
+        outcomes=tuple(outcomes.items()),
+        codes=tuple(sorted(codes)),
+        keys=keys,
+        session_id=_key(record.session_id) or None,
+        said=record.feedback,
+        case=record.case,
+        fingerprint=fingerprint,
+    )
+
+
+def _columns(record: Record, time_ns: int, fingerprint: str | None, size: int) -> tuple[Any, ...]:
+    return (
+        record.trace_id,
+        time_ns,
+        codec.key(record.service),
+        codec.key(record.convention),
+        record.closed_by.value,
+        codec.clamped(record.start_ns),
+        codec.clamped(record.end_ns),
+        codec.clamped(record.duration_ns),
+        record.span_count,
+        record.truncated,
+        _key(record.session_id),
+        _key(record.user_id),
+        _key(record.view.get("model")),
+        _preview(record.view.get("input")),
+        _preview(record.view.get("output")),
+        record.is_failing,
+        fingerprint,
+        codec.clamped(record.evaluated_ns),
+        size,
+    )
+
+
+def _keys(record: Record) -> tuple[tuple[str, str], ...]:
+    # What a user said within the telemetry can only be forgotten together with the trace: so it is that user's too.
+    users = {record.user_id, *(said.user_id for said in record.feedback if said.source not in BESIDE)}
+    named = {(kind, codec.key(value)) for kind, value in record.keys if kind != "session"}
+    named.update(("user", codec.key(user)) for user in users if user)
+    return tuple(sorted(named))
+
+
+def _key(value: object) -> str | None:
+    return None if value is None else codec.key(str(value))
+
+
+def _preview(value: object) -> str | None:
+    return codec.clean(value[:PREVIEW]) if isinstance(value, str) else None

@@ -1,0 +1,62 @@
+"""The ids by which a trace can be named besides its own and its session's: its spans', its responses', its users'.
+
+Owns how they are laid out. Ids are random: one index over all of them would be touched at as many places as ids come
+in, and each place is a page to write, more of them the more traces are kept. So the keys lie in *runs*, those of traces
+that were saved one after another. Writing touches one run; looking a key up, which is rare, asks every run.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import sqlalchemy as sa
+
+from exporters.packed import Packed
+from exporters.store.engine import CHUNK, chunks, upsert
+from exporters.store.tables import trace_keys as table
+
+RUN = 1 << 13
+"""Traces in a run. With four keys each, a run is some 2 MiB: it stays in the page cache while it is written, and a
+million traces are 122 runs to ask."""
+
+
+def write(connection: sa.Connection, batch: Mapping[int, Packed]) -> None:
+    """Keep the keys of traces, by their numbers."""
+    rows = [
+        {"run": number // RUN, "kind": kind, "value": value, "trace": number}
+        for number, packed in batch.items()
+        for kind, value in packed.keys
+    ]
+    upsert(connection, table, rows, update=())
+
+
+def find(connection: sa.Connection, kind: str, value: str) -> list[int]:
+    """The numbers of the traces with this key."""
+    found: list[int] = []
+    for runs in _runs(connection):
+        query = sa.select(table.c.trace).where(table.c.run.in_(runs), table.c.kind == kind, table.c.value == value)
+        found += connection.execute(query).scalars()
+    return found
+
+
+def users_of(connection: sa.Connection, number: int) -> list[str]:
+    """The users of one trace. Looks through all of the run's: not for many traces."""
+    own = (table.c.run == number // RUN, table.c.kind == "user", table.c.trace == number)
+    return list(connection.execute(sa.select(table.c.value).where(*own)).scalars())
+
+
+def remove(connection: sa.Connection, numbers: Iterable[int]) -> None:
+    """Remove the keys of traces. Goes through the whole of their runs: best for many that were saved together."""
+    by_run: dict[int, list[int]] = {}
+    for number in numbers:
+        by_run.setdefault(number // RUN, []).append(number)
+    for run, of_run in by_run.items():
+        for chunk in chunks(of_run):
+            connection.execute(sa.delete(table).where(table.c.run == run, table.c.trace.in_(chunk)))
+
+
+def _runs(connection: sa.Connection) -> Iterator[Sequence[int]]:
+    """The runs that there are, in parts that fit into one IN list; long gaps are jumped over."""
+    first = sa.select(sa.func.min(table.c.run))
+    start = connection.execute(first).scalar()
+    while start is not None:
+        yield range(start, start + CHUNK)
+        start = connection.execute(first.where(table.c.run >= start + CHUNK)).scalar()

@@ -1,0 +1,133 @@
+"""A store that an earlier version wrote is brought to this one's schema, with everything that is in it."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+import zstandard
+from alembic import command
+from store_builders import NOW, a_case, a_verdict, about, trace_id
+
+from checks.report import Outcome
+from checks.trace import FeedbackTarget
+from exporters import codec
+from exporters.store import ForgetTarget, Store, TraceQuery, schema
+from exporters.store.engine import Database, take, url_of
+
+TRACE = {
+    "trace_id": trace_id(1),
+    "time_ns": 10,
+    "service": "shop",
+    "convention": "genai",
+    "closed_by": "root_seen",
+    "start_ns": 10,
+    "end_ns": 15,
+    "duration_ns": 5,
+    "span_count": 2,
+    "truncated": False,
+    "session_id": "s",
+    "user_id": "u",
+    "failing": True,
+    "flagged": True,
+    "fingerprint": "f" * 16,
+    "revision": 1,
+    "evaluated_ns": NOW,
+    "stored_bytes": 1000,
+}
+FAILED, PASSED = a_verdict("citations"), a_verdict("pii", Outcome.PASSED)
+
+
+@contextmanager
+def at(store_url: str, tmp_path: Any, revision: str) -> Iterator[sa.Connection]:
+    """A new database as that revision left it, in a transaction."""
+    database = Database(url_of(store_url, tmp_path))
+    with database.write() as connection:
+        take(connection, schema.Lock.SCHEMA)
+        config = schema._config()
+        config.attributes.update(connection=connection, version_table=schema.VERSION_TABLE)
+        command.upgrade(config, revision)
+        yield connection
+    database.close()
+
+
+def insert(connection: sa.Connection, table: str, **values: Any) -> None:
+    names = ", ".join(values)
+    places = ", ".join(f":{name}" for name in values)
+    connection.execute(sa.text(f"INSERT INTO {table} ({names}) VALUES ({places})"), values)
+
+
+def fill(connection: sa.Connection) -> None:
+    """One failing trace with all that hangs on it, as the first schema held it."""
+    own = {"trace_id": trace_id(1)}
+    packed = {"spans": zstandard.compress(b"spans"), "logs": b"", "view": zstandard.compress(b'{"input": "hi"}')}
+    insert(connection, "traces", **TRACE)
+    insert(connection, "payloads", **own, **packed, feedback="[]")
+    for position, verdict in enumerate((FAILED, PASSED)):
+        body = codec.verdict_to_json(verdict)
+        parts = {"check_name": verdict.check, "position": position, "outcome": verdict.outcome.value, "time_ns": 10}
+        insert(connection, "verdicts", **own, **parts, body=body)
+    insert(connection, "finding_codes", **own, check_name="citations", code="missing", time_ns=10)
+    earlier = codec.verdicts_to_json([PASSED])
+    insert(connection, "verdict_history", **own, revision=0, evaluated_ns=1, replaced_ns=2, verdicts=earlier)
+    for kind, value in (("trace", trace_id(1)), ("session", "s"), ("span", "a" * 16)):
+        insert(connection, "trace_keys", **own, kind=kind, value=value)
+    said = json.dumps([{"source": "api", "thumbs_up": False, "user_id": "v"}])
+    target = {"kind": "trace", "value": trace_id(1), "sender": "x", "digest": "y"}
+    insert(connection, "feedback", **own, **target, time_ns=0, received_ns=NOW, body=said)
+    case = a_case(1)
+    named = {"id": case.id, "trace_id": trace_id(1), "fingerprint": "f" * 16, "kind": case.kind.value}
+    flags = {"status": "candidate", "service": "shop", "automatic": True, "touched": False, "revision": 0}
+    insert(connection, "cases", **named, **flags, created_ns=NOW, updated_ns=NOW, body=codec.case_to_json(case))
+
+
+@pytest.fixture
+def moved(store_url, tmp_path) -> Iterator[Store]:
+    with at(store_url, tmp_path, "0001") as connection:
+        fill(connection)
+    with Store.open(store_url, tmp_path) as store:
+        yield store
+
+
+def test_a_trace_is_as_it_was(moved):
+    found = moved.trace(trace_id(1))
+    assert (found.spans, found.logs, found.view) == (b"spans", b"", {"input": "hi"})
+    assert found.verdicts == (FAILED, PASSED)
+    assert [each.verdicts for each in found.history] == [(PASSED,)]
+    assert [said.user_id for said in found.feedback] == ["v"]
+    assert (found.session_id, found.case_id) == ("s", a_case(1).id)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        TraceQuery(check="citations", outcome=Outcome.FAILED),
+        TraceQuery(code="missing"),
+        TraceQuery(session_id="s"),
+        TraceQuery(failing_only=True),
+    ],
+)
+def test_a_trace_is_found_as_before(moved, query):
+    assert [item.trace_id for item in moved.traces(query).items] == [trace_id(1)]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [about(1), FeedbackTarget(span_id="a" * 16), FeedbackTarget(session_id="s")],
+    ids=["trace", "span", "session"],
+)
+def test_feedback_finds_it(moved, target):
+    said = codec.feedback_from_json('[{"source": "api", "thumbs_up": true}]')[0]
+    assert moved.add_feedback(target, said, NOW) == (trace_id(1),)
+
+
+@pytest.mark.parametrize("owner", ["user_id", "session_id"])
+def test_it_is_forgotten_with_its_user_and_its_session(moved, owner):
+    found = moved.forget(ForgetTarget(**{owner: owner[0]}), NOW)
+    assert (found.traces, found.cases) == (1, 1)
+
+
+def test_what_a_user_said_is_known_to_be_that_users(moved):
+    assert moved.forget(ForgetTarget(user_id="v"), NOW).feedback == 1
