@@ -65,7 +65,8 @@ def attach(connection: sa.Connection, records: Mapping[str, Record]) -> tuple[st
             )
     if found:
         statement = sa.update(table).where(table.c.id == sa.bindparam("number")).values(trace_id=sa.bindparam("owner"))
-        connection.execute(statement, [{"number": n, "owner": owner} for n, (_, owner, _) in found.items()])
+        # Sorted: replicas that find the same feedback do not wait for each other in a circle.
+        connection.execute(statement, [{"number": n, "owner": found[n][1]} for n in sorted(found)])
     news = {trace_id for _, trace_id, said in found.values() if said not in records[trace_id].feedback}
     return tuple(sorted(news))
 

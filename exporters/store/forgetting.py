@@ -1,20 +1,26 @@
 """Forgetting on demand: a trace, or all traces of a user or a session, with everything that was made of them.
 
 What is left is a hash of each trace's id, so that telemetry which comes again (a replay, a late span, a client that
-sends twice) is known as unwanted. The hashes go when retention would have let go of the trace itself.
+sends twice) is known as unwanted; and one of the user's or session's id, for the traces that another replica has open
+or that nobody has read yet. The hashes go when retention would have let go of the trace itself.
 """
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import sqlalchemy as sa
 
 from exporters.dataset.case import CaseStatus
+from exporters.record import Record
 from exporters.store import codec, retention
 from exporters.store.engine import Lock, chunks, take, upsert
 from exporters.store.model import ForgetTarget, Forgotten
 from exporters.store.tables import case_owners, cases, clusters, feedback, payloads, trace_keys, traces
 from exporters.store.tables import forgotten as table
+from exporters.store.traces import keys_of
+
+OWNERS = ("user", "session")
+"""The kinds of keys that say whose a trace is."""
 
 
 def forget(connection: sa.Connection, target: ForgetTarget, also: Collection[str], now_ns: int) -> Forgotten:
@@ -31,20 +37,35 @@ def forget(connection: sa.Connection, target: ForgetTarget, also: Collection[str
     said, reopen = _remove_feedback(connection, target, gone)
     _remove_cases(connection, [row.id for row in found_cases])
     stored = _remove_traces(connection, gone)
-    rows = [{"digest": _digest(trace_id), "forgotten_ns": codec.clamped(now_ns)} for trace_id in gone]
-    upsert(connection, table, rows)
+    digests = {_digest(target.kind, codec.key(target.value)), *(_digest("trace", trace_id) for trace_id in gone)}
+    _remember(connection, dict.fromkeys(digests, now_ns))
     promoted = sum(row.status == CaseStatus.PROMOTED.value for row in found_cases)
     return Forgotten(tuple(gone), stored, said, len(found_cases), promoted, reopen)
 
 
 def among(connection: sa.Connection, trace_ids: Iterable[str]) -> set[str]:
     """Those of ``trace_ids`` that are to be forgotten."""
-    by_digest = {_digest(trace_id): trace_id for trace_id in trace_ids}
-    found: set[str] = set()
-    for chunk in chunks(list(by_digest)):
-        digests = connection.execute(sa.select(table.c.digest).where(table.c.digest.in_(chunk))).scalars()
-        found.update(by_digest[digest] for digest in digests)
-    return found
+    by_digest = {_digest("trace", trace_id): trace_id for trace_id in trace_ids}
+    return {by_digest[digest] for digest in _remembered(connection, by_digest)}
+
+
+def unwanted(connection: sa.Connection, records: Sequence[Record]) -> set[str]:
+    """The ids of the records that are to be forgotten; of those not known yet, too.
+
+    These are the traces of a forgotten user or session that were begun before the forgetting, by their own clock.
+    """
+    owners: defaultdict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        for kind, value in keys_of(record):
+            if kind in OWNERS:
+                owners[_digest(kind, value)].append(record)
+    own = among(connection, [record.trace_id for record in records])
+    late: dict[str, int] = {}
+    for digest, forgotten_ns in _remembered(connection, owners).items():
+        begun = (record for record in owners[digest] if (record.start_ns or record.evaluated_ns) <= forgotten_ns)
+        late.update((record.trace_id, forgotten_ns) for record in begun if record.trace_id not in own)
+    _remember(connection, {_digest("trace", trace_id): forgotten_ns for trace_id, forgotten_ns in late.items()})
+    return own | late.keys()
 
 
 def note_owners(connection: sa.Connection, trace_ids: Sequence[str]) -> None:
@@ -55,15 +76,30 @@ def note_owners(connection: sa.Connection, trace_ids: Sequence[str]) -> None:
         found = (
             sa.select(trace_keys.c.kind, trace_keys.c.value, cases.c.id)
             .join(cases, cases.c.trace_id == trace_keys.c.trace_id)
-            .where(trace_keys.c.kind.in_(("user", "session")), trace_keys.c.trace_id.in_(chunk))
+            .where(trace_keys.c.kind.in_(OWNERS), trace_keys.c.trace_id.in_(chunk))
             .where(~sa.select(sa.literal(1)).select_from(kept).where(*known).exists())
         )
         connection.execute(sa.insert(case_owners).from_select(["kind", "value", "case_id"], found))
 
 
-def _digest(trace_id: str) -> str:
-    """A trace id is random, so its hash tells nothing of it."""
-    return codec.digest_of("forgotten", trace_id)
+def _digest(kind: str, value: str) -> str:
+    """A trace id is random, so its hash tells nothing of it; a user's id can be guessed, and the guess confirmed."""
+    return codec.digest_of("forgotten", value) if kind == "trace" else codec.digest_of("forgotten", kind, value)
+
+
+def _remember(connection: sa.Connection, digests: Mapping[str, int]) -> None:
+    """Keep hashes, each with the time of the forgetting."""
+    rows = [{"digest": digest, "forgotten_ns": codec.clamped(digests[digest])} for digest in sorted(digests)]
+    upsert(connection, table, rows)
+
+
+def _remembered(connection: sa.Connection, digests: Collection[str]) -> dict[str, int]:
+    """Those of ``digests`` that are kept, each with the time of the forgetting."""
+    found: dict[str, int] = {}
+    for chunk in chunks(sorted(digests)):
+        kept = sa.select(table.c.digest, table.c.forgotten_ns).where(table.c.digest.in_(chunk))
+        found.update((row.digest, row.forgotten_ns) for row in connection.execute(kept))
+    return found
 
 
 def _traces_of(connection: sa.Connection, target: ForgetTarget) -> set[str]:

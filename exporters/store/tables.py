@@ -193,6 +193,16 @@ forgotten = Table(
     sqlite_with_rowid=False,
 )
 
+reopenings = Table(
+    "reopenings",
+    metadata,
+    _of_trace(),
+    Column("due_ns", BigInteger, nullable=False, doc="when it may be claimed"),
+    Column("tries", Integer, nullable=False, doc="how often it was claimed"),
+    Index(None, "due_ns", "trace_id"),
+    sqlite_with_rowid=False,
+)
+
 clusters = Table(
     "clusters",
     metadata,

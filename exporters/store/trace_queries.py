@@ -62,7 +62,7 @@ def kept(connection: sa.Connection, trace_ids: Sequence[str]) -> dict[str, Kept]
     found = {trace_id: Kept(feedback=items) for trace_id, items in said.items()}
     for chunk in chunks(trace_ids):
         query = (
-            sa.select(*_JUDGEABLE, traces.c.truncated)
+            sa.select(*_JUDGEABLE, traces.c.truncated, traces.c.evaluated_ns)
             .join(traces, traces.c.trace_id == payloads.c.trace_id)
             .where(payloads.c.trace_id.in_(chunk))
         )
@@ -74,6 +74,7 @@ def kept(connection: sa.Connection, trace_ids: Sequence[str]) -> dict[str, Kept]
                 feedback=said.get(row.trace_id, ()),
                 truncated=row.truncated,
                 judged_feedback=codec.feedback_from_json(row.feedback),
+                evaluated_ns=row.evaluated_ns,
             )
     return found
 

@@ -101,7 +101,7 @@ def write_payloads(connection: sa.Connection, records: Iterable[Record]) -> dict
     rows, keys, sizes = [], [], {}
     for record in records:
         row = _payload(record)
-        own = _keys(record)
+        own = [{"kind": kind, "value": value, "trace_id": record.trace_id} for kind, value in keys_of(record)]
         rows.append(row)
         keys += own
         blobs = sum(len(row[name]) for name in ("spans", "logs", "view"))
@@ -186,14 +186,15 @@ def _payload(record: Record) -> dict[str, Any]:
     }
 
 
-def _keys(record: Record) -> list[dict[str, Any]]:
+def keys_of(record: Record) -> list[tuple[str, str]]:
+    """The ids by which a trace is found, kind and bounded value, sorted."""
     named = {("trace", record.trace_id), *((kind, codec.key(value)) for kind, value in record.keys)}
     if record.session_id:
         named.add(("session", codec.key(record.session_id)))
     # What a user said within the telemetry can only be forgotten together with the trace: so it is that user's too.
     users = {record.user_id, *(said.user_id for said in record.feedback if said.source not in BESIDE)}
     named.update(("user", codec.key(user)) for user in users if user)
-    return [{"kind": kind, "value": value, "trace_id": record.trace_id} for kind, value in sorted(named)]
+    return sorted(named)
 
 
 def _key(value: object) -> str | None:

@@ -157,7 +157,7 @@ def test_forgetting_twice_removes_nothing_more(store):
 def test_a_new_trace_of_a_forgotten_user_is_kept(store):
     save(store, a_record(1, user_id="u"))
     store.forget(ForgetTarget(user_id="u"), NOW)
-    assert save(store, a_record(2, user_id="u")).forgotten == ()
+    assert save(store, a_record(2, user_id="u", start_ns=NOW + 1)).forgotten == ()
     assert store.known([trace_id(2)])
 
 
@@ -231,7 +231,7 @@ def test_a_store_of_the_first_schema_is_brought_to_know_its_users(tmp_path):
         store.add_feedback(about(9), a_thumb(up=False, user_id="u"), NOW)
     older = sqlite3.connect(tmp_path / "sidecheck.db")
     older.executescript(
-        "DROP TABLE forgotten; DROP TABLE case_owners; DROP INDEX ix_feedback_user_id;"
+        "DROP TABLE reopenings; DROP TABLE forgotten; DROP TABLE case_owners; DROP INDEX ix_feedback_user_id;"
         "ALTER TABLE feedback DROP COLUMN user_id; DELETE FROM trace_keys WHERE kind = 'user';"
         f"UPDATE {schema.VERSION_TABLE} SET version_num = '0001'"
     )
