@@ -23,8 +23,15 @@ def postgres_server(require) -> Iterator[str]:
     if given:
         yield given
         return
-    with externals.postgres(require("postgres")) as url:
-        yield url
+    with externals.postgres_cluster(require("postgres")) as cluster:
+        yield cluster.url
+
+
+@pytest.fixture
+def postgres_cluster(require) -> Iterator[externals.PostgresCluster]:
+    """A PostgreSQL server of the test's own, to be stopped and started."""
+    with externals.postgres_cluster(require("postgres")) as cluster:
+        yield cluster
 
 
 @pytest.fixture
