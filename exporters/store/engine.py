@@ -175,7 +175,7 @@ class Database:
         return lock.acquire(timeout=self._busy_ms / 1000)
 
     def _too_long(self) -> StoreUnavailable:
-        return StoreUnavailable(f"{self.place}: other writes take longer than {self._busy_ms} ms")
+        return StoreUnavailable(f"{self.place}: locked, other writes take longer than {self._busy_ms} ms")
 
 
 def _sqlite_engine(url: sa.URL, busy_ms: int) -> sa.Engine:
