@@ -9,15 +9,19 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from collector.settings import ConfigError, Settings, as_yaml, json_schema, load, warnings
+
+if TYPE_CHECKING:
+    from collector.process import Process
 
 FAILED, UNUSABLE = 1, 2
 
@@ -61,22 +65,32 @@ def _options(
     pass
 
 
+class Part(StrEnum):
+    """A part of the sidecar that can run alone."""
+
+    API = "api"
+
+
 @app.command()
-def serve(config: ConfigPath = None) -> None:
+def serve(
+    config: ConfigPath = None,
+    only: Annotated[
+        Part | None, typer.Option("--only", help="api: the page and the API over the store, and nothing else.")
+    ] = None,
+) -> None:
     """Run the sidecar: take in OTLP, check every trace, serve metrics and the API, until Ctrl-C or SIGTERM.
 
     An app sends its traces here with OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 (http/protobuf)
     or http://127.0.0.1:4317 (grpc).
     """
-    from collector import logs
-    from collector.app import run_until_signal
+    if only is Part.API:
+        from collector.api_only import ApiOnly
 
-    settings = _settings(config)
-    logs.configure()
-    for warning in warnings(settings):
-        typer.echo(f"warning: {warning}", err=True)
-    with _told():
-        asyncio.run(run_until_signal(settings))
+        _run(ApiOnly, config)
+    else:
+        from collector.app import Sidecar
+
+        _run(Sidecar, config)
 
 
 @app.command()
@@ -225,6 +239,19 @@ def config_show(config: ConfigPath = None) -> None:
 def config_schema() -> None:
     """Print the JSON Schema of the configuration file, for editors."""
     typer.echo(json.dumps(json_schema(), indent=2))
+
+
+def _run(kind: "Callable[[Settings], Process]", config: Path | None) -> None:
+    """Run a process until it gets a signal."""
+    from collector import logs
+    from collector.process import run_until_signal
+
+    settings = _settings(config)
+    logs.configure()
+    for warning in warnings(settings):
+        typer.echo(f"warning: {warning}", err=True)
+    with _told():
+        asyncio.run(run_until_signal(kind(settings)))
 
 
 def _settings(path: Path | None) -> Settings:

@@ -113,7 +113,19 @@ class Room(Protocol):
         ...
 
 
-class Intake(Protocol):
+class FeedbackIntake(Protocol):
+    """Where feedback goes. All methods are called on the front process's event loop."""
+
+    async def accept_feedback(self, target: FeedbackTarget, feedback: Feedback) -> str | None:
+        """Keep feedback durably. Returns the id of the trace it belongs to, ``None`` if that is not known yet."""
+        ...
+
+    def refused(self, source: Source, reason: Refusal, records: int = 0) -> None:
+        """Count a request (and the records in it, where they could be counted) that was refused before it got here."""
+        ...
+
+
+class Intake(FeedbackIntake, Protocol):
     """Where receivers put what they decoded. All methods are called on the front process's event loop."""
 
     def reserve(self, size: int = 0) -> AbstractContextManager[Room]:
@@ -129,12 +141,4 @@ class Intake(Protocol):
 
         Raises ``Refused`` (``OVERLOADED``, ``SHUTTING_DOWN``) if it can't be taken now; then nothing of it was kept.
         """
-        ...
-
-    async def accept_feedback(self, target: FeedbackTarget, feedback: Feedback) -> str | None:
-        """Keep feedback durably. Returns the id of the trace it belongs to, ``None`` if that is not known yet."""
-        ...
-
-    def refused(self, source: Source, reason: Refusal, records: int = 0) -> None:
-        """Count a request (and the records in it, where they could be counted) that was refused before it got here."""
         ...

@@ -111,7 +111,7 @@ class HttpServer(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Signals are the business of ``collector.app``."""
+        """Signals are the business of ``collector.process``."""
         yield
 
     @property

@@ -12,6 +12,8 @@ from exporters import codec
 from exporters.dataset.case import Case
 from exporters.record import Record
 
+PARTS = 3
+"""What ``Packed.data`` holds: spans, logs, view."""
 PREVIEW = 200
 """Characters of input and output that a list shows."""
 BESIDE = frozenset({"api", "kafka"})
@@ -51,7 +53,8 @@ class Packed:
     ``data`` is spans, logs and view in one compressed frame (``codec.join_compressed``), ``verdicts`` and ``feedback``
     are JSON. ``outcomes`` are pairs of check and outcome, ``codes`` of check and finding code, ``keys`` of kind and
     value (``span``, ``response``, ``user``): other ids than its own and its session's by which the trace can be named.
-    ``said`` is the feedback that the verdicts know. ``is_first`` says that the trace was never judged before.
+    ``said`` is the feedback that the verdicts know. ``is_first`` says that the trace was never judged before, else
+    ``replaces_ns`` is the ``evaluated_ns`` of the evaluation that this one was made from.
     """
 
     trace_id: str
@@ -70,6 +73,11 @@ class Packed:
     said: tuple[Feedback, ...] = ()
     case: Case | None = None
     fingerprint: str | None = None
+    replaces_ns: int | None = None
+
+    def column(self, name: str) -> Any:
+        """One of ``columns``."""
+        return self.columns[COLUMNS.index(name)]
 
     @property
     def owners(self) -> tuple[tuple[str, str], ...]:
@@ -104,6 +112,7 @@ def pack(record: Record) -> Packed:
         said=record.feedback,
         case=record.case,
         fingerprint=fingerprint,
+        replaces_ns=record.replaces_ns,
     )
 
 

@@ -63,6 +63,8 @@ class Record:
     """Names of instrumentation scopes that no convention could read; only for traces without a convention."""
     previous_feedback: tuple[Feedback, ...] | None = None
     """The feedback that the replaced evaluation knew, so that each piece is counted once; ``None``: not known."""
+    replaces_ns: int | None = None
+    """``evaluated_ns`` of the evaluation that this one was made from and replaces, ``None`` for the first."""
 
     @property
     def is_failing(self) -> bool:

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import brokers
 import externals
 import pytest
 import sqlalchemy as sa
@@ -23,8 +24,15 @@ def postgres_server(require) -> Iterator[str]:
     if given:
         yield given
         return
-    with externals.postgres(require("postgres")) as url:
-        yield url
+    with externals.postgres_cluster(require("postgres")) as cluster:
+        yield cluster.url
+
+
+@pytest.fixture
+def postgres_cluster(require) -> Iterator[externals.PostgresCluster]:
+    """A PostgreSQL server of the test's own, to be stopped and started."""
+    with externals.postgres_cluster(require("postgres")) as cluster:
+        yield cluster
 
 
 @pytest.fixture
@@ -48,3 +56,16 @@ def store_url(request, tmp_path) -> str:
     if request.param == "postgresql":
         return request.getfixturevalue("postgres_url")
     return f"sqlite:///{tmp_path / 'store.db'}"
+
+
+@pytest.fixture(scope="session")
+def kafka_broker(require) -> Iterator[brokers.Broker]:
+    """One Kafka for all tests of a session; whoever stops it starts it again."""
+    with brokers.broker(require("kafka")) as broker:
+        yield broker
+
+
+@pytest.fixture
+def kafka(kafka_broker) -> brokers.Corner:
+    """A test's own topics and group on that Kafka."""
+    return brokers.corner(kafka_broker)

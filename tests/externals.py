@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import sqlalchemy as sa
@@ -46,12 +46,18 @@ def _prometheus() -> Path | None:
     return next((f for f in _in_path("prometheus") if (f / "promtool").exists()), None)
 
 
+def _kafka() -> Path | None:
+    """The folder of ``java``; Kafka itself is brought by Maven (``brokers.py``)."""
+    return next(iter(_in_path("java")), None) if shutil.which("mvn") else None
+
+
 def _in_path(program: str) -> list[Path]:
     found = shutil.which(program)
     return [Path(found).resolve().parent] if found else []
 
 
 EXTERNALS: Mapping[str, External] = {
+    "kafka": External(_kafka, "apt-get install default-jre-headless maven"),
     "postgres": External(_postgres, "apt-get install postgresql"),
     "prometheus": External(_prometheus, "apt-get install prometheus"),
 }
@@ -60,10 +66,11 @@ EXTERNALS: Mapping[str, External] = {
 def require(name: str, env: Mapping[str, str] = os.environ, externals: Mapping[str, External] = EXTERNALS) -> Path:
     """The folder with the programs of a server; skips the test, or fails it where it is required, if there is none."""
     external = externals[name]
-    folder = external.find()
-    if folder is not None:
-        return folder
-    problem = f"{name} is not installed: {external.command}"
+    return external.find() or missing(name, f"{name} is not installed: {external.command}", env)
+
+
+def missing(name: str, problem: str, env: Mapping[str, str] = os.environ) -> NoReturn:
+    """Skip the test because of a server that is not there; fail it where that server is required."""
     if name in {part.strip() for part in env.get("SIDECHECK_REQUIRE", "").split(",")}:
         pytest.fail(f"{problem} (SIDECHECK_REQUIRE names it)")
     pytest.skip(problem)
@@ -75,43 +82,52 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
-@contextmanager
-def postgres(programs: Path) -> Iterator[str]:
-    """A PostgreSQL server of its own, gone afterwards; gives the URL of its database ``postgres``.
+class PostgresCluster:
+    """A PostgreSQL server in a folder of its own, to be stopped and started at will. ``url`` is its first database's.
 
     PostgreSQL does not run as root, so root runs it as somebody else.
     """
-    account = _unprivileged()
+
+    def __init__(self, programs: Path, folder: Path) -> None:
+        self._programs, self._folder, self._log = programs, folder, folder / "log"
+        self._account = _unprivileged()
+        if self._account:
+            shutil.chown(folder, self._account["user"])
+        port = free_port()
+        self._settings = {**POSTGRES_SETTINGS, "port": port, "unix_socket_directories": folder}
+        self.url = f"postgresql+psycopg://{POSTGRES_USER}@127.0.0.1:{port}/postgres"
+        self._process: subprocess.Popen[bytes] | None = None
+        options = ("-U", POSTGRES_USER, "--auth=trust", "--no-sync", "-E", "UTF8", "--no-locale")
+        make = [programs / "initdb", "-D", folder / "data", *options]
+        subprocess.run(make, check=True, capture_output=True, cwd=folder, **self._account)
+
+    def start(self) -> None:
+        """Start the server, and wait until it answers."""
+        options = [part for key, value in self._settings.items() for part in ("-c", f"{key}={value}")]
+        with self._log.open("ab") as file:
+            serve = [self._programs / "postgres", "-D", self._folder / "data", *options]
+            process = subprocess.Popen(serve, stdout=file, stderr=file, cwd=self._folder, **self._account)
+        self._process = process
+        until("PostgreSQL is up", lambda: _answers(self.url, process, self._log), UP_WITHIN_S)
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> None:
+        """Stop the server: SIGINT is its fast shutdown, which does not wait for clients."""
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.wait(UP_WITHIN_S)
+            self._process = None
+
+
+@contextmanager
+def postgres_cluster(programs: Path) -> Iterator[PostgresCluster]:
+    """A PostgreSQL server that runs, gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="sidecheck-postgres-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        if account:
-            shutil.chown(folder, account["user"])
-        data, log, port = folder / "data", folder / "log", free_port()
-        make = [
-            programs / "initdb",
-            "-D",
-            data,
-            "-U",
-            POSTGRES_USER,
-            "--auth=trust",
-            "--no-sync",
-            "-E",
-            "UTF8",
-            "--no-locale",
-        ]
-        subprocess.run(make, check=True, capture_output=True, cwd=folder, **account)
-        settings = {**POSTGRES_SETTINGS, "port": port, "unix_socket_directories": folder}
-        options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
-        with log.open("wb") as file:
-            serve = [programs / "postgres", "-D", data, *options]
-            process = subprocess.Popen(serve, stdout=file, stderr=file, cwd=folder, **account)
+        cluster = PostgresCluster(programs, Path(name))
         try:
-            url = f"postgresql+psycopg://{POSTGRES_USER}@127.0.0.1:{port}/postgres"
-            until("PostgreSQL is up", lambda: _answers(url, process, log), UP_WITHIN_S)
-            yield url
+            cluster.start()
+            yield cluster
         finally:
-            process.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown: it does not wait for clients
-            process.wait(UP_WITHIN_S)
+            cluster.stop()
 
 
 def _unprivileged() -> dict[str, Any]:

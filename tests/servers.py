@@ -75,13 +75,13 @@ def check_json(*paths: Path) -> dict[str, dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Serving:
-    """One running ``sidecheck serve``. Addresses are ``host:port``."""
+    """One running ``sidecheck serve``, or another command that serves. Addresses are ``host:port``, or ``None``."""
 
     process: subprocess.Popen[bytes]
     data_dir: Path
-    otlp_grpc: str
-    otlp_http: str
-    api: str
+    otlp_grpc: str | None
+    otlp_http: str | None
+    api: str | None
     metrics: str
 
     def get(self, path: str, **query: Any) -> httpx.Response:
@@ -91,6 +91,10 @@ class Serving:
     def post(self, path: str, body: Any = None) -> httpx.Response:
         """POST JSON to the API."""
         return CLIENT.post(f"http://{self.api}{path}", json=body)
+
+    def health(self) -> dict[str, Any]:
+        """What ``/healthz`` says."""
+        return CLIENT.get(f"http://{self.metrics}/healthz").raise_for_status().json()
 
     def metrics_text(self) -> str:
         """The page that Prometheus would scrape."""
@@ -172,13 +176,13 @@ def _snake(value: Any) -> Any:
 
 
 @contextmanager
-def serving(data_dir: Path, **settings: str) -> Iterator[Serving]:
+def serving(data_dir: Path, *options: str, command: str = "serve", **settings: str) -> Iterator[Serving]:
     """Run ``sidecheck serve`` on free ports with its data in ``data_dir``; ``settings`` are more of its variables."""
     listeners = {f"SIDECHECK_{name}__LISTEN": "127.0.0.1:0" for name in LISTENERS}
     env = environment({**listeners, **QUICK, "SIDECHECK_DATA_DIR": str(data_dir), **settings})
     log = data_dir.parent / f"{data_dir.name}.{time.monotonic_ns()}.log"
     with log.open("wb") as file:
-        process = subprocess.Popen([SIDECHECK, "serve"], env=env, stdout=file, stderr=file)
+        process = subprocess.Popen([SIDECHECK, command, *options], env=env, stdout=file, stderr=file)
     try:
         addresses = until("serve is up", lambda: _addresses(process, log), UP_WITHIN_S)
         started = Serving(process, data_dir, **addresses)
@@ -194,7 +198,7 @@ def _addresses(process: subprocess.Popen[bytes], log: Path) -> dict[str, str] | 
     assert process.poll() is None, f"serve ended with {process.returncode}: {log.read_text()}"
     lines = (json.loads(line) for line in log.read_text().splitlines() if line.startswith("{"))
     ready = next((line for line in lines if line["event"] == "ready"), None)
-    return ready and {name: ready[name] for name in ("otlp_grpc", "otlp_http", "api", "metrics")}
+    return ready and {name: ready.get(name) for name in ("otlp_grpc", "otlp_http", "api", "metrics")}
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from collector.access.entrance import Entrance
 from collector.access.hosts import LocalHosts
 from collector.access.tokens import TokenFile, basic_password, bearer_token
-from collector.intake import Intake, Refusal, Refused, Source
+from collector.intake import FeedbackIntake, Intake, Refusal, Refused, Source
 from collector.receivers import otlp_http
 from collector.receivers.answers import CHALLENGE
 from exporters.review.answers import problem
@@ -39,7 +39,7 @@ def guard_otlp(app: ASGIApp, entrance: Entrance, intake: Intake) -> ASGIApp:
     return TokenGuard(app, entrance.tokens, refuse)
 
 
-def guard_api(app: ASGIApp, entrance: Entrance, intake: Intake, *, is_local: bool) -> ASGIApp:
+def guard_api(app: ASGIApp, entrance: Entrance, intake: FeedbackIntake, *, is_local: bool) -> ASGIApp:
     """The API's app, with its tokens asked for. A browser asks its user for one, as a password.
 
     ``is_local`` says that only this machine reaches it; pages of elsewhere are kept out then even without a token.

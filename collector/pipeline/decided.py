@@ -11,9 +11,12 @@ from typing import TypeVar
 
 import stamina
 
+from checks.trace import CloseReason
 from collector.pipeline.buffer import TRACE_BYTES, AssemblyLimits
 from collector.pipeline.closed_trace import ClosedTrace
 from collector.pipeline.judge import Job
+from exporters import codec
+from exporters.packed import PARTS, Packed
 from exporters.store import Kept, Store, StoreError
 
 COPIES = 2
@@ -43,6 +46,8 @@ class Decided:
         self.held = 0
         """The memory that they take."""
         self._sizes: dict[str, int] = {}
+        self.problem: str | None = None
+        """Why the store does not answer at this moment; ``None`` while it does."""
 
     def began(self, traces: Iterable[ClosedTrace]) -> None:
         """Note traces as closed and not stored yet."""
@@ -59,32 +64,37 @@ class Decided:
             self.held -= self._sizes.pop(trace_id, 0)
         return positions
 
+    async def _ask(self, ask: Callable[[Sequence[str]], Result], trace_ids: Sequence[str]) -> Result:
+        """Ask the store in a thread, again and again while it is locked or away.
+
+        There is no giving up: a trace must not be judged without what was kept of it. While the answer is out, what
+        comes in piles up until the memory budget refuses it, and senders keep it.
+        """
+        retrying = stamina.retry_context(on=is_retryable, attempts=None, timeout=None, wait_initial=0.05, wait_max=5.0)
+        async for attempt in retrying:
+            with attempt:
+                try:
+                    found = await asyncio.to_thread(ask, trace_ids)
+                except StoreError as error:
+                    self.problem = f"{error}; trying again"
+                    raise
+                self.problem = None
+                return found
+        raise AssertionError  # pragma: no cover - stamina returns or raises
+
     async def known(self, trace_ids: Sequence[str]) -> set[str]:
         """Those of ``trace_ids`` that were judged before or are just being judged."""
         near = self.under_way.keys() & set(trace_ids)
         far = [trace_id for trace_id in trace_ids if trace_id not in near]
-        return near | await _patiently(self._store.known, far) if far else near
+        return near | await self._ask(self._store.known, far) if far else near
 
     async def forgotten(self, trace_ids: Sequence[str]) -> set[str]:
         """Those of ``trace_ids`` that were forgotten on demand and must not come back."""
-        return await _patiently(self._store.forgotten, trace_ids)
+        return await self._ask(self._store.forgotten, trace_ids)
 
     async def kept(self, trace_ids: Sequence[str]) -> Mapping[str, Kept]:
         """What the store holds of these traces."""
-        return await _patiently(self._store.load, trace_ids) if trace_ids else {}
-
-
-async def _patiently(ask: Callable[[Sequence[str]], Result], trace_ids: Sequence[str]) -> Result:
-    """Ask the store in a thread, again and again while it is locked or away.
-
-    There is no giving up: a trace must not be judged without what was kept of it. While the answer is out, what comes
-    in piles up until the memory budget refuses it, and senders keep it.
-    """
-    retrying = stamina.retry_context(on=is_retryable, attempts=None, timeout=None, wait_initial=0.05, wait_max=5.0)
-    async for attempt in retrying:
-        with attempt:
-            return await asyncio.to_thread(ask, trace_ids)
-    raise AssertionError  # pragma: no cover - stamina returns or raises
+        return await self._ask(self._store.load, trace_ids) if trace_ids else {}
 
 
 def is_retryable(error: Exception) -> bool:
@@ -95,27 +105,47 @@ def is_retryable(error: Exception) -> bool:
 def merge(trace: ClosedTrace, kept: Kept | None, limits: AssemblyLimits) -> tuple[Job, bool]:
     """A job of what came now and what was kept, and whether what came now found room.
 
-    What is kept already is not kept again: after a crash the journal repeats it, and so do clients that lost an answer.
+    What is kept already is not kept again: after a crash the journal repeats it, so do clients that lost an answer, and
+    so does Kafka to the next owner of a partition.
     Late spans do not make a trace grow without bound: where both together are over twice ``limits.max_bytes``, what
     came now is left out and the trace is marked as truncated.
     """
     if kept is None:
         return Job(trace.trace_id, trace.spans, trace.logs, trace.closed_by, truncated=trace.truncated), True
-    spans, logs = kept.spans, kept.logs
-    new_spans, new_logs = _unless_in(spans, trace.spans), _unless_in(logs, trace.logs)
-    fits = len(spans) + len(logs) + len(new_spans) + len(new_logs) <= 2 * limits.max_bytes
+    old = kept.spans, kept.logs
+    both = _together(old[0], trace.spans), _together(old[1], trace.logs)
+    fits = both == old or sum(map(len, both)) <= 2 * limits.max_bytes
+    spans, logs = both if fits else old
     job = Job(
         trace_id=trace.trace_id,
-        spans=spans + new_spans if fits else spans,
-        logs=logs + new_logs if fits else logs,
+        spans=spans,
+        logs=logs,
         closed_by=trace.closed_by,
         feedback=kept.feedback,
         truncated=trace.truncated or kept.truncated or not fits,
         previous=kept.verdicts,
         previous_feedback=kept.judged_feedback,
+        replaces_ns=kept.evaluated_ns,
     )
     return job, fits
 
 
-def _unless_in(kept: bytes, came: bytes) -> bytes:
-    return b"" if came in kept else came
+def reclosed(packed: Packed) -> ClosedTrace:
+    """A judged trace as what it was made of, to be judged once more with what another replica saved of it."""
+    spans, logs, _ = codec.split_compressed(packed.data, PARTS)
+    return ClosedTrace(
+        trace_id=packed.trace_id,
+        spans=spans,
+        logs=logs,
+        closed_by=CloseReason(packed.column("closed_by")),
+        span_count=packed.column("span_count"),
+        truncated=packed.column("truncated"),
+        late=True,
+    )
+
+
+def _together(kept: bytes, came: bytes) -> bytes:
+    """Both, or the one that holds the other: whoever reads a trace again from its first span has all that was kept."""
+    if came in kept:
+        return kept
+    return came if kept in came else kept + came

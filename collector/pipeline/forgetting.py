@@ -111,6 +111,23 @@ def forget_at_rest(store: Store, data_dir: Path, target: ForgetTarget, now_ns: i
     return replace(forgotten, unstored=len(found), quarantined=quarantined, erased=forgotten.erased and erased)
 
 
+def forget_beside(store: Store, data_dir: Path, target: ForgetTarget, now_ns: int) -> Forgotten:
+    """Forget where sidecars run that this process cannot ask: in the store, and in the quarantine if it is here.
+
+    What they have open, in their journals and quarantines, they let go of by the hashes in the store.
+
+    Raises:
+        StoreError: not everything is removed.
+    """
+    folder = data_dir / "quarantine"
+    with _told(folder):
+        also = quarantine.holding(folder, lambda data: names(target, data)) if target.kind != "trace" else set()
+        forgotten = store.forget(target, now_ns, also)
+        quarantined = quarantine.remove(folder, forgotten.trace_ids)
+    erased = forgotten.erased and not (data_dir / FILE_NAME).exists()
+    return replace(forgotten, quarantined=quarantined, erased=erased)
+
+
 @contextlib.contextmanager
 def _told(folder: Path) -> Iterator[None]:
     """What goes wrong with the files of the quarantine, in a sentence."""

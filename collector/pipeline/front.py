@@ -14,24 +14,25 @@ import structlog
 from checks.trace import Feedback, FeedbackTarget
 from collector.intake import Batch, Piece, Refusal, Refused, Source
 from collector.logs import place_of
-from collector.pipeline import quarantine
 from collector.pipeline.admission import Admission, Reservation
 from collector.pipeline.buffer import Added, TraceBuffer
-from collector.pipeline.census import FORGOTTEN, Census
+from collector.pipeline.census import Census
 from collector.pipeline.closed_trace import ClosedTrace
 from collector.pipeline.counting import count_accepted, count_refused
 from collector.pipeline.decided import Decided, Either, merge
 from collector.pipeline.dispatch import Dispatch
+from collector.pipeline.feedback import FeedbackDesk
 from collector.pipeline.inspection import BATCH, InspectionPool, batches
 from collector.pipeline.journal import Entry, Journal
 from collector.pipeline.judge import Job
+from collector.pipeline.keeping import Keeping
 from collector.pipeline.losses import Losses
 from collector.pipeline.options import FrontOptions
 from collector.pipeline.progress import Progress
 from collector.pipeline.replay import replayed
 from exporters.metrics.prometheus import Metrics
 from exporters.packed import Packed
-from exporters.store import Store, StoreError, TraceForgotten
+from exporters.store import Store
 
 TICK_S = 0.1
 BATCHES_A_WORKER = 2
@@ -65,12 +66,14 @@ class Front:
         self.decided = Decided(store)
         self._busy = Either(self.decided.under_way, self.buffer.untold)
         self.admission = Admission(options.memory_bytes, self._held_bytes)
-        self.dispatch = Dispatch(self._save, self._ended)
+        self.losses = Losses(metrics, wall_ns)
+        keep = Keeping(options, store, pool, metrics, self.losses, self._jobs, self.reopen, wall_ns)
+        self.dispatch = Dispatch(keep, self._ended)
         self._slots = asyncio.Semaphore(pool.workers * BATCHES_A_WORKER)
         self._batches: set[asyncio.Task[None]] = set()
         self._ticker: asyncio.Task[None] | None = None
         self._stopping = False
-        self.losses = Losses(metrics, wall_ns)
+        self._desk = FeedbackDesk(store, metrics, self.losses, wall_ns)
         self.census = Census(self.buffer, self.decided, self.losses, metrics, self._release)
         self.is_replaying = False  # what the last run left in the journal
         metrics.watch("sidecheck_traces_open", lambda: self.open_traces)
@@ -97,14 +100,9 @@ class Front:
 
     async def accept_feedback(self, target: FeedbackTarget, feedback: Feedback) -> str | None:
         """See ``Intake.accept_feedback``."""
-        try:
-            trace_ids = await asyncio.to_thread(self._store.add_feedback, target, feedback, self._wall_ns())
-        except TraceForgotten:
-            self.losses.dropped("feedback", FORGOTTEN, count=1)
+        trace_ids = await self._desk.keep(target, feedback)
+        if trace_ids is None:
             return None
-        except StoreError as error:
-            raise Refused(Refusal.STORAGE, f"{error}; send again later", 2.0) from error
-        self._metrics.inc("sidecheck_feedback_accepted_total", source=feedback.source)
         if not trace_ids and target.trace_id is not None and target.trace_id in self.buffer:
             trace_ids = (target.trace_id,)
         self.reopen(trace_ids)
@@ -125,6 +123,12 @@ class Front:
         """Let traces be judged again: the store knows something of them that their verdicts do not."""
         for trace_id in trace_ids:
             self.buffer.touch(trace_id, self._monotonic_ns())
+
+    async def claim(self) -> None:
+        """Take over what other processes left to be judged again. Raises ``exporters.store.StoreError``."""
+        claimed = await asyncio.to_thread(self._store.claim, self._wall_ns())
+        self.reopen(claimed.trace_ids)
+        self.losses.dropped("feedback", "not_judged", claimed.given_up)
 
     def refused(self, source: Source, reason: Refusal, records: int = 0) -> None:
         """See ``Intake.refused``."""
@@ -240,16 +244,6 @@ class Front:
                 self._release(self.decided.ended([trace.trace_id]))
         self._metrics.inc("sidecheck_late_spans_total", sum(trace.span_count for trace in closed if trace.late))
         return jobs
-
-    async def _save(self, records: Sequence[Packed]) -> None:
-        options = self._options
-        result = await asyncio.to_thread(
-            self._store.save, records, options.case_status, options.case_limits, self._wall_ns()
-        )
-        self.reopen(result.reopen)  # feedback had been waiting for these
-        if result.forgotten:
-            self.losses.dropped("record", FORGOTTEN, result.forgotten)
-            await asyncio.to_thread(quarantine.discard, options.quarantine, result.forgotten)
 
     def _ended(self, records: Sequence[Packed], dropped: str | None) -> None:
         self._release(self.decided.ended(record.trace_id for record in records))

@@ -44,6 +44,7 @@ class Job:
     truncated: bool = False
     previous: tuple[Verdict, ...] | None = None
     previous_feedback: tuple[Feedback, ...] | None = None
+    replaces_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,7 @@ class Judge:
             case_withheld=withheld,
             previous=job.previous,
             previous_feedback=job.previous_feedback,
+            replaces_ns=job.replaces_ns,
             evaluated_ns=self._wall_ns(),
             scopes=_scopes(trace) if interaction.convention == "none" else (),
         )
@@ -186,6 +188,7 @@ def unjudged(job: Job, plan: Sequence[tuple[str, str]], error: str, now_ns: int)
         spans=job.spans,
         logs=job.logs,
         evaluated_ns=now_ns,
+        replaces_ns=job.replaces_ns,
     )
 
 

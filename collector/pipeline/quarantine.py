@@ -109,6 +109,14 @@ def holding(folder: Path | None, matches: Callable[[bytes], bool]) -> set[str]:
     return {_trace_of(file) for file in _files(folder) if file.suffix == ".binpb" and matches(file.read_bytes())}
 
 
+def trace_ids(folder: Path | None) -> set[str]:
+    """The ids of all traces that are here; none where the folder cannot be read."""
+    try:
+        return {_trace_of(file) for file in _files(folder)}
+    except OSError:
+        return set()
+
+
 def reason_of(folder: Path | None, trace_id: str) -> str | None:
     """Why a trace is here; ``None`` if it is not."""
     try:

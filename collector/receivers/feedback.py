@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
-from collector.intake import Intake, Refusal, Refused, Source
+from collector.intake import FeedbackIntake, Refusal, Refused, Source
 from collector.receivers import answers
 from collector.receivers.faults import own_fault
 from collector.receivers.feedback_request import FeedbackRequest, parse_feedback
@@ -44,7 +44,7 @@ class FeedbackProblem(BaseModel):
     detail: str
 
 
-def feedback_router(intake: Intake, clock: Callable[[], int] = time.time_ns) -> APIRouter:
+def feedback_router(intake: FeedbackIntake, clock: Callable[[], int] = time.time_ns) -> APIRouter:
     """Return the router of ``POST /v1/feedback``.
 
     Args:
@@ -92,7 +92,7 @@ async def _body(request: Request) -> bytes:
         raise
 
 
-async def _keep(intake: Intake, parsed: FeedbackRequest, now_ns: int) -> str | None:
+async def _keep(intake: FeedbackIntake, parsed: FeedbackRequest, now_ns: int) -> str | None:
     try:
         return await intake.accept_feedback(parsed.target, parsed.feedback(now_ns))
     except Refused:

@@ -23,7 +23,15 @@ FILE_NAME = "sidecheck.db"
 BUSY_MS = 5_000
 """How long a statement waits for a lock before the caller is told to try again."""
 STATEMENT_MS = 60_000
-CONNECT_S = 10
+CONNECTION = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+"""libpq's parameters (s, s, s, times, ms), unless ``store.url`` has its own: a server that vanished without a word is
+noticed within half a minute, by whoever waits for it too (https://www.postgresql.org/docs/current/libpq-connect.html)."""
 CHUNK = 500
 """Ids in one IN list; SQLite before 3.32 takes 999 parameters."""
 
@@ -35,7 +43,7 @@ T = TypeVar("T")
 class Lock(Enum):
     """Advisory locks on PostgreSQL, held until the transaction ends. On SQLite the one writer holds them all.
 
-    Taken in this order. The numbers are any that other applications on the database hardly use.
+    Taken in this order, RETENTION first. The numbers are any that other applications on the database hardly use.
     """
 
     SCHEMA = 0x51DEC0
@@ -45,6 +53,8 @@ class Lock(Enum):
     trace cannot pass a trace that finds no feedback, and a review never waits in a circle with a save."""
     CASES = 0x51DEC2
     """Counting cases against a limit and adding one are one step."""
+    RETENTION = 0x51DEC3
+    """One replica removes what is old or too much; nobody waits for it."""
 
 
 def url_of(url: str | None, data_dir: Path) -> sa.URL:
@@ -168,7 +178,7 @@ class Database:
         return lock.acquire(timeout=self._busy_ms / 1000)
 
     def _too_long(self) -> StoreUnavailable:
-        return StoreUnavailable(f"{self.place}: other writes take longer than {self._busy_ms} ms")
+        return StoreUnavailable(f"{self.place}: locked, other writes take longer than {self._busy_ms} ms")
 
 
 def _sqlite_engine(url: sa.URL, busy_ms: int) -> sa.Engine:
@@ -199,9 +209,12 @@ def _postgres_engine(url: sa.URL, busy_ms: int) -> sa.Engine:
     given = url.query.get("options")
     if given:
         options = f"{options} {given if isinstance(given, str) else ' '.join(given)}"
-    arguments = {"connect_timeout": CONNECT_S, "options": options}
+    usual = {name: value for name, value in CONNECTION.items() if name not in url.query}
     return sa.create_engine(
-        url.difference_update_query(["options"]), hide_parameters=True, pool_pre_ping=True, connect_args=arguments
+        url.difference_update_query(["options"]),
+        hide_parameters=True,
+        pool_pre_ping=True,
+        connect_args={**usual, "options": options},
     )
 
 
@@ -210,6 +223,20 @@ def take(connection: sa.Connection, lock: Lock, *, shared: bool = False) -> None
     if connection.dialect.name == "postgresql":
         name = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
         connection.execute(sa.select(getattr(sa.func, name)(lock.value)))
+
+
+def take_if_free(connection: sa.Connection, lock: Lock) -> bool:
+    """Hold ``lock`` until the transaction ends, unless somebody else does; always true on SQLite."""
+    if connection.dialect.name != "postgresql":
+        return True
+    return bool(connection.execute(sa.select(sa.func.pg_try_advisory_xact_lock(lock.value))).scalar_one())
+
+
+def take_time(connection: sa.Connection) -> None:
+    """Let this transaction wait and work for as long as it needs: a migration of large tables, or somebody else's."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
 
 
 def insert_of(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:

@@ -15,6 +15,9 @@ RETRYABLE_SQLITE = frozenset({"BUSY", "LOCKED", "FULL", "IOERR", "NOMEM", "INTER
 RETRYABLE_SQLSTATE = frozenset({"08", "40", "53", "55", "57", "58"})
 """PostgreSQL's error classes for connections, rollbacks by deadlock, resources, locks, shutdown and system errors."""
 
+READ_ONLY = "25006"
+"""Writing to a standby, as the old primary is for a while after a failover; the rest of its class are mistakes."""
+
 PHRASES = {
     "BUSY": "the database is locked by another process",
     "LOCKED": "the database is locked by another process",
@@ -27,6 +30,7 @@ PHRASES = {
     "08": "the connection to the database was lost",
     "28": "the database refused the user or the password of store.url",
     "3D": "the database named in store.url does not exist",
+    READ_ONLY: "the database takes no writes: it is a standby",
     "40": "the database rolled the transaction back because of a concurrent one",
     "42": "the database user of store.url lacks a right, or the schema was changed by hand",
     "53": "the database is out of disk, memory or connections",
@@ -78,18 +82,22 @@ def translated(place: str) -> Iterator[None]:
 
 def _explained(place: str, error: exc.DBAPIError) -> StoreError:
     name = error_name(error)
-    retryable = name in RETRYABLE_SQLITE or name in RETRYABLE_SQLSTATE or error.connection_invalidated
+    is_known = name in RETRYABLE_SQLITE or name in RETRYABLE_SQLSTATE or name == READ_ONLY
+    retryable = is_known or error.connection_invalidated
     phrase = PHRASES.get(name, f"the database answered with {type(error.orig).__name__} {name}".rstrip())
     return (StoreUnavailable if retryable else StoreError)(f"{place}: {phrase}")
 
 
 def error_name(error: exc.DBAPIError) -> str:
-    """SQLite's primary result code without its prefix, or the class (two characters) of a SQLSTATE, else ``""``."""
+    """SQLite's primary result code without its prefix, or the class (two characters) of a SQLSTATE, else ``""``.
+
+    ``READ_ONLY`` alone is whole.
+    """
     name = getattr(error.orig, "sqlite_errorname", None)
     if name:
         return str(name).removeprefix("SQLITE_").partition("_")[0]
     state = getattr(error.orig, "sqlstate", None)
     if state:
-        return str(state)[:2]
+        return READ_ONLY if state == READ_ONLY else str(state)[:2]
     # psycopg gives no SQLSTATE where the server could not be reached at all.
     return "08" if isinstance(error, exc.OperationalError | exc.InterfaceError) else ""

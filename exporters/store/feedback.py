@@ -59,10 +59,8 @@ def attach(connection: sa.Connection, batch: Sequence[Packed]) -> tuple[str, ...
 
     Returns the traces whose verdicts do not know it yet.
     """
-    if (
-        not batch
-        or connection.execute(sa.select(table.c.id).where(table.c.trace_id.is_(None)).limit(1)).first() is None
-    ):
+    waits = sa.select(table.c.id).where(table.c.trace_id.is_(None)).limit(1)
+    if not batch or connection.execute(waits).first() is None:
         return ()  # as mostly
     named = _latest_by_name(batch)
     owners: dict[int, Packed] = {}
@@ -75,7 +73,8 @@ def attach(connection: sa.Connection, batch: Sequence[Packed]) -> tuple[str, ...
                 news.add(owner.trace_id)
     if owners:
         statement = sa.update(table).where(table.c.id == sa.bindparam("number")).values(trace_id=sa.bindparam("owner"))
-        connection.execute(statement, [{"number": n, "owner": owner.trace_id} for n, owner in owners.items()])
+        # Sorted: replicas that find the same feedback do not wait for each other in a circle.
+        connection.execute(statement, [{"number": n, "owner": owners[n].trace_id} for n in sorted(owners)])
     return tuple(sorted(news))
 
 

@@ -1,16 +1,18 @@
 """Forgetting on demand: a trace, or all traces of a user or a session, with everything that was made of them.
 
 What is left is a hash of each trace's id, so that telemetry which comes again (a replay, a late span, a client that
-sends twice) is known as unwanted. The hashes go when retention would have let go of the trace itself.
+sends twice) is known as unwanted; and one of the user's or session's id, for the traces that another replica has open
+or that nobody has read yet. The hashes go when retention would have let go of the trace itself.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import sqlalchemy as sa
 
 from exporters import codec
 from exporters.dataset.case import CaseStatus
+from exporters.packed import Packed
 from exporters.store import keys, retention
 from exporters.store.engine import Lock, chunks, take, upsert
 from exporters.store.model import ForgetTarget, Forgotten
@@ -32,22 +34,38 @@ def forget(connection: sa.Connection, target: ForgetTarget, also: Collection[str
     said, reopen = _remove_feedback(connection, target, gone)
     _remove_cases(connection, [row.id for row in found_cases])
     stored = _remove_traces(connection, gone)
-    rows = [{"digest": _digest(trace_id), "forgotten_ns": codec.clamped(now_ns)} for trace_id in gone]
-    upsert(connection, table, rows)
+    digests = {_digest(target.kind, codec.key(target.value)), *(_digest("trace", trace_id) for trace_id in gone)}
+    _remember(connection, dict.fromkeys(digests, now_ns))
     promoted = sum(row.status == CaseStatus.PROMOTED.value for row in found_cases)
     return Forgotten(tuple(gone), stored, said, len(found_cases), promoted, reopen)
 
 
 def among(connection: sa.Connection, trace_ids: Iterable[str]) -> set[str]:
     """Those of ``trace_ids`` that are to be forgotten."""
-    if connection.execute(sa.select(table.c.digest).limit(1)).first() is None:
-        return set()  # as mostly
-    by_digest = {_digest(trace_id): trace_id for trace_id in trace_ids}
-    found: set[str] = set()
-    for chunk in chunks(list(by_digest)):
-        digests = connection.execute(sa.select(table.c.digest).where(table.c.digest.in_(chunk))).scalars()
-        found.update(by_digest[digest] for digest in digests)
-    return found
+    if not _is_any(connection):
+        return set()
+    by_digest = {_digest("trace", trace_id): trace_id for trace_id in trace_ids}
+    return {by_digest[digest] for digest in _remembered(connection, by_digest)}
+
+
+def unwanted(connection: sa.Connection, batch: Sequence[Packed]) -> set[str]:
+    """The ids of the traces that are to be forgotten; of those not known yet, too.
+
+    These are the traces of a forgotten user or session that were begun before the forgetting, by their own clock.
+    """
+    if not _is_any(connection):
+        return set()
+    owners: defaultdict[str, list[Packed]] = defaultdict(list)
+    for packed in batch:
+        for kind, value in packed.owners:
+            owners[_digest(kind, value)].append(packed)
+    own = among(connection, [packed.trace_id for packed in batch])
+    late: dict[str, int] = {}
+    for digest, forgotten_ns in _remembered(connection, owners).items():
+        begun = (packed for packed in owners[digest] if packed.time_ns <= forgotten_ns)
+        late.update((packed.trace_id, forgotten_ns) for packed in begun if packed.trace_id not in own)
+    _remember(connection, {_digest("trace", trace_id): forgotten_ns for trace_id, forgotten_ns in late.items()})
+    return own | late.keys()
 
 
 def note_owners(connection: sa.Connection, owners: Mapping[str, Iterable[tuple[str, str]]]) -> None:
@@ -69,9 +87,29 @@ def owners_of(connection: sa.Connection, trace_id: str) -> tuple[tuple[str, str]
     return (*users, ("session", row.session_id)) if row.session_id else users
 
 
-def _digest(trace_id: str) -> str:
-    """A trace id is random, so its hash tells nothing of it."""
-    return codec.digest_of("forgotten", trace_id)
+def _is_any(connection: sa.Connection) -> bool:
+    """Whether anything was ever forgotten: mostly not, and to hash every id would take longer than all the rest."""
+    return connection.execute(sa.select(table.c.digest).limit(1)).first() is not None
+
+
+def _digest(kind: str, value: str) -> str:
+    """A trace id is random, so its hash tells nothing of it; a user's id can be guessed, and the guess confirmed."""
+    return codec.digest_of("forgotten", value) if kind == "trace" else codec.digest_of("forgotten", kind, value)
+
+
+def _remember(connection: sa.Connection, digests: Mapping[str, int]) -> None:
+    """Keep hashes, each with the time of the forgetting."""
+    rows = [{"digest": digest, "forgotten_ns": codec.clamped(digests[digest])} for digest in sorted(digests)]
+    upsert(connection, table, rows)
+
+
+def _remembered(connection: sa.Connection, digests: Collection[str]) -> dict[str, int]:
+    """Those of ``digests`` that are kept, each with the time of the forgetting."""
+    found: dict[str, int] = {}
+    for chunk in chunks(sorted(digests)):
+        kept = sa.select(table.c.digest, table.c.forgotten_ns).where(table.c.digest.in_(chunk))
+        found.update((row.digest, row.forgotten_ns) for row in connection.execute(kept))
+    return found
 
 
 def _traces_of(connection: sa.Connection, target: ForgetTarget) -> set[str]:

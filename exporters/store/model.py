@@ -29,7 +29,8 @@ class CaseLimits:
 class SaveResult:
     """What a save did beyond writing. ``reopen`` names saved traces with feedback that their verdicts do not know.
 
-    ``forgotten`` names traces that were not saved, since they are to be forgotten.
+    ``forgotten`` names traces that were not saved, since they are to be forgotten; ``overtaken`` those that were not,
+    since another replica saved something of them that these records do not know: they have to be judged with it.
     """
 
     cases_created: int = 0
@@ -37,6 +38,15 @@ class SaveResult:
     cases_withdrawn: int = 0
     reopen: tuple[str, ...] = ()
     forgotten: tuple[str, ...] = ()
+    overtaken: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """Traces to judge again, for this replica to do; ``given_up`` are those that several tried in vain."""
+
+    trace_ids: tuple[str, ...] = ()
+    given_up: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +55,7 @@ class Kept:
 
     ``verdicts`` is ``None`` for a trace that was never judged and only has feedback waiting. ``feedback`` is what came
     beside the telemetry; what stands in spans and logs is not repeated here. ``judged_feedback`` is all the feedback
-    that ``verdicts`` know, from both.
+    that ``verdicts`` know, from both. ``evaluated_ns`` tells this evaluation from others of the trace.
     """
 
     spans: bytes = b""
@@ -54,6 +64,7 @@ class Kept:
     feedback: tuple[Feedback, ...] = ()
     truncated: bool = False
     judged_feedback: tuple[Feedback, ...] = ()
+    evaluated_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,18 @@
 
 Age counts from the last evaluation by the sidecar's clock, so an app whose clock is wrong loses nothing. Failing traces
 that nobody reviewed are spared by age, and by size as long as others can go; but the limit in bytes holds even where
-everything fails. Cases stay. Everything goes in small transactions, so that saves get in between.
+everything fails. Cases stay. Everything goes in small transactions, so that saves get in between; of many replicas one
+removes at a time, so that not each of them removes what is too much.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
 from exporters.store import keys
-from exporters.store.engine import Database, Lock, chunks, take
+from exporters.store.engine import Database, Lock, chunks, take, take_if_free
 from exporters.store.model import Removed
 from exporters.store.tables import cases, clusters, feedback, forgotten, metadata, traces
 
@@ -66,7 +68,9 @@ def remove_traces(connection: sa.Connection, trace_ids: Sequence[str]) -> None:
 
 def _remove_batch(database: Database, limits: Limits, now_ns: int) -> Removed | None:
     """Remove the oldest traces of the first rule that is broken; ``None`` where none is."""
-    with database.write() as connection:
+    with _turn(database) as connection:
+        if connection is None:
+            return None
         for flagged, age_ns in ((False, limits.age_ns), (True, max(limits.age_ns, limits.flagged_age_ns))):
             gone = _oldest(connection, flagged, BATCH, before_ns=now_ns - age_ns)
             if gone:
@@ -129,14 +133,18 @@ def _pages(connection: sa.Connection) -> int:
 
 
 def _expire_waiting(database: Database, before_ns: int) -> int:
-    with database.write() as connection:
+    with _turn(database) as connection:
+        if connection is None:
+            return 0
         waited = feedback.c.trace_id.is_(None) & (feedback.c.received_ns < before_ns)
         return connection.execute(sa.delete(feedback).where(waited)).rowcount
 
 
 def _forget_clusters(database: Database, before_ns: int) -> None:
     """Drop counters of failures that did not come again and of which no case is kept."""
-    with database.write() as connection:
+    with _turn(database) as connection:
+        if connection is None:
+            return
         take(connection, Lock.CASES)
         kept = sa.select(cases.c.id).where(cases.c.fingerprint == clusters.c.fingerprint)
         connection.execute(sa.delete(clusters).where(clusters.c.last_ns < before_ns, ~kept.exists()))
@@ -144,8 +152,16 @@ def _forget_clusters(database: Database, before_ns: int) -> None:
 
 def _expire_forgotten(database: Database, before_ns: int) -> None:
     """Let go of the hashes of forgotten traces that are older than anything that could still come."""
+    with _turn(database) as connection:
+        if connection is not None:
+            connection.execute(sa.delete(forgotten).where(forgotten.c.forgotten_ns < before_ns))
+
+
+@contextmanager
+def _turn(database: Database) -> Iterator[sa.Connection | None]:
+    """A transaction of the one replica that removes at this moment; ``None`` for the others."""
     with database.write() as connection:
-        connection.execute(sa.delete(forgotten).where(forgotten.c.forgotten_ns < before_ns))
+        yield connection if take_if_free(connection, Lock.RETENTION) else None
 
 
 class _Regclass(sa.types.UserDefinedType[str]):

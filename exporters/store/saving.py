@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from exporters.dataset.case import CaseStatus
 from exporters.packed import Packed
-from exporters.store import candidates, cases, feedback, forgetting, traces
+from exporters.store import candidates, cases, feedback, forgetting, overtaken, reopenings, traces
 from exporters.store.candidates import Outcomes
 from exporters.store.engine import Lock, take
 from exporters.store.model import CaseLimits, SaveResult
@@ -15,15 +15,24 @@ from exporters.store.traces import Prior
 
 
 def save(
-    connection: sa.Connection, packed: Sequence[Packed], status: CaseStatus, limits: CaseLimits, now_ns: int
+    connection: sa.Connection,
+    packed: Sequence[Packed],
+    status: CaseStatus,
+    limits: CaseLimits,
+    now_ns: int,
+    hold_ns: int = 0,
 ) -> SaveResult:
-    """Write evaluated traces; of one trace the last counts. Writing the same again changes nothing."""
+    """Write evaluated traces; of one trace the last counts. Writing the same again changes nothing.
+
+    What is to be judged again is left to the caller for ``hold_ns``.
+    """
     take(connection, Lock.PEOPLE, shared=True)
-    forgotten = forgetting.among(connection, {each.trace_id for each in packed})
+    forgotten = forgetting.unwanted(connection, packed)
     latest = {each.trace_id: each for each in packed if each.trace_id not in forgotten}
     # Sorted by id: replicas that save the same traces lock their rows in the same order.
     batch = [latest[trace_id] for trace_id in sorted(latest)]
     result = _write(connection, batch, status, limits, now_ns)
+    reopenings.put(connection, result.reopen, now_ns + hold_ns)
     return replace(result, forgotten=tuple(sorted(forgotten)))
 
 
@@ -31,8 +40,11 @@ def _write(
     connection: sa.Connection, batch: Sequence[Packed], status: CaseStatus, limits: CaseLimits, now_ns: int
 ) -> SaveResult:
     prior = traces.insert(connection, batch)
+    late = overtaken.among(connection, batch, prior)
+    batch = [each for each in batch if each.trace_id not in late]
     changed = traces.write(connection, batch, prior, now_ns)
     reopen = feedback.attach(connection, batch)
+    reopenings.settle(connection, {each.trace_id: each for each in batch if each.replaces_ns is not None})
     outcomes = Outcomes()
     if any(each.case is not None or prior[each.trace_id].verdicts for each in batch):
         take(connection, Lock.CASES)
@@ -40,7 +52,7 @@ def _write(
         candidates.count_clusters(connection, batch, prior, now_ns)
         forgetting.note_owners(connection, {e.trace_id: e.owners for e in batch if e.trace_id in outcomes.statuses})
     _bring_up_to_date(connection, batch, prior, changed, outcomes)
-    return SaveResult(outcomes.created, outcomes.suppressed, outcomes.withdrawn, reopen)
+    return SaveResult(outcomes.created, outcomes.suppressed, outcomes.withdrawn, reopen, overtaken=tuple(sorted(late)))
 
 
 def _bring_up_to_date(

@@ -8,7 +8,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from exporters.store.engine import Database, Lock, take
+from exporters.store.engine import Database, Lock, take, take_time
 from exporters.store.errors import StoreError
 from exporters.store.tables import metadata
 
@@ -31,6 +31,7 @@ def prepare(database: Database) -> None:
         database.use_wal()
     if current != head():
         with database.write() as connection:
+            take_time(connection)
             take(connection, Lock.SCHEMA)
             _checked_version(database, connection)
             _upgrade(connection)

@@ -12,7 +12,17 @@ from typing import Any
 from checks.trace import Feedback, FeedbackTarget
 from exporters.dataset.case import Case, CaseStatus
 from exporters.packed import Packed
-from exporters.store import case_queries, feedback, forgetting, retention, reviews, saving, schema, trace_queries
+from exporters.store import (
+    case_queries,
+    feedback,
+    forgetting,
+    reopenings,
+    retention,
+    reviews,
+    saving,
+    schema,
+    trace_queries,
+)
 from exporters.store.cases import Change
 from exporters.store.engine import Database, url_of
 from exporters.store.errors import StoreError
@@ -20,6 +30,7 @@ from exporters.store.model import (
     MAX_PAGE,
     CaseLimits,
     CaseQuery,
+    Claimed,
     Counts,
     ForgetTarget,
     Forgotten,
@@ -37,18 +48,22 @@ from exporters.store.model import (
 class Store:
     """An open store. Made by ``open``; usable as a context manager.
 
-    ``max_waiting`` is how many pieces of feedback may wait for their traces.
+    ``max_waiting`` is how many pieces of feedback may wait for their traces. A trace that is to be judged again is left
+    to this process for ``hold_ns``, and then to whichever asks (``claim``); 0 is for one that judges nothing.
     """
 
-    def __init__(self, database: Database, max_waiting: int = feedback.MAX_WAITING) -> None:
+    def __init__(
+        self, database: Database, max_waiting: int = feedback.MAX_WAITING, hold_ns: int = reopenings.HOLD_NS
+    ) -> None:
         self._database = database
         self._max_waiting = max_waiting
+        self._hold_ns = hold_ns
 
     @classmethod
-    def open(cls, url: str | None = None, data_dir: Path = Path()) -> "Store":
+    def open(cls, url: str | None = None, data_dir: Path = Path(), hold_ns: int = reopenings.HOLD_NS) -> "Store":
         """Open the database at ``url``; ``None`` is the SQLite file ``sidecheck.db`` in ``data_dir``.
 
-        What is missing (folder, file, tables, migrations) is made.
+        What is missing (folder, file, tables, migrations) is made. ``hold_ns`` as in the class.
 
         Raises:
             StoreError: it cannot be reached, is damaged, belongs to something else or to a newer sidecheck. Nothing is
@@ -63,7 +78,7 @@ class Store:
         except BaseException:
             database.close()
             raise
-        return cls(database)
+        return cls(database, hold_ns=hold_ns)
 
     def close(self) -> None:
         """Close the connections. The store is of no use afterwards."""
@@ -81,12 +96,13 @@ class Store:
         Verdicts that differ from the earlier ones replace them, and those go to the trace's history. A trace's case
         becomes one with ``case_status`` within ``limits``; one per trace. A candidate that nobody touched is withdrawn
         when its trace no longer fails and comes back when it fails again; a case that a person decided on or edited
-        stays as it is, but for a tag that tells of feedback that turned. Forgotten traces are left out.
+        stays as it is, but for a tag that tells of feedback that turned. Forgotten traces are left out, and those of
+        which another replica saved something that these verdicts do not know.
         """
         if not packed:
             return SaveResult()
         with self._database.write() as connection:
-            return saving.save(connection, packed, case_status, limits, now_ns)
+            return saving.save(connection, packed, case_status, limits, now_ns, self._hold_ns)
 
     def known(self, trace_ids: Sequence[str]) -> set[str]:
         """Those of ``trace_ids`` that were saved and not removed since."""
@@ -109,7 +125,20 @@ class Store:
             TraceForgotten: it names a trace that was forgotten.
         """
         with self._database.write() as connection:
-            return feedback.add(connection, target, feedback_, now_ns, self._max_waiting)
+            found = feedback.add(connection, target, feedback_, now_ns, self._max_waiting)
+            reopenings.put(connection, found, now_ns + self._hold_ns)
+            return found
+
+    def claim(self, now_ns: int, most: int = 100) -> Claimed:
+        """Take over the traces that are to be judged again and that nobody else is about to judge.
+
+        What is not saved with verdicts that know all the feedback on it is there again after ``hold_ns``, for anyone.
+        """
+        with self._database.read() as connection:
+            if not reopenings.is_any_due(connection, now_ns):
+                return Claimed()
+        with self._database.write() as connection:
+            return reopenings.claim(connection, now_ns, self._hold_ns, most)
 
     def traces(self, query: TraceQuery) -> Page[TraceSummary]:
         """One page of traces, newest first. Raises ``BadCursor``."""
@@ -207,6 +236,7 @@ class Store:
         """
         with self._database.overwrite() as connection:
             forgotten = forgetting.forget(connection, target, also, now_ns)
+            reopenings.put(connection, forgotten.reopen, now_ns + self._hold_ns)
         try:
             return replace(forgotten, erased=self._database.erase_remains())
         except StoreError:  # the rows are gone all the same; the answer says that their remains are not

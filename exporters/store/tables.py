@@ -205,6 +205,16 @@ forgotten = Table(
     sqlite_with_rowid=False,
 )
 
+reopenings = Table(
+    "reopenings",
+    metadata,
+    Column("trace_id", String(32), ForeignKey("traces.trace_id", ondelete="CASCADE"), primary_key=True),
+    Column("due_ns", BigInteger, nullable=False, doc="when it may be claimed"),
+    Column("tries", Integer, nullable=False, doc="how often it was claimed"),
+    Index(None, "due_ns", "trace_id"),
+    sqlite_with_rowid=False,
+)
+
 clusters = Table(
     "clusters",
     metadata,

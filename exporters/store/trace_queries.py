@@ -10,6 +10,7 @@ from checks.report import Outcome
 from checks.trace import CloseReason, Feedback
 from exporters import codec
 from exporters.dataset.case import CaseStatus
+from exporters.packed import PARTS
 from exporters.store import cursor
 from exporters.store import feedback as feedback_rows
 from exporters.store.engine import chunks
@@ -18,8 +19,6 @@ from exporters.store.tables import cases, finding_codes, payloads, traces, verdi
 from exporters.store.traces import verdicts_of
 
 _COLUMNS = {field.name for field in fields(TraceSummary)} & set(traces.c.keys())
-_PARTS = 3
-"""What ``payloads.data`` holds: spans, logs, view."""
 
 
 def page(connection: sa.Connection, query: TraceQuery) -> Page[TraceSummary]:
@@ -38,7 +37,7 @@ def whole(connection: sa.Connection, trace_id: str) -> StoredTrace | None:
     row = connection.execute(joined.where(traces.c.trace_id == value)).first()
     if row is None:
         return None
-    spans, logs, view = codec.split_compressed(row.data, _PARTS)
+    spans, logs, view = codec.split_compressed(row.data, PARTS)
     return StoredTrace(
         **_own_columns(row),
         **_cases_of(connection, [value]).get(value, {}),
@@ -64,11 +63,11 @@ def kept(connection: sa.Connection, trace_ids: Sequence[str]) -> dict[str, Kept]
     said = feedback_rows.of_traces(connection, trace_ids)
     found = {trace_id: Kept(feedback=items) for trace_id, items in said.items()}
     for chunk in chunks(trace_ids):
-        joined = sa.select(traces.c.trace_id, traces.c.truncated, payloads).join(
+        joined = sa.select(traces.c.trace_id, traces.c.truncated, traces.c.evaluated_ns, payloads).join(
             traces, traces.c.id == payloads.c.trace
         )
         for row in connection.execute(joined.where(traces.c.trace_id.in_(chunk))):
-            spans, logs, _ = codec.split_compressed(row.data, _PARTS)
+            spans, logs, _ = codec.split_compressed(row.data, PARTS)
             found[row.trace_id] = Kept(
                 spans=spans,
                 logs=logs,
@@ -76,6 +75,7 @@ def kept(connection: sa.Connection, trace_ids: Sequence[str]) -> dict[str, Kept]
                 feedback=said.get(row.trace_id, ()),
                 truncated=row.truncated,
                 judged_feedback=codec.feedback_from_json(row.feedback),
+                evaluated_ns=row.evaluated_ns,
             )
     return found
 

@@ -255,7 +255,8 @@ async def test_the_quarantine_is_emptied_too_also_of_a_user(forget, tmp_path):
 
 async def test_a_trace_that_is_quarantined_after_it_was_forgotten_leaves_no_files(line, forget, tmp_path):
     folder = tmp_path / "data" / "quarantine"
-    line.front._options = replace(line.front._options, quarantine=folder)
+    keeping = line.front.dispatch._save
+    keeping._options = replace(keeping._options, quarantine=folder)
     gate = line.store.hold("save")
     await line.receive(a_piece(1, attributes=ANN))
     await line.tick(2)

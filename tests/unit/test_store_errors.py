@@ -34,12 +34,14 @@ def test_what_sqlite_does_not_get_over_is_permanent(name):
     assert not raised(DriverError(sqlite_errorname=name)).is_retryable
 
 
-@pytest.mark.parametrize("state", ["08006", "40P01", "40001", "53100", "53300", "55P03", "57014", "57P01", "58030"])
+@pytest.mark.parametrize(
+    "state", ["08006", "40P01", "40001", "53100", "53300", "55P03", "57014", "25006", "57P01", "58030"]
+)
 def test_what_postgresql_gets_over_is_retryable(state):
     assert raised(DriverError(sqlstate=state)).is_retryable
 
 
-@pytest.mark.parametrize("state", ["23505", "22P05", "28P01", "3D000", "42501", "42P01"])
+@pytest.mark.parametrize("state", ["23505", "22P05", "28P01", "3D000", "25P02", "42501", "42P01"])
 def test_what_postgresql_does_not_get_over_is_permanent(state):
     assert not raised(DriverError(sqlstate=state)).is_retryable
 

@@ -114,7 +114,9 @@ def test_loading_gives_what_judging_again_needs(store):
     record = a_record(truncated=True, feedback=(seen,))
     save(store, record)
     assert store.load([trace_id(1), trace_id(2)]) == {
-        trace_id(1): Kept(b"spans", b"logs", record.verdicts, (), truncated=True, judged_feedback=(seen,))
+        trace_id(1): Kept(
+            b"spans", b"logs", record.verdicts, (), truncated=True, judged_feedback=(seen,), evaluated_ns=NOW
+        )
     }
 
 

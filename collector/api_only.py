@@ -1,0 +1,57 @@
+"""The page and the API over a shared store, alone: ``sidecheck serve --only api``.
+
+Takes no telemetry, judges nothing and keeps no journal. Feedback goes into the store, and from there to the processes
+that judge. Retention is theirs as well: a store that none of them writes to does not grow.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterable
+
+from collector.pipeline import upkeep
+from collector.pipeline.explanation import Explainer
+from collector.pipeline.feedback import FeedbackDesk
+from collector.pipeline.forgetting import forget_beside
+from collector.pipeline.losses import Losses
+from collector.ports import Ports
+from collector.process import Addresses, Process
+from collector.settings import Settings
+from exporters.review.routes import create_api
+from exporters.store import ForgetTarget, Forgotten, Store
+
+GAUGES_EVERY_S = 5.0
+
+
+class ApiOnly(Process):
+    """The page, the API and their metrics."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._forgetting = asyncio.Lock()
+
+    async def _start(self) -> None:
+        settings = self.settings
+        ports = Ports(settings, self._stack, ("api", "metrics"))
+        # Nothing is held back for this process: it judges nothing.
+        self.store = await asyncio.to_thread(Store.open, settings.store.url, settings.data_dir, 0)
+        self._stack.callback(self.store.close)
+        desk = FeedbackDesk(self.store, self.metrics, Losses(self.metrics, time.time_ns), time.time_ns)
+        metrics = ports.serve_metrics(self.metrics, self.health)
+        api = create_api(
+            self.store,
+            trace_url=settings.api.trace_url,
+            forget=self._forget,
+            explain=Explainer(self.store, settings.checks, settings.data_dir / "quarantine"),
+        )
+        self.addresses = Addresses(api=ports.serve_api(api, desk), metrics=metrics)
+        self._repeat(GAUGES_EVERY_S, "gauges", self._refresh_gauges)
+
+    def _problems(self) -> Iterable[str | None]:
+        return ()
+
+    async def _refresh_gauges(self) -> None:
+        await asyncio.to_thread(upkeep.refresh_gauges, self.store, self.metrics)
+
+    async def _forget(self, target: ForgetTarget) -> Forgotten:
+        async with self._forgetting:
+            return await asyncio.to_thread(forget_beside, self.store, self.settings.data_dir, target, time.time_ns())

@@ -1,0 +1,76 @@
+"""Records into the store, as the dispatch asks for it; what the store says of them, and of other replicas, is heeded.
+
+Where another replica saved something of a trace that these verdicts do not know (its half of the spans, feedback), the
+two are judged together, and the last verdicts are those on all that anyone has.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
+
+from collector.pipeline import quarantine
+from collector.pipeline.census import FORGOTTEN
+from collector.pipeline.closed_trace import ClosedTrace
+from collector.pipeline.decided import reclosed
+from collector.pipeline.inspection import InspectionPool
+from collector.pipeline.judge import Job
+from collector.pipeline.losses import Losses
+from collector.pipeline.options import FrontOptions
+from exporters.metrics.prometheus import Metrics
+from exporters.packed import Packed
+from exporters.store import Store
+
+
+class Keeping:
+    """Saves records.
+
+    ``jobs`` makes jobs of closed traces and of what the store holds of them; ``reopen`` has traces judged again.
+    """
+
+    def __init__(
+        self,
+        options: FrontOptions,
+        store: Store,
+        pool: InspectionPool,
+        metrics: Metrics,
+        losses: Losses,
+        jobs: Callable[[Sequence[ClosedTrace]], Awaitable[Sequence[Job]]],
+        reopen: Callable[[Iterable[str]], None],
+        wall_ns: Callable[[], int],
+    ) -> None:
+        self._options = options
+        self._store = store
+        self._pool = pool
+        self._metrics = metrics
+        self._losses = losses
+        self._jobs = jobs
+        self._reopen = reopen
+        self._wall_ns = wall_ns
+
+    async def __call__(self, records: Sequence[Packed]) -> None:
+        """Save records, or what becomes of them. Raises ``exporters.store.StoreError``."""
+        while records:  # once, but for those whose trace another replica saved in between
+            overtaken = await self._save(records)
+            records = await self._judge_again([record for record in records if record.trace_id in overtaken])
+
+    async def _save(self, records: Sequence[Packed]) -> Container[str]:
+        """Save what nobody else was faster with. Returns the ids of the others."""
+        options = self._options
+        result = await asyncio.to_thread(
+            self._store.save, records, options.case_status, options.case_limits, self._wall_ns()
+        )
+        self._reopen(result.reopen)  # feedback had been waiting for these
+        if result.forgotten:
+            self._losses.dropped("record", FORGOTTEN, result.forgotten)
+            await asyncio.to_thread(quarantine.discard, options.quarantine, result.forgotten)
+        return result.overtaken
+
+    async def _judge_again(self, records: Sequence[Packed]) -> Sequence[Packed]:
+        if not records:
+            return ()
+        jobs = await self._jobs([reclosed(record) for record in records])
+        again = await self._pool.inspect([job for job in jobs if job.previous is not None])
+        for tally in again.tallies:
+            self._metrics.add(tally)
+        # What retention or somebody's wish took away meanwhile was counted with the first verdicts.
+        gone = [job for job in jobs if job.previous is None]
+        return (*again.traces, *(await self._pool.inspect(gone)).traces) if gone else again.traces

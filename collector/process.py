@@ -1,0 +1,125 @@
+"""What every long-running process of sidecheck is: started in order, stopped in reverse, asked how it is.
+
+Owns the order, the health and the work in the background; what there is to start is for each process to say.
+"""
+
+import asyncio
+import signal
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import Any, Self
+
+import structlog
+
+from collector.pipeline import heap
+from collector.servers import allow_open_files
+from collector.settings import Settings
+from exporters.metrics.prometheus import Metrics
+from exporters.metrics.web import Health
+from exporters.store import StoreError
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where a running process listens: ``host:port`` each, as bound; ``None`` where it does not."""
+
+    otlp_grpc: str | None = None
+    otlp_http: str | None = None
+    api: str | None = None
+    metrics: str | None = None
+
+
+class Process(ABC):
+    """``async with Kind(settings) as process:`` starts and stops it.
+
+    A kind says what there is to start and what is wrong. Raises ``CannotListen``, ``exporters.store.StoreError`` or
+    ``checks.catalogue.CheckConfigError`` before anything is taken in.
+    """
+
+    addresses: Addresses
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.metrics = Metrics(settings.metrics.max_series)
+        self.metrics.set("sidecheck_build_info", 1, version=version("sidecheck"))
+        self._stack = AsyncExitStack()
+        self._ready = False
+        self._stopping = False
+        self._failing: dict[str, str] = {}
+
+    async def __aenter__(self) -> Self:
+        """Start everything; returns when work is taken."""
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        self._ready = True
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop everything, what was started last first."""
+        self._stopping = True
+        await self._stack.aclose()
+
+    def health(self) -> Health:
+        """What ``/healthz`` and ``/readyz`` say."""
+        if not self._ready:
+            return Health(ready=False)
+        problems = [*self._problems(), *self._failing.values()]
+        return Health(ready=not self._stopping, problems=tuple(dict.fromkeys(filter(None, problems))))
+
+    @property
+    def unfinished(self) -> int:
+        """What is left to do when a stop begins, for the log."""
+        return 0
+
+    @abstractmethod
+    async def _start(self) -> None:
+        """Start every part, each with its end on ``_stack``, and set ``addresses``."""
+
+    @abstractmethod
+    def _problems(self) -> Iterable[str | None]:
+        """What is wrong now, a sentence each; ``None`` for nothing."""
+
+    def _in_background(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._stack.callback(task.cancel)
+
+    def _repeat(self, every_s: float, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Do ``work`` again and again in the background; where the store fails it, health says so."""
+        self._in_background(self._repeated(every_s, name, work), name)
+
+    async def _repeated(self, every_s: float, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await work()
+                self._failing.pop(name, None)
+            except StoreError as error:
+                if name not in self._failing:
+                    log.warning("work on the store failed; trying again", work=name, problem=str(error))
+                self._failing[name] = f"{error}; trying again"
+            await asyncio.sleep(every_s)
+
+
+async def run_until_signal(process: Process) -> None:
+    """Run a process until SIGINT or SIGTERM."""
+    heap.keep_small()
+    too_few = allow_open_files(process.settings.limits.connections)
+    if too_few is not None:
+        log.warning("fewer files may be open than limits.connections needs; raise `ulimit -n`", open_files=too_few)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, stop.set)
+    async with process:
+        addresses = {name: address for name, address in asdict(process.addresses).items() if address is not None}
+        log.info("ready", version=version("sidecheck"), **addresses)
+        await stop.wait()
+        log.info("stopping", unfinished=process.unfinished)
+    log.info("stopped")
