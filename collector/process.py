@@ -118,6 +118,7 @@ async def run_until_signal(process: Process) -> None:
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
     async with process:
+        heap.collect_rarely()
         addresses = {name: address for name, address in asdict(process.addresses).items() if address is not None}
         log.info("ready", version=version("sidecheck"), **addresses)
         await stop.wait()

@@ -1,10 +1,13 @@
-"""The C library's heap, told to give memory back. glibc only; elsewhere nothing happens.
+"""What this process does with memory that it no longer needs: the C library's heap, and Python's collector.
+
+The heap is told to give memory back. glibc only; elsewhere nothing happens.
 
 By itself glibc makes up to eight heaps a core, one for each busy thread, and stops giving large blocks back once some
 were freed: a front process that had held 128 MiB of requests for a moment stayed as large for good.
 """
 
 import ctypes
+import gc
 import sys
 
 _MMAP_THRESHOLD, _ARENA_MAX = -3, -8
@@ -22,3 +25,18 @@ def keep_small() -> None:
     if set_option is not None:
         set_option(_MMAP_THRESHOLD, LARGE_BYTES)
         set_option(_ARENA_MAX, ARENAS)
+
+
+GARBAGE_AFTER = 20_000
+"""Objects that are made before Python looks for circles among the youngest; 700 by itself."""
+
+
+def collect_rarely() -> None:
+    """Have Python's collector leave alone what is there by now, and look through the rest less often.
+
+    What is loaded at the start (libraries, patterns, tables) stays to the end: to walk through it again and again, as
+    traces come and go, takes as long as a check. To be called when all is loaded.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_AFTER)

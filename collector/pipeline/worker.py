@@ -39,9 +39,15 @@ class _Worker:
     def __init__(self, options: JudgeOptions) -> None:
         from collector.pipeline.deadline import SignalDeadline
 
-        self.judge = Judge(options, deadline=SignalDeadline())
+        self._deadline = SignalDeadline()
+        self.judge = Judge(options, deadline=self._deadline)
         self.judge.load()
+        heap.collect_rarely()
         self._began_with = _memory(_IN_MEMORY)
+
+    def judged(self, jobs: Sequence[Job], left_out: Mapping[str, str]) -> Judged:
+        self._deadline.install()  # a check may have taken the signal for itself
+        return Judged.of([self.judge.judge(job, left_out) for job in jobs])
 
     @property
     def is_worn_out(self) -> bool:
@@ -65,7 +71,7 @@ def judge_batch(jobs: Sequence[Job], left_out: Mapping[str, str]) -> Judged:
     worker = _started()
     if worker.is_worn_out:
         os._exit(EXIT_WORN_OUT)
-    return Judged.of([worker.judge.judge(job, left_out) for job in jobs])
+    return worker.judged(jobs, left_out)
 
 
 def try_check(job: Job, check: str) -> None:

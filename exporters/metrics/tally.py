@@ -7,7 +7,6 @@ first evaluation counted (tokens, durations, ...) is not counted again; a decide
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from checks.report import Outcome, Verdict
 from checks.trace import Feedback
@@ -17,6 +16,9 @@ from exporters.record import CallFacts, Record
 _NS = 1_000_000_000
 _MOST_TOKENS = 1_000_000_000
 """One call has never so many: a larger number is a mistake of the app's and would spoil the counter for good."""
+
+_NOT_RUN = frozenset({Outcome.NOT_APPLICABLE, Outcome.NOT_SAMPLED})
+_PASSED, _FAILED = ("outcome", Outcome.PASSED), ("outcome", Outcome.FAILED)
 
 Key = tuple[str, tuple[tuple[str, str], ...]]
 """A metric's name, and its labels as pairs."""
@@ -33,16 +35,21 @@ class Tally:
     amounts: dict[Key, tuple[float, str | None]] = field(default_factory=dict)
     values: dict[Key, tuple[list[float], str | None]] = field(default_factory=dict)
 
-    def inc(self, name: str, by: float = 1, exemplar: str | None = None, **labels: str) -> None:
-        """Add to a counter; ``by=0`` makes its series be there."""
-        key = (name, tuple(labels.items()))
-        so_far, earlier = self.amounts.get(key, (0, None))
-        self.amounts[key] = (so_far + by, exemplar or earlier)
+    def inc(self, name: str, *labels: tuple[str, str], by: float = 1, exemplar: str | None = None) -> None:
+        """Add to a counter."""
+        key = (name, labels)
+        known = self.amounts.get(key)
+        self.amounts[key] = (by, exemplar) if known is None else (known[0] + by, exemplar or known[1])
 
-    def observe(self, name: str, value: float, exemplar: str | None = None, **labels: str) -> None:
+    def begin(self, name: str, *labels: tuple[str, str]) -> None:
+        """Make a counter's series be there."""
+        self.amounts.setdefault((name, labels), (0, None))
+
+    def observe(self, name: str, *labels: tuple[str, str], value: float, exemplar: str | None = None) -> None:
         """Add a value to a histogram."""
-        key = (name, tuple(labels.items()))
-        values, _ = self.values.get(key, ([], None))
+        key = (name, labels)
+        known = self.values.get(key)
+        values = [] if known is None else known[0]
         values.append(value)
         self.values[key] = (values, exemplar)
 
@@ -59,11 +66,13 @@ def tally(records: Iterable[Record]) -> Tally:
 
 
 def _first(made: Tally, item: Record) -> None:
-    made.inc("sidecheck_traces_evaluated_total", service=item.service, closed_by=item.closed_by.value)
+    service = ("service", item.service)
+    made.inc("sidecheck_traces_evaluated_total", service, ("closed_by", item.closed_by))
     for verdict in item.verdicts:
         _result(made, item, verdict)
-        if verdict.outcome not in (Outcome.NOT_APPLICABLE, Outcome.NOT_SAMPLED):
-            made.observe("sidecheck_check_duration_seconds", verdict.duration_ns / _NS, check=verdict.check)
+        if verdict.outcome not in _NOT_RUN:
+            check = ("check", verdict.check)
+            made.observe("sidecheck_check_duration_seconds", check, value=verdict.duration_ns / _NS)
     for call in item.calls:
         _call(made, item, call)
     if item.is_failing:
@@ -72,7 +81,7 @@ def _first(made: Tally, item: Record) -> None:
     _feedback(made, item, item.feedback)
     if item.convention == "none":
         for scope in item.scopes or (UNKNOWN,):
-            made.inc("sidecheck_unread_traces_total", scope=scope)
+            made.inc("sidecheck_unread_traces_total", ("scope", scope))
 
 
 def _again(made: Tally, item: Record, before: Mapping[str, Outcome]) -> None:
@@ -89,44 +98,46 @@ def _again(made: Tally, item: Record, before: Mapping[str, Outcome]) -> None:
 
 
 def _result(made: Tally, item: Record, verdict: Verdict) -> None:
-    name, labels = "sidecheck_check_results_total", _labels(item, check=verdict.check)
+    name, labels = "sidecheck_check_results_total", (("service", item.service), ("check", verdict.check))
     if verdict.outcome.is_decided:  # both series from the start: `increase()` does not see a series' first value
-        made.inc(name, 0, **labels, outcome=Outcome.PASSED.value)
-        made.inc(name, 0, **labels, outcome=Outcome.FAILED.value)
-    made.inc(name, 1, item.trace_id, **labels, outcome=verdict.outcome.value)
+        made.begin(name, *labels, _PASSED)
+        made.begin(name, *labels, _FAILED)
+    made.inc(name, *labels, ("outcome", verdict.outcome), exemplar=item.trace_id)
     for finding in verdict.findings:
-        made.inc("sidecheck_findings_total", 1, item.trace_id, **labels, code=finding.code)
+        made.inc("sidecheck_findings_total", *labels, ("code", finding.code), exemplar=item.trace_id)
 
 
 def _change(made: Tally, item: Record, verdict: Verdict, old: Outcome) -> None:
-    labels = _labels(item, check=verdict.check, before=old.value, after=verdict.outcome.value)
-    made.inc("sidecheck_verdict_changes_total", 1, item.trace_id, **labels)
+    labels = (("service", item.service), ("check", verdict.check), ("before", old), ("after", verdict.outcome))
+    made.inc("sidecheck_verdict_changes_total", *labels, exemplar=item.trace_id)
 
 
 def _flagged(made: Tally, item: Record) -> None:
-    made.inc("sidecheck_flagged_traces_total", 1, item.trace_id, service=item.service)
+    made.inc("sidecheck_flagged_traces_total", ("service", item.service), exemplar=item.trace_id)
 
 
 def _call(made: Tally, item: Record, call: CallFacts) -> None:
-    labels = _labels(item, model=call.model or UNKNOWN)
-    directions = {"input": call.input_tokens, "output": call.output_tokens, "cached_input": call.cached_input_tokens}
-    for direction, tokens in directions.items():
+    labels = (("service", item.service), ("model", call.model or UNKNOWN))
+    counted = (("input", call.input_tokens), ("output", call.output_tokens), ("cached_input", call.cached_input_tokens))
+    for direction, tokens in counted:
         if tokens is not None and 0 < tokens <= _MOST_TOKENS:
-            made.inc("sidecheck_tokens_total", tokens, **labels, direction=direction)
+            made.inc("sidecheck_tokens_total", *labels, ("direction", direction), by=tokens)
     if call.ttft_ns is not None and call.ttft_ns >= 0:
-        made.observe("sidecheck_time_to_first_token_seconds", call.ttft_ns / _NS, item.trace_id, **labels)
+        name = "sidecheck_time_to_first_token_seconds"
+        made.observe(name, *labels, value=call.ttft_ns / _NS, exemplar=item.trace_id)
 
 
 def _times(made: Tally, item: Record) -> None:
-    made.observe("sidecheck_trace_duration_seconds", item.duration_ns / _NS, item.trace_id, service=item.service)
+    name, service = "sidecheck_trace_duration_seconds", ("service", item.service)
+    made.observe(name, service, value=item.duration_ns / _NS, exemplar=item.trace_id)
     if item.evaluated_ns and item.end_ns:
         delay_ns = max(0, item.evaluated_ns - item.end_ns)  # the app's clock may be ahead of this one
-        made.observe("sidecheck_evaluation_delay_seconds", delay_ns / _NS, item.trace_id)
+        made.observe("sidecheck_evaluation_delay_seconds", value=delay_ns / _NS, exemplar=item.trace_id)
 
 
 def _feedback(made: Tally, item: Record, pieces: Sequence[Feedback]) -> None:
     for piece in pieces:
-        made.inc("sidecheck_user_feedback_total", service=item.service, value=_value(piece))
+        made.inc("sidecheck_user_feedback_total", ("service", item.service), ("value", _value(piece)))
 
 
 def _value(piece: Feedback) -> str:
@@ -136,7 +147,3 @@ def _value(piece: Feedback) -> str:
     if score == 0.5:
         return "neutral"
     return "up" if score > 0.5 else "down"
-
-
-def _labels(item: Record, **labels: str) -> dict[str, Any]:
-    return {"service": item.service, **labels}

@@ -193,7 +193,8 @@ def _prepare_sqlite(connection: sqlite3.Connection, _entry: ConnectionPoolEntry)
     # sqlite3 would begin transactions by rules of its own, too late for a lock that must come first.
     connection.isolation_level = None
     # The last one in KiB, for each connection: a run of keys and the ends of the indexes stay in it between two saves.
-    for pragma in ("foreign_keys=ON", "synchronous=NORMAL", "cache_size=-16000"):
+    # The page size is that of a new file: the telemetry of a trace takes half a page.
+    for pragma in ("page_size=8192", "foreign_keys=ON", "synchronous=NORMAL", "cache_size=-16000"):
         connection.execute(f"PRAGMA {pragma}")
 
 
@@ -244,26 +245,46 @@ def insert_of(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | pos
     return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
 
 
+def new_numbers(connection: sa.Connection, table: sa.Table, count: int) -> Sequence[int]:
+    """So many numbers, ascending, that no row of ``table`` has or gets as its ``id``."""
+    if connection.dialect.name == "postgresql":
+        sequence = sa.func.pg_get_serial_sequence(table.name, "id")
+        each = sa.select(sa.func.nextval(sequence)).select_from(sa.func.generate_series(1, count))
+        return sorted(connection.execute(each).scalars())
+    last = connection.execute(sa.select(sa.func.max(table.c.id))).scalar() or 0  # nobody else writes meanwhile
+    return range(last + 1, last + 1 + count)
+
+
 def upsert(
-    connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]], update: Sequence[str] | None = None
+    connection: sa.Connection,
+    table: sa.Table,
+    rows: Sequence[dict[str, Any]],
+    update: Sequence[str] | None = None,
+    unique: Sequence[str] = (),
 ) -> None:
     """Insert rows; where the primary key is taken, set the columns in ``update`` (all of the rest for ``None``).
 
-    All rows have the same keys. The values go to the driver as they are: texts, bytes, integers and booleans only.
+    ``unique`` names other columns to look at instead of the primary key. All rows have the same keys. The values go to
+    the driver as they are: texts, bytes, integers and booleans only.
     """
     if not rows:
         return
-    text, order = _upsert_of(connection.dialect, table, tuple(rows[0]), None if update is None else tuple(update))
+    to_set = None if update is None else tuple(update)
+    text, order = _upsert_of(connection.dialect, table, tuple(rows[0]), to_set, tuple(unique))
     # SQLAlchemy would look at each value of each row on its way to the driver, which takes longer than to write it.
     connection.exec_driver_sql(text, list(rows) if order is None else [tuple(map(row.get, order)) for row in rows])
 
 
 @lru_cache
 def _upsert_of(
-    dialect: sa.Dialect, table: sa.Table, columns: tuple[str, ...], update: tuple[str, ...] | None
+    dialect: sa.Dialect,
+    table: sa.Table,
+    columns: tuple[str, ...],
+    update: tuple[str, ...] | None,
+    unique: tuple[str, ...],
 ) -> tuple[str, Sequence[str] | None]:
     """The statement as the driver takes it, and the order of its parameters where they have no names."""
-    keys = [column.name for column in table.primary_key]
+    keys = unique or tuple(column.name for column in table.primary_key)
     statement = (postgresql if dialect.name == "postgresql" else sqlite).insert(table)
     names = [name for name in columns if name not in keys] if update is None else update
     if names:

@@ -4,7 +4,7 @@ A trace's rows hang on the number that it got when it was first saved, not on it
 ordered by them would each have a page of their own to be written. Only rows that few traces have are found by its id.
 
 Times are nanoseconds since the epoch in signed 64-bit columns. Texts that are indexed are bounded (``codec.key``):
-PostgreSQL takes no index entry above 2,700 bytes. JSON is kept as ASCII text: nothing is ever selected inside it, and
+PostgreSQL takes no index entry above 2,700 bytes. JSON is kept as text: nothing is ever selected inside it, and
 ``jsonb`` would refuse NUL and round numbers.
 """
 

@@ -10,7 +10,7 @@ from checks.report import Verdict
 from exporters import codec
 from exporters.packed import COLUMNS, Packed
 from exporters.store import keys
-from exporters.store.engine import chunks, insert_of, upsert
+from exporters.store.engine import chunks, new_numbers, upsert
 from exporters.store.tables import finding_codes, payloads, traces, verdict_history, verdicts
 
 HISTORY = 50
@@ -35,7 +35,11 @@ def insert(connection: sa.Connection, batch: Sequence[Packed]) -> dict[str, Prio
     Inserting first is what makes two replicas that save one trace at once wait for each other. ``batch`` comes sorted
     by id, so that they do not wait in a circle.
     """
-    made = {trace_id: Prior(number, is_new=True) for trace_id, number in _insert(connection, batch)}
+    wanted = dict(zip((packed.trace_id for packed in batch), new_numbers(connection, traces, len(batch)), strict=True))
+    rows = [_row(wanted[packed.trace_id], packed) for packed in batch]
+    upsert(connection, traces, rows, update=(), unique=("trace_id",))
+    got = _numbers(connection, list(wanted))
+    made = {trace_id: Prior(number, is_new=True) for trace_id, number in got.items() if wanted[trace_id] == number}
     return made | _hold(connection, [packed.trace_id for packed in batch if packed.trace_id not in made])
 
 
@@ -93,14 +97,16 @@ def _named(packed: Packed) -> dict[str, Any]:
     return dict(zip(COLUMNS, packed.columns, strict=True))
 
 
-def _insert(connection: sa.Connection, batch: Sequence[Packed]) -> Sequence[tuple[str, int]]:
-    """Insert the traces that are not there; returns the id and the number of each."""
-    if not batch:
-        return ()
-    statement = insert_of(connection, traces).on_conflict_do_nothing(index_elements=["trace_id"])
-    rows = [{**_named(packed), "flagged": packed.is_failing, "revision": 0} for packed in batch]
-    made = connection.execute(statement.returning(traces.c.trace_id, traces.c.id), rows)
-    return [(row.trace_id, row.id) for row in made]
+def _row(number: int, packed: Packed) -> dict[str, Any]:
+    return {"id": number, **_named(packed), "flagged": packed.is_failing, "revision": 0}
+
+
+def _numbers(connection: sa.Connection, trace_ids: Sequence[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for chunk in chunks(trace_ids):
+        query = sa.select(traces.c.trace_id, traces.c.id).where(traces.c.trace_id.in_(chunk))
+        found.update((trace_id, number) for trace_id, number in connection.execute(query))
+    return found
 
 
 def _differs(prior: Prior, packed: Packed) -> bool:

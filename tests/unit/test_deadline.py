@@ -74,12 +74,19 @@ def test_a_check_in_time_is_left_alone_and_its_own_error_passes():
         _ = 1 / 0
 
 
-def test_no_alarm_is_left_behind():
-    before = signal.getsignal(signal.SIGALRM)
+def test_no_alarm_is_left_behind_and_a_stray_one_does_no_harm():
     with pytest.raises(DeadlineExceeded), SignalDeadline()(SOON):
         spin()
-    assert signal.getsignal(signal.SIGALRM) is before
-    assert signal.getitimer(signal.ITIMER_REAL)[1] == 0
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+    signal.raise_signal(signal.SIGALRM)
+
+
+def test_the_signal_can_be_taken_back_from_a_check_that_took_it():
+    deadline = SignalDeadline()
+    signal.signal(signal.SIGALRM, signal.SIG_IGN)
+    deadline.install()
+    with pytest.raises(DeadlineExceeded), deadline(SOON):
+        spin()
 
 
 def test_a_deadline_around_another_one_still_holds():
