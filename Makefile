@@ -56,7 +56,7 @@ unit: $(VENV)/.dev ## the tests only (ARGS="-k citations" and the like)
 
 test: lint unit ## lint, then all tests; SIDECHECK_REQUIRE=postgres,... makes a missing server a failure
 
-bench: $(VENV)/.dev ## measure it, as ratios in one run (ARGS="--json bench.json", or names of parts)
+bench: $(VENV)/.dev ## measure it, as ratios in one run, eight minutes (ARGS="scale --long", "--table", "--json FILE")
 	$(BIN)/python tests/bench/run.py $(ARGS)
 
 format: $(VENV)/.dev ## put the code into shape

@@ -69,9 +69,14 @@ def filled(text: str) -> str:
     """``text`` with every table that it has markers for."""
     for name, table in TABLES.items():
         if block(name, text) is not None:
-            new = f"<!-- {name} -->\n{table()}\n<!-- /{name} -->"
-            text = re.sub(rf"<!-- {name} -->\n.*?<!-- /{name} -->", lambda _, new=new: new, text, flags=re.DOTALL)
+            text = put(name, text, table())
     return text
+
+
+def put(name: str, text: str, content: str) -> str:
+    """``text`` with other content between the markers of ``name``."""
+    new = f"<!-- {name} -->\n{content}\n<!-- /{name} -->"
+    return re.sub(rf"<!-- {name} -->\n.*?<!-- /{name} -->", lambda _: new, text, flags=re.DOTALL)
 
 
 def _commands(command: object, prefix: str = "") -> Iterable[tuple[str, str]]:

@@ -5,9 +5,16 @@ Only ratios of such times mean anything: the times themselves move by half from 
 
 import gc
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import median
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+Item = TypeVar("Item")
+
+
+def in_turn(items: Iterable[Item], number: int) -> list[Item]:
+    """The order in which a round goes over the items: every second round in reverse."""
+    return list(items)[:: 1 if number % 2 else -1]
 
 
 class Variant(NamedTuple):
@@ -38,7 +45,7 @@ def alternate(variants: Mapping[str, Variant], rounds: int, clock: Callable[[], 
         variant.work(variant.prepare())
     taken: dict[str, list[float]] = {name: [] for name in variants}
     for number in range(rounds):
-        for name in list(variants)[:: 1 if number % 2 else -1]:
+        for name in in_turn(variants, number):
             taken[name].append(_once(variants[name], clock))
     return Times(taken)
 

@@ -1,94 +1,78 @@
-"""End to end: OTLP in, journal, assembly, all five checks, metrics, store; against the floor in the same run."""
+"""End to end: OTLP in, journal, assembly, all five checks, metrics, store; by the floor, measured before and after."""
 
-import subprocess
-import sys
-import tempfile
-import time
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import median
-from typing import Any
 
-from bench import floor
-from bench.processes import usage
-from bench.workload import SPANS_A_TRACE, Mix, requests
-from servers import Serving, serving, total
+from bench.alternate import in_turn
+from bench.lines import Line, at_least, at_most
+from bench.load import RECORDED, Load
+from bench.measure import Run, run, sidecar_of_its_own, warm_up
+from servers import Serving
 
-SENDER = Path(__file__).with_name("sender.py")
-SETTLE_S = 0.2
-FLOOR_TRACES = 1_000
-JUDGED_WITHIN_S = 600.0
+MOST_FLOORS, LEAST_TRACES_S = 15, 3_000
+"""The goals, for texts of 2 KB."""
+WORKLOADS: Mapping[str, tuple[int | str, int]] = {
+    "200 B": (200, 4_000),
+    "2 KB": (2_000, 4_000),
+    "20 KB": (20_000, 400),
+    RECORDED: (RECORDED, 1_500),
+}
+"""By name: the content of a load, and how many traces a round sends."""
+TRANSPORTS = {"grpc": "gRPC", "http": "HTTP"}
 
 
-def rows(traces: int = 6_000, rounds: int = 3, size: int = 2_000) -> list[dict[str, Any]]:
-    """One row for gRPC, one for HTTP: CPU of front and workers as a multiple of the floor, traces a second, memory."""
-    found: dict[str, list[dict[str, float]]] = {"grpc": [], "http": []}
+def lines(rounds: int = 3) -> Iterator[Line]:
+    """CPU, speed and memory of each workload, by each transport, in one sidecar with a worker a core."""
+    loads = {
+        f"{name}, {shown}": Load(traces, transport, content)
+        for name, (content, traces) in WORKLOADS.items()
+        for transport, shown in TRANSPORTS.items()
+    }
+    with sidecar_of_its_own() as sidecar:
+        warm_up(sidecar)
+        found = alternated(sidecar, loads, rounds)
+    for name, runs in found.items():
+        yield from of_workload(name, runs)
+
+
+def alternated(sidecar: Serving, loads: Mapping[str, Load], rounds: int) -> dict[str, list[Run]]:
+    """Each load in turn, every second round in reverse order."""
+    found: dict[str, list[Run]] = {name: [] for name in loads}
     for number in range(rounds):
-        for transport, results in found.items():
-            results.append(once(transport, traces, size, number * traces))
-    return [_row(f"end to end, {transport}, {size} characters", results) for transport, results in found.items()]
+        for name in in_turn(loads, number):
+            found[name].append(run(sidecar, loads[name]))
+    return found
 
 
-def once(transport: str, traces: int, size: int, first: int = 0, **settings: str) -> dict[str, float]:
-    """Send the load to a fresh sidecar and wait until every trace is judged and stored."""
-    before = _floor_us(size)
-    folder = tempfile.TemporaryDirectory(prefix="sidecheck-bench-")
-    with folder as path, serving(Path(path) / "data", SIDECHECK_WORKERS="2", **settings) as sidecar:
-        warm_up(sidecar, transport, size)
-        start = usage(sidecar.process.pid)
-        began = time.monotonic()
-        evaluated = _evaluated(sidecar)
-        send(sidecar, transport, traces, size, first)
-        _wait(sidecar, evaluated + traces)
-        wall = time.monotonic() - began - SETTLE_S
-        end = usage(sidecar.process.pid)
-    spans = traces * SPANS_A_TRACE
-    return {
-        "floor_us": (before + _floor_us(size)) / 2,
-        "us": (end.cpu_s - start.cpu_s) / spans * 1e6,
-        "traces_s": traces / wall,
-        "memory_mib": end.memory_mib,
-        "idle_mib": start.memory_mib,
-    }
+def of_workload(name: str, runs: Sequence[Run]) -> Iterator[Line]:
+    """The lines of one workload: medians of its runs."""
 
+    def mid(figure: Callable[[Run], float]) -> float:
+        return median(map(figure, runs))
 
-def warm_up(sidecar: Serving, transport: str, size: int) -> None:
-    """Let every worker judge something, so that imports are paid for."""
-    send(sidecar, transport, 400, size, 10_000_000)
-    _wait(sidecar, 400)
-
-
-def send(sidecar: Serving, transport: str, traces: int, size: int, first: int, rate: float = 0) -> tuple[int, int]:
-    """Run the sender; returns when it began and ended, in nanoseconds since the epoch."""
-    address = sidecar.otlp_grpc if transport == "grpc" else sidecar.otlp_http
-    command = [sys.executable, str(SENDER), transport, address, str(traces), str(size), str(first), str(rate)]
-    began, ended = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
-    return int(began), int(ended)
-
-
-def _wait(sidecar: Serving, traces: float) -> None:
-    deadline = time.monotonic() + JUDGED_WITHIN_S
-    while _evaluated(sidecar) < traces or sidecar.metric("sidecheck_queue_length", queue="store"):
-        if time.monotonic() > deadline:
-            sys.exit(f"only {_evaluated(sidecar):.0f} of {traces:.0f} traces were judged in time")
-        time.sleep(0.1)
-
-
-def _evaluated(sidecar: Serving) -> float:
-    return total(sidecar.metrics_text(), "sidecheck_traces_evaluated_total")
-
-
-def _floor_us(size: int) -> float:
-    seconds, spans = floor.cpu_seconds(requests(FLOOR_TRACES, Mix(size=size)))
-    return seconds / spans * 1e6
-
-
-def _row(line: str, results: list[dict[str, float]]) -> dict[str, Any]:
-    ratios = [result["us"] / result["floor_us"] for result in results]
-    return {
-        "line": line,
-        "floor us/span": round(median(r["floor_us"] for r in results), 1),
-        "us/span": round(median(r["us"] for r in results), 1),
-        "x floor": round(median(ratios), 1),
-        "traces/s": round(median(r["traces_s"] for r in results)),
-        "memory MiB": round(max(r["memory_mib"] for r in results)),
-    }
+    has_goals = name.startswith("2 KB")
+    yield Line(
+        f"{name}: CPU",
+        mid(lambda r: r.floors),
+        "x floor",
+        at_most(MOST_FLOORS) if has_goals else None,
+        {
+            "us a trace: front": mid(lambda r: r.us(r.front_s)),
+            "workers": mid(lambda r: r.us(r.workers_s)),
+            "floor": mid(lambda r: r.us(r.floor_s)),
+            "us a span": mid(lambda r: r.cpu_s / r.spans * 1e6),
+        },
+    )
+    yield Line(
+        f"{name}: speed",
+        mid(lambda r: r.traces_s),
+        "traces/s",
+        at_least(LEAST_TRACES_S) if has_goals else None,
+        {
+            "cores: front": mid(lambda r: r.front_s / r.wall_s),
+            "workers": mid(lambda r: r.workers_s / r.wall_s),
+            "sender": mid(lambda r: r.sender_s / r.wall_s),
+            "MB/s": mid(lambda r: r.size / r.wall_s / 1e6),
+        },
+    )
+    yield Line(f"{name}: peak memory", mid(lambda r: r.peak_mib), "MiB")

@@ -1,0 +1,107 @@
+"""What a worker does with closed traces: as a whole, and step by step on the same traces."""
+
+import pickle
+from collections.abc import Mapping, Sequence
+from multiprocessing.reduction import ForkingPickler
+from typing import Any
+
+from bench.checks import Nothing
+from bench.ledger import Ledger
+
+from checks import catalogue, runner
+from checks.builtin.pii.engine import PiiEngine
+from checks.interaction import Interaction
+from checks.plan import PlannedCheck
+from checks.report import Report, Verdict
+from checks.view import view
+from collector.conventions.read import read
+from collector.pipeline.assembler import assemble
+from collector.pipeline.deadline import SignalDeadline
+from collector.pipeline.judge import Job, Judge, Judged, JudgeOptions
+from exporters.dataset.promote import draft
+from exporters.dataset.redact import Redactor
+from exporters.metrics.tally import tally
+from exporters.packed import pack
+from exporters.record import Record
+
+Checks = Mapping[str, Mapping[str, Any]]
+"""The ``checks`` of a configuration."""
+ALL: Checks = {name: {} for name in catalogue.DEFAULT_CHECKS}
+PACK, UNPACK = "front: encode tasks", "front: decode answers"
+WHOLE, INAPPLICABLE = "workers: whole", "workers: inapplicable check"
+RUNNER = "workers: runner (selection, deadline, verdict; all checks)"
+REST = "workers: what else is in a record (keys, figures of calls): whole less these"
+
+
+class Inapplicable(Nothing):
+    """A check that applies to nothing: what is left is the runner's own."""
+
+    def applies_to(self, _: Interaction) -> bool:
+        """Never."""
+        return False
+
+
+class WorkerSteps:
+    """The tools of a worker, to be used in the main thread of a process, as its deadlines are."""
+
+    def __init__(self, checks: Checks = ALL) -> None:
+        self._deadline = SignalDeadline()
+        self._plan = catalogue.build(checks)
+        self._judge = Judge(JudgeOptions(checks), self._deadline)
+        self._inapplicable = [PlannedCheck("inapplicable", Inapplicable())]
+        self._redact = Redactor(PiiEngine().load().find)
+        runner.load(self._plan)
+        self._judge.load()
+
+    def judge(self, ledger: Ledger, jobs: Sequence[Job]) -> Judged:
+        """Judge a batch, twice; its way to the worker and back is a part of it."""
+        with ledger.step(PACK):
+            task = ForkingPickler.dumps(jobs)
+        with ledger.step(WHOLE):
+            records = [self._judge.judge(job) for job in pickle.loads(task)]
+            answer = ForkingPickler.dumps(Judged.of(records))
+        self._judge_in_steps(ledger, task, records)
+        with ledger.step(UNPACK):
+            return pickle.loads(answer)
+
+    def close_round(self, ledger: Ledger) -> None:
+        """Turn sums into differences."""
+        ledger.take_out(INAPPLICABLE, [_step(planned) for planned in self._plan], RUNNER)
+        ledger.left(WHOLE, REST)
+
+    def _judge_in_steps(self, ledger: Ledger, task: Any, records: Sequence[Record]) -> None:
+        with ledger.step("workers: decode tasks"):
+            jobs: Sequence[Job] = pickle.loads(task)
+        for job in jobs:
+            self._judge_one(ledger, job)
+        with ledger.step("workers: make the store's rows (compress)"):
+            packed = tuple(pack(record) for record in records)
+        with ledger.step("workers: tally for the metrics"):
+            tallies = (tally(records),)
+        with ledger.step("workers: encode answers"):
+            ForkingPickler.dumps(Judged(packed, tallies))
+
+    def _judge_one(self, ledger: Ledger, job: Job) -> None:
+        """Trace by trace, as a worker does: step by step over many, each step would find its own code still warm."""
+        with ledger.step("workers: assemble"):
+            trace = assemble(job.trace_id, job.spans, job.logs, job.closed_by)
+        with ledger.step("workers: read by conventions"):
+            interaction = read(trace)
+        report = self._check(ledger, interaction)
+        with ledger.step("workers: draft cases"):
+            draft(report, self._redact, plan=self._plan)
+        with ledger.step("workers: view"):
+            view(interaction)
+
+    def _check(self, ledger: Ledger, interaction: Interaction) -> Report:
+        verdicts: list[Verdict] = []
+        for planned in self._plan:
+            with ledger.step(_step(planned)):
+                verdicts += runner.run(interaction, [planned], deadline=self._deadline).verdicts
+        with ledger.step(INAPPLICABLE):  # last, when the runner's code is warm, as it is for all checks but the first
+            runner.run(interaction, self._inapplicable, deadline=self._deadline)
+        return Report(interaction, tuple(verdicts))
+
+
+def _step(planned: PlannedCheck) -> str:
+    return f"workers: check {planned.name}"
