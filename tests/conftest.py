@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import brokers
 import externals
 import pytest
 import sqlalchemy as sa
@@ -48,3 +49,16 @@ def store_url(request, tmp_path) -> str:
     if request.param == "postgresql":
         return request.getfixturevalue("postgres_url")
     return f"sqlite:///{tmp_path / 'store.db'}"
+
+
+@pytest.fixture(scope="session")
+def kafka_broker(require) -> Iterator[brokers.Broker]:
+    """One Kafka for all tests of a session; whoever stops it starts it again."""
+    with brokers.broker(require("kafka")) as broker:
+        yield broker
+
+
+@pytest.fixture
+def kafka(kafka_broker) -> brokers.Corner:
+    """A test's own topics and group on that Kafka."""
+    return brokers.corner(kafka_broker)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import sqlalchemy as sa
@@ -46,12 +46,18 @@ def _prometheus() -> Path | None:
     return next((f for f in _in_path("prometheus") if (f / "promtool").exists()), None)
 
 
+def _kafka() -> Path | None:
+    """The folder of ``java``; Kafka itself is brought by Maven (``brokers.py``)."""
+    return next(iter(_in_path("java")), None) if shutil.which("mvn") else None
+
+
 def _in_path(program: str) -> list[Path]:
     found = shutil.which(program)
     return [Path(found).resolve().parent] if found else []
 
 
 EXTERNALS: Mapping[str, External] = {
+    "kafka": External(_kafka, "apt-get install default-jre-headless maven"),
     "postgres": External(_postgres, "apt-get install postgresql"),
     "prometheus": External(_prometheus, "apt-get install prometheus"),
 }
@@ -60,10 +66,11 @@ EXTERNALS: Mapping[str, External] = {
 def require(name: str, env: Mapping[str, str] = os.environ, externals: Mapping[str, External] = EXTERNALS) -> Path:
     """The folder with the programs of a server; skips the test, or fails it where it is required, if there is none."""
     external = externals[name]
-    folder = external.find()
-    if folder is not None:
-        return folder
-    problem = f"{name} is not installed: {external.command}"
+    return external.find() or missing(name, f"{name} is not installed: {external.command}", env)
+
+
+def missing(name: str, problem: str, env: Mapping[str, str] = os.environ) -> NoReturn:
+    """Skip the test because of a server that is not there; fail it where that server is required."""
     if name in {part.strip() for part in env.get("SIDECHECK_REQUIRE", "").split(",")}:
         pytest.fail(f"{problem} (SIDECHECK_REQUIRE names it)")
     pytest.skip(problem)
