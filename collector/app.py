@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from socket import socket
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from fastapi import FastAPI
@@ -22,7 +22,7 @@ from collector.access.calls import guard_calls
 from collector.access.entrance import Entrance
 from collector.access.http import guard_api, guard_metrics, guard_otlp
 from collector.intake import Batch
-from collector.part_options import connection_limits, front_options, receiver_limits
+from collector.part_options import connection_limits, front_options, kafka_options, receiver_limits
 from collector.pipeline import heap
 from collector.pipeline.explanation import Explainer
 from collector.pipeline.forgetting import Forgetting
@@ -39,6 +39,9 @@ from exporters.metrics.prometheus import Metrics
 from exporters.metrics.web import Health, create_metrics_app
 from exporters.review.routes import create_api
 from exporters.store import Store, StoreError
+
+if TYPE_CHECKING:
+    from collector.receivers.kafka.receiver import KafkaReceiver
 
 STOP_WITHIN_S = 6.0
 """Kubernetes and systemd give 30 and 90 s; a terminal's user gives less."""
@@ -73,6 +76,7 @@ class Sidecar:
         self.metrics = Metrics(settings.metrics.max_series)
         self.metrics.set("sidecheck_build_info", 1, version=version("sidecheck"))
         self._stack = AsyncExitStack()
+        self._kafka: KafkaReceiver | None = None
         self._ready = False
         self._stopping = False
 
@@ -95,7 +99,8 @@ class Sidecar:
         if not self._ready:
             return Health(ready=False)
         journal_problem = self._journal.problem if self._journal else None
-        problems = (self.front.dispatch.problem, journal_problem, self._pool.problem)
+        kafka_problem = self._kafka.problem if self._kafka else None
+        problems = (self.front.dispatch.problem, journal_problem, self._pool.problem, kafka_problem)
         return Health(ready=not self._stopping, problems=tuple(problem for problem in problems if problem))
 
     async def _start(self) -> None:
@@ -121,6 +126,7 @@ class Sidecar:
         self._in_background(self.front.replay(self._decode_again), "replay")
         self._begin(servers["api"])
         self._begin(servers["otlp_http"])
+        self._kafka = self._start_kafka()
         grpc_address = await self._start_grpc()
         self.addresses = Addresses(grpc_address, **{name: server.address for name, server in servers.items()})
         self._watch()
@@ -219,6 +225,17 @@ class Sidecar:
         if journal.recovery.entries:
             log.info("requests that the last run did not finish are judged now", requests=journal.recovery.entries)
         return journal
+
+    def _start_kafka(self) -> "KafkaReceiver | None":
+        if not self.settings.kafka.bootstrap_servers:
+            return None
+        from collector.receivers.kafka.receiver import KafkaReceiver
+
+        receiver = KafkaReceiver(kafka_options(self.settings), receiver_limits(self.settings), self.front, self.metrics)
+        self.front.set_aside = receiver.set_aside
+        self._stack.push_async_callback(receiver.stop)
+        receiver.start()
+        return receiver
 
     def _decode_again(self, entry: Entry) -> Batch:
         traces = decode.traces_from_protobuf(entry.traces, entry.source, UNLIMITED)
