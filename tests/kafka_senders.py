@@ -9,7 +9,7 @@ from brokers import Corner
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
-from otlp import as_otlp_json
+from otlp import a_proto_span, a_trace_request, as_otlp_json
 from servers import Serving, eventually, serving
 
 TOPICS = ("traces", "logs", "feedback")
@@ -80,3 +80,35 @@ def as_json(spans: bytes, *, are_logs: bool = False) -> bytes:
     """The same request as OTLP/JSON."""
     kind = ExportLogsServiceRequest if are_logs else ExportTraceServiceRequest
     return as_otlp_json(kind.FromString(spans))
+
+
+def trace_id(number: int) -> str:
+    """The id of the n-th trace."""
+    return f"{number:032x}"
+
+
+def some_spans(number: int, *positions: int, service: str = "shop") -> bytes:
+    """A request with these spans of the n-th trace; the first span is the root."""
+    spans = (
+        a_proto_span(
+            trace_id=number.to_bytes(16, "big"),
+            span_id=position.to_bytes(8, "big"),
+            parent_span_id=b"" if position == 1 else (1).to_bytes(8, "big"),
+        )
+        for position in positions or (1,)
+    )
+    return a_trace_request(*spans, service=service).SerializeToString()
+
+
+def send(corner: Corner, kind: str, *values: bytes | None, **options: object) -> None:
+    """Write records without a key; ``options`` are the producer's."""
+    with corner.broker.producer(**options) as producer:
+        for value in values:
+            producer.send(corner.topic(kind), value, key=b"null" if value is None else None)
+
+
+def send_keyed(corner: Corner, *numbers: int, positions: tuple[int, ...] = (1,)) -> None:
+    """Write these spans of the n-th traces, by the key that a Collector gives them."""
+    with corner.broker.producer() as producer:
+        for number in numbers:
+            producer.send(corner.topic("traces"), some_spans(number, *positions), key=trace_id(number).encode())

@@ -96,7 +96,9 @@ class Consuming:
         self._reader = Reader(limits, options.encoding, options.headers)
         self._in_hand: deque[_Item] = deque()
         self._paused = False
+        self._said: set[tuple[str, str]] = set()
         self._commit_at = self._look_at = 0.0
+        self._ends: dict[TopicPartition, int] = {}
         self.problem: str | None = None
         """What is wrong at this moment, in a sentence; ``None`` while all is well."""
         self._consumer = make()
@@ -127,6 +129,9 @@ class Consuming:
 
     def _poll(self) -> None:
         polled = self._consumer.poll(timeout_ms=BUSY_POLL_MS if self._in_hand else POLL_MS)
+        for at, partition in self._assignment.partitions.items():
+            if not partition.is_begun:
+                partition.begin(self._consumer.committed(at, timeout_ms=ANSWER_WITHIN_MS))
         self._in_hand = deque(item for item in self._in_hand if not item.partition.is_over)
         for at, records in polled.items():
             partition = self._expecting(at, records[0].offset)
@@ -137,21 +142,24 @@ class Consuming:
     def _expecting(self, at: TopicPartition, offset: int) -> Partition:
         """The partition, once it is clear why its next record is not the one that was expected, if so."""
         partition = self._assignment.partitions[at]
-        if partition.expected is None:
-            partition.begin(self._consumer.committed(at, timeout_ms=ANSWER_WITHIN_MS))
         expected = partition.expected
         if expected is None or offset == expected:
             return partition
         if offset < expected:
-            log.warning("a partition begins anew; was its topic made again?", partition=repr(partition), offset=offset)
+            self._say_once("a partition begins anew: was its topic made again?", partition)
             return self._assignment.replace(at)
         # Marks of transactions and compaction leave gaps, too. What is gone lies before the beginning.
         begins = self._consumer.beginning_offsets([at], timeout_ms=ANSWER_WITHIN_MS)[at]
         lost = min(begins, offset) - expected
         if lost > 0:
             self._meter.inc("sidecheck_kafka_lost_records_total", lost, topic=at.topic)
-            log.error("records were deleted before they were read", partition=repr(partition), records=lost)
+            self._say_once("records were deleted before they were read; more are only counted", partition)
         return partition
+
+    def _say_once(self, event: str, partition: Partition) -> None:
+        if (event, partition.topic) not in self._said:
+            self._said.add((event, partition.topic))
+            log.error(event, partition=repr(partition))
 
     def _feed(self) -> None:
         """Hand on what is in hand, as far as there is room."""
@@ -259,6 +267,7 @@ class Consuming:
         marks = {at: OffsetAndMetadata(part.mark) for at, part in parts.items() if part.uncommitted is not None}
         if marks:
             self._commit(marks)
+        self._measure_lag()
 
     def _commit(self, marks: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
         self._consumer.commit_async(dict(marks), callback=self._committed)
@@ -277,20 +286,24 @@ class Consuming:
             return
         problem = None
         try:
-            self._measure_lag()
+            self._ends = self._asked_ends()
         except KafkaError as error:
             problem = f"Kafka ({self._where}) does not answer: {type(error).__name__}; trying again"
         self._look_at = self._monotonic() + (LOOK_AGAIN_S if problem else LOOK_EVERY_S)
         self.problem = problem
 
+    def _asked_ends(self) -> dict[TopicPartition, int]:
+        """The ends of the partitions that are read here; of any other where there are none."""
+        asked = list(self._assignment.partitions) or [TopicPartition(min(self._consumer.subscription()), 0)]
+        found: dict[TopicPartition, int] = self._consumer.end_offsets(asked, timeout_ms=ANSWER_WITHIN_MS)
+        return found
+
     def _measure_lag(self) -> None:
-        parts = self._assignment.partitions
-        asked = list(parts) or [TopicPartition(topic, 0) for topic in sorted(self._consumer.subscription())[:1]]
-        ends = self._consumer.end_offsets(asked, timeout_ms=ANSWER_WITHIN_MS)
-        for at, part in list(parts.items()):
-            stands = part.mark if part.mark is not None else self._consumer.position(at, timeout_ms=ANSWER_WITHIN_MS)
-            if stands is not None and at in ends:
-                self._meter.set(LAG, max(0, ends[at] - stands), topic=at.topic, partition=at.partition)
+        for at, part in self._assignment.partitions.items():
+            stands = part.expected if part.mark is None else part.mark
+            end = max(self._ends.get(at, 0), part.expected or 0)
+            if stands is not None:
+                self._meter.set(LAG, max(0, end - stands), topic=at.topic, partition=at.partition)
 
 
 def _letter(record: Any, error: str, problem: str) -> DeadLetter:

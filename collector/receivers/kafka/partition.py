@@ -10,6 +10,7 @@ class Partition(Progress):
     Attributes:
         topic, number: Which partition it is.
         content: What its topic holds.
+        is_begun: Whether it is known how far the group had come.
         expected: The next offset that is read; ``None`` before that is known.
         committed: The last offset that the broker has confirmed.
     """
@@ -21,6 +22,7 @@ class Partition(Progress):
         self.topic = topic
         self.number = number
         self.content = content
+        self.is_begun = False
         self.expected: int | None = None
         self.committed: int | None = None
 
@@ -29,9 +31,10 @@ class Partition(Progress):
 
     def begin(self, committed: int | None) -> None:
         """Note where the group had come to when this replica took it over; ``None``: nowhere yet."""
+        self.is_begun = True
         self.committed = self.expected = committed
 
     @property
     def uncommitted(self) -> int | None:
         """The offset to commit; ``None`` where that is done."""
-        return None if self.mark == self.committed else self.mark
+        return None if self.mark == self.committed else self.mark  # None too before the first record

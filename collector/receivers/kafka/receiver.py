@@ -13,12 +13,12 @@ from queue import Queue
 from typing import Any
 
 import structlog
-from kafka import KafkaConsumer
 from kafka.errors import KafkaError
 
 from collector.intake import Intake, Meter
 from collector.logs import place_of
 from collector.progress import Position
+from collector.receivers.kafka.client import GroupConsumer
 from collector.receivers.kafka.consuming import Consuming, on_loop
 from collector.receivers.kafka.dead_letters import DeadLetter, DeadLetters
 from collector.receivers.kafka.options import KafkaOptions, consumer_config
@@ -64,7 +64,7 @@ class KafkaReceiver:
         limits: ReceiverLimits,
         intake: Intake,
         meter: Meter,
-        consumer: Callable[..., Any] = KafkaConsumer,
+        consumer: Callable[..., Any] = GroupConsumer,
         backoff: Backoff | None = None,
     ) -> None:
         self._options = options
