@@ -42,20 +42,12 @@ def consuming(corner: Corner, data_dir: Path, **more: str) -> Iterator[Serving]:
         yield server
 
 
-def lag(server: Serving) -> float | None:
-    """The records that a server has not stored yet; ``None`` before it knows."""
-    return server.metric("sidecheck_kafka_lag")
-
-
 def done(corner: Corner, *kinds: str, within_s: float = 30.0) -> None:
     """Wait until the group has committed everything that is in these topics."""
 
     def left() -> dict[str, int]:
-        return {
-            kind: sum(end - committed.get(number, 0) for number, end in corner.ends(kind).items())
-            for kind in kinds
-            if (committed := corner.committed(kind)) is not None
-        }
+        committed = {kind: corner.committed(kind) for kind in kinds}
+        return {k: sum(end - committed[k].get(at, 0) for at, end in corner.ends(k).items()) for k in kinds}
 
     nothing = dict.fromkeys(kinds, 0)
     assert eventually(left, nothing, within_s) == nothing

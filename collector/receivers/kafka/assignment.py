@@ -10,6 +10,7 @@ from kafka import ConsumerRebalanceListener
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from collector.intake import Meter
+from collector.receivers.kafka.assignor import ColocatingAssignor
 from collector.receivers.kafka.options import Content
 from collector.receivers.kafka.partition import Partition
 
@@ -28,13 +29,17 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # the librar
 
     Args:
         topics: What each topic holds.
+        assignor: The consumer's.
         give_up: Hands partitions over, with the time that what is being judged has to be stored; see
             ``Intake.hand_over``.
         commit: Sends offsets to the broker, without waiting for the answer.
     """
 
-    def __init__(self, topics: Mapping[str, Content], give_up: GiveUp, commit: Commit, meter: Meter) -> None:
+    def __init__(
+        self, topics: Mapping[str, Content], assignor: ColocatingAssignor, give_up: GiveUp, commit: Commit, meter: Meter
+    ) -> None:
         self._topics = topics
+        self._assignor = assignor
         self._give_up = give_up
         self._commit = commit
         self._meter = meter
@@ -58,6 +63,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # the librar
 
     def on_partitions_lost(self, lost: Collection[TopicPartition]) -> None:
         """End with partitions that another replica has by now: nothing of them is ours to commit."""
+        self._assignor.forget()
         self._end(lost, "lost", 0.0)
 
     def replace(self, at: TopicPartition) -> Partition:

@@ -21,8 +21,9 @@ from collector.intake import Batch, Intake, Meter, Refused
 from collector.progress import Position
 from collector.receivers.faults import own_fault
 from collector.receivers.kafka.assignment import LAG, Assignment
+from collector.receivers.kafka.assignor import ColocatingAssignor
 from collector.receivers.kafka.dead_letters import DeadLetter, DeadLetters
-from collector.receivers.kafka.options import Content, KafkaOptions
+from collector.receivers.kafka.options import Content, KafkaOptions, consumer_config
 from collector.receivers.kafka.partition import Partition
 from collector.receivers.kafka.records import Reader
 from collector.receivers.limits import ReceiverLimits
@@ -72,13 +73,13 @@ class Consuming:
     """One consumer at work; ``turn`` is called again and again.
 
     Args:
-        make: Makes the client's consumer.
+        make: Makes the client's consumer from its options.
         on_loop: See ``OnLoop``.
     """
 
     def __init__(
         self,
-        make: Callable[[], Any],
+        make: Callable[..., Any],
         options: KafkaOptions,
         limits: ReceiverLimits,
         intake: Intake,
@@ -101,9 +102,11 @@ class Consuming:
         self._ends: dict[TopicPartition, int] = {}
         self.problem: str | None = None
         """What is wrong at this moment, in a sentence; ``None`` while all is well."""
-        self._consumer = make()
+        assignor = ColocatingAssignor()
+        self._consumer = make(**consumer_config(options, assignor))
         self._assignment = Assignment(
             options.topics,
+            assignor,
             lambda parts, within_s: on_loop(intake.hand_over(parts, within_s)),
             self._commit,
             meter,
@@ -129,15 +132,21 @@ class Consuming:
 
     def _poll(self) -> None:
         polled = self._consumer.poll(timeout_ms=BUSY_POLL_MS if self._in_hand else POLL_MS)
-        for at, partition in self._assignment.partitions.items():
-            if not partition.is_begun:
-                partition.begin(self._consumer.committed(at, timeout_ms=ANSWER_WITHIN_MS))
+        self._begin()
         self._in_hand = deque(item for item in self._in_hand if not item.partition.is_over)
         for at, records in polled.items():
             partition = self._expecting(at, records[0].offset)
             partition.expected = records[-1].offset + 1
             self._in_hand.extend(_Item(partition, record) for record in records)
             self._meter.inc("sidecheck_kafka_records_total", len(records), topic=at.topic)
+
+    def _begin(self) -> None:
+        """Find out where partitions that are new here stand."""
+        for at, partition in self._assignment.partitions.items():
+            if not partition.is_begun:
+                committed = self._consumer.committed(at, timeout_ms=ANSWER_WITHIN_MS)
+                first = None if committed is not None else self._consumer.position(at, timeout_ms=ANSWER_WITHIN_MS)
+                partition.begin(committed, first)
 
     def _expecting(self, at: TopicPartition, offset: int) -> Partition:
         """The partition, once it is clear why its next record is not the one that was expected, if so."""
@@ -301,8 +310,8 @@ class Consuming:
     def _measure_lag(self) -> None:
         for at, part in self._assignment.partitions.items():
             stands = part.expected if part.mark is None else part.mark
-            end = max(self._ends.get(at, 0), part.expected or 0)
             if stands is not None:
+                end = max(self._ends.get(at, 0), part.expected or 0)
                 self._meter.set(LAG, max(0, end - stands), topic=at.topic, partition=at.partition)
 
 

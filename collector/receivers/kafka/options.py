@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer
-from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
-from kafka.errors import KafkaConfigurationError
 from kafka.net.sasl.oauth import AbstractTokenProvider
+
+from collector.receivers.kafka.assignor import ColocatingAssignor
 
 
 class Content(StrEnum):
@@ -51,7 +51,7 @@ OWNED: Mapping[str, str] = {
     "enable_auto_commit": "an offset is committed once all traces before it are stored, and not by time",
     "auto_commit_interval_ms": "an offset is committed once all traces before it are stored, and not by time",
     "default_offset_commit_callback": "it is code",
-    "partition_assignment_strategy": "all replicas of a group must use the same one, which is cooperative-sticky",
+    "partition_assignment_strategy": "the replicas of a group must agree on it; it is cooperative and sticky",
     "key_deserializer": "records are decoded by sidecheck (kafka.encoding)",
     "value_deserializer": "records are decoded by sidecheck (kafka.encoding)",
     "consumer_timeout_ms": "the receiver reads for as long as sidecheck runs",
@@ -101,7 +101,7 @@ class FileToken(AbstractTokenProvider):  # type: ignore[misc]  # the library has
         return self._path.read_text(encoding="utf-8").strip()
 
 
-def consumer_config(options: KafkaOptions) -> dict[str, Any]:
+def consumer_config(options: KafkaOptions, assignor: ColocatingAssignor) -> dict[str, Any]:
     """The arguments of a ``KafkaConsumer``. Raises ``OSError`` where the file of a password cannot be read."""
     return {
         **DEFAULTS,
@@ -110,7 +110,7 @@ def consumer_config(options: KafkaOptions) -> dict[str, Any]:
         "bootstrap_servers": list(options.bootstrap_servers),
         "group_id": options.group_id,
         "enable_auto_commit": False,
-        "partition_assignment_strategy": [CooperativeStickyAssignor()],
+        "partition_assignment_strategy": [assignor],
     }
 
 
@@ -160,14 +160,3 @@ def _login(options: KafkaOptions) -> dict[str, Any]:
     if options.token_file is not None:
         found["sasl_oauth_token_provider"] = FileToken(options.token_file)
     return found
-
-
-__all__ = [
-    "Content",
-    "Encoding",
-    "KafkaConfigurationError",
-    "KafkaOptions",
-    "consumer_config",
-    "problems",
-    "producer_config",
-]

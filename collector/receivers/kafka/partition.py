@@ -29,10 +29,11 @@ class Partition(Progress):
     def __repr__(self) -> str:
         return f"{self.topic}[{self.number}]"
 
-    def begin(self, committed: int | None) -> None:
-        """Note where the group had come to when this replica took it over; ``None``: nowhere yet."""
+    def begin(self, committed: int | None, first: int | None) -> None:
+        """Note where the group had come to when this replica took it over; else the ``first`` offset that is read."""
         self.is_begun = True
-        self.committed = self.expected = committed
+        self.committed = committed
+        self.expected = first if committed is None else committed
 
     @property
     def uncommitted(self) -> int | None:

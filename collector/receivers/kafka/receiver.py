@@ -21,7 +21,7 @@ from collector.progress import Position
 from collector.receivers.kafka.client import GroupConsumer
 from collector.receivers.kafka.consuming import Consuming, on_loop
 from collector.receivers.kafka.dead_letters import DeadLetter, DeadLetters
-from collector.receivers.kafka.options import KafkaOptions, consumer_config
+from collector.receivers.kafka.options import KafkaOptions
 from collector.receivers.kafka.partition import Partition
 from collector.receivers.limits import ReceiverLimits
 
@@ -129,7 +129,7 @@ class KafkaReceiver:
 
     def _consume(self, loop: asyncio.AbstractEventLoop) -> None:
         consuming = Consuming(
-            lambda: self._make_consumer(**consumer_config(self._options)),
+            self._make_consumer,
             self._options,
             self._limits,
             self._intake,
