@@ -24,6 +24,7 @@ from collector.settings_units import (
 from collector.settings_values import (
     Checks,
     ClientOptions,
+    Compression,
     Directory,
     Group,
     Headers,
@@ -226,6 +227,18 @@ class Kafka(Section):
         return self
 
 
+class RelaySection(Section):
+    """What ``sidecheck relay`` writes."""
+
+    compression: Compression = Field(
+        "zstd", description="how messages are compressed: `zstd`, `gzip`, `lz4`, `snappy` or `null`"
+    )
+    acknowledged_within: PositiveDuration = Field(
+        8 * _SECOND,
+        description="how long a sender waits for the brokers until it is told to come again; OTLP exporters wait 10 s",
+    )
+
+
 class JournalSection(Section):
     """What an acknowledgement of pushed telemetry means."""
 
@@ -269,6 +282,7 @@ class Settings(Section):
 
     otlp: Otlp = Otlp()
     kafka: Kafka = Kafka()
+    relay: RelaySection = RelaySection()
     api: Api = Api()
     metrics: MetricsSection = MetricsSection()
     allow_insecure: bool = Field(

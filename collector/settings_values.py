@@ -105,6 +105,11 @@ def _client_options(value: Any) -> dict[str, Any]:
     return dict(value)
 
 
+def _none(value: Any) -> Any:
+    """A variable has no other way to say null."""
+    return None if value in ("null", "none", "") else value
+
+
 def _mode(value: Any) -> Any:
     """YAML reads a bare ``off`` as false."""
     return "off" if value is False else value
@@ -144,4 +149,5 @@ Headers = Annotated[
     WithJsonSchema({**_Mapping, "additionalProperties": {"type": "string"}}),
 ]
 ClientOptions = Annotated[Mapping[str, Any], PlainValidator(_client_options), WithJsonSchema(_Mapping)]
+Compression = Annotated[Literal["zstd", "gzip", "lz4", "snappy"] | None, BeforeValidator(_none)]
 KafkaEncoding = Literal["auto", "otlp_proto", "otlp_json"]

@@ -141,6 +141,8 @@ _KAFKA = (
         "sidecheck_kafka_dead_letters_total", "Records set aside because they cannot be judged.", "topic", "reason"
     ),
     _counter("sidecheck_kafka_lost_records_total", "Records that were deleted before they were read.", "topic"),
+    _counter("sidecheck_kafka_produced_total", "Messages of the relay that the brokers have.", "topic"),
+    _counter("sidecheck_kafka_produced_bytes_total", "Their size, before it is compressed.", "topic"),
     _counter("sidecheck_kafka_partitions_total", "Partitions that were assigned, revoked and lost.", "event"),
 )
 _SELF = (
