@@ -35,7 +35,7 @@ def stored(postgres_url):
     def ask() -> dict[str, tuple[int, int]]:
         engine = sa.create_engine(postgres_url)
         query = (
-            "SELECT trace_id, span_count, (SELECT count(*) FROM verdicts v WHERE v.trace_id = t.trace_id) FROM traces t"
+            "SELECT trace_id, span_count, (SELECT count(*) FROM verdicts v WHERE v.trace = t.id) FROM traces t"
         )
         try:
             with engine.connect() as connection:
