@@ -49,6 +49,7 @@ class RelayFront:
         self._lanes = {topic: _Lane(topic, problem=f"{self._at(topic)} is not reached yet") for topic in options.topics}
         self._held = 0
         self._stopping = False
+        self._told: set[str] = set()  # topics for which a drop was logged
         self._admission = Admission(options.memory_bytes, lambda: self._held)
         metrics.watch("sidecheck_queue_length", lambda: self.under_way, queue="relay")
 
@@ -104,7 +105,7 @@ class RelayFront:
             return
         for lane in self._lanes.values():
             if lane.topic in missing:
-                self._tell(lane, f"{self._at(lane.topic)} does not exist; make it, or name another in kafka.topics")
+                self._tell(lane, f"{self._at(lane.topic)} does not exist, or may not be seen; see kafka.topics")
             elif any(delivery.is_given_up for delivery in lane.under_way):
                 await asyncio.to_thread(self._producer.renew)
             elif not lane.under_way:
@@ -178,8 +179,10 @@ class RelayFront:
             raise Refused(
                 Refusal.TOO_LARGE, "larger than the topic takes (max.message.bytes); send smaller spans or raise it"
             )
-        log.warning("a span is larger than its topic takes (max.message.bytes)", topic=lost[0].topic)
         for message in lost:
+            if message.topic not in self._told:
+                self._told.add(message.topic)
+                log.warning("dropped: larger than the topic takes (max.message.bytes)", topic=message.topic)
             self._metrics.inc("sidecheck_dropped_total", message.count, what=message.what, reason="too_large")
 
     def _at(self, topic: str) -> str:

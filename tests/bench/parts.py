@@ -54,6 +54,12 @@ def _pii() -> Iterator[Line]:
     yield from accuracy_lines(pii.accuracy())
 
 
+def _replicas() -> Iterator[Line]:
+    from bench import replicas  # and the Kafka client with it, which is slow to load
+
+    yield from replicas.lines()
+
+
 PARTS: Mapping[str, Callable[[bool], Iterator[Line]]] = {
     "endtoend": lambda _: endtoend.lines(),
     "checks": lambda _: check_lines(checks.rows()),
@@ -61,5 +67,6 @@ PARTS: Mapping[str, Callable[[bool], Iterator[Line]]] = {
     "profile": lambda _: profile.lines(),
     "scale": scale.lines,
     "startup": lambda _: startup.lines(),
+    "replicas": lambda _: _replicas(),
 }
 """Each is told whether it may take long."""

@@ -106,6 +106,22 @@ def test_open_traces():
         assert len(goals(scale.open_lines(sidecar, FEW))) == 1
 
 
+def test_replicas(require):
+    for server in ("postgres", "kafka"):
+        require(server)
+    from bench import replicas
+
+    found = {line.name: line for line in replicas.lines(rounds=1, traces=FEW, groups=(1, 2))}
+    assert list(found) == [
+        "1 replica: speed",
+        "2 replicas: speed",
+        "2 replicas by 1: speed",
+        "2 replicas by 1: CPU a trace",
+        "PostgreSQL after 100,000 traces of 2 KB texts",
+    ]
+    assert all(line.value > 0 for line in found.values())
+
+
 def test_start_up(tmp_path):
     done = startup.start(tmp_path / "data", 0.0, **LIGHT, SIDECHECK_WORKERS="1")
     assert 0 < done.ready_s < done.judged_s

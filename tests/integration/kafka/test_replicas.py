@@ -34,9 +34,7 @@ def stored(postgres_url):
 
     def ask() -> dict[str, tuple[int, int]]:
         engine = sa.create_engine(postgres_url)
-        query = (
-            "SELECT trace_id, span_count, (SELECT count(*) FROM verdicts v WHERE v.trace = t.id) FROM traces t"
-        )
+        query = "SELECT trace_id, span_count, (SELECT count(*) FROM verdicts v WHERE v.trace = t.id) FROM traces t"
         try:
             with engine.connect() as connection:
                 return {row[0]: (row[1], row[2]) for row in connection.execute(sa.text(query))}
