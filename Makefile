@@ -64,7 +64,7 @@ format: $(VENV)/.dev ## put the code into shape
 	$(BIN)/ruff format .
 
 compile = uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \
-	--python-version 3.11 $(UPGRADE) pyproject.toml requirements/build.in --extra fast
+	--python-version 3.11 $(UPGRADE) pyproject.toml requirements/build.in --extra fast --extra kafka
 
 lock: ## pin the requirements anew (needs uv; UPGRADE=--upgrade for newer versions)
 	$(compile) -o requirements/runtime.txt

@@ -6,13 +6,14 @@ The other processes, which are less, have one of their own: ``collector.api_only
 import asyncio
 import time
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import structlog
 from fastapi import FastAPI
 
 from checks import catalogue
 from collector.intake import Batch
-from collector.part_options import front_options
+from collector.part_options import front_options, kafka_options, receiver_limits
 from collector.pipeline import upkeep
 from collector.pipeline.explanation import Explainer
 from collector.pipeline.forgetting import Forgetting
@@ -28,6 +29,9 @@ from collector.settings import Settings
 from exporters.review.routes import create_api
 from exporters.store import Store
 from exporters.store.reopenings import HOLD_NS
+
+if TYPE_CHECKING:
+    from collector.receivers.kafka.receiver import KafkaReceiver
 
 STOP_WITHIN_S = 6.0
 """Kubernetes and systemd give 30 and 90 s; a terminal's user gives less."""
@@ -47,6 +51,7 @@ class Sidecar(Process):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self._quarantine = settings.data_dir / "quarantine"
+        self._kafka: KafkaReceiver | None = None
 
     @property
     def unfinished(self) -> int:
@@ -56,7 +61,8 @@ class Sidecar(Process):
     def _problems(self) -> Iterable[str | None]:
         front = self.front
         journal_problem = self._journal.problem if self._journal else None
-        return front.dispatch.problem, front.decided.problem, journal_problem, self._pool.problem
+        kafka_problem = self._kafka.problem if self._kafka else None
+        return front.dispatch.problem, front.decided.problem, journal_problem, self._pool.problem, kafka_problem
 
     async def _start(self) -> None:
         settings = self.settings
@@ -74,6 +80,7 @@ class Sidecar(Process):
         self._in_background(self.front.replay(self._decode_again), "replay")
         api = ports.serve_api(self._api(), self.front)
         otlp_http = ports.serve_otlp_http(self.front)
+        self._kafka = self._start_kafka()
         self.addresses = Addresses(await ports.serve_otlp_grpc(self.front), otlp_http, api, metrics)
         self._watch()
         self._in_background(self._pool.warm_up(), "warm-up")  # telemetry is taken meanwhile
@@ -110,6 +117,17 @@ class Sidecar(Process):
         if journal.recovery.entries:
             log.info("requests that the last run did not finish are judged now", requests=journal.recovery.entries)
         return journal
+
+    def _start_kafka(self) -> "KafkaReceiver | None":
+        if not self.settings.kafka.bootstrap_servers:
+            return None
+        from collector.receivers.kafka.receiver import KafkaReceiver
+
+        receiver = KafkaReceiver(kafka_options(self.settings), receiver_limits(self.settings), self.front, self.metrics)
+        self.front.set_aside = receiver.set_aside
+        self._stack.push_async_callback(receiver.stop)
+        receiver.start()
+        return receiver
 
     def _decode_again(self, entry: Entry) -> Batch:
         traces = decode.traces_from_protobuf(entry.traces, entry.source, UNLIMITED)

@@ -94,6 +94,17 @@ def serve(
 
 
 @app.command()
+def relay(config: ConfigPath = None) -> None:
+    """Take in OTLP and feedback and write it to Kafka, for a group of sidecars that reads there.
+
+    A request is acknowledged once the brokers have it; nothing is judged or kept here. Options: otlp, kafka, relay.
+    """
+    from collector.relay.app import Relay
+
+    _run(Relay, config)
+
+
+@app.command()
 def check(
     paths: Annotated[
         list[str],

@@ -1,12 +1,13 @@
 """What a receiver hands on, and how it is refused. Receivers know this module and nothing behind it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from checks.trace import Feedback, FeedbackTarget
+from collector.progress import Position, Progress
 
 
 class Source(StrEnum):
@@ -84,11 +85,15 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A decoded request: its pieces, and the records in it that were refused, by reason."""
+    """A decoded request: its pieces, and the records in it that were refused, by reason.
+
+    ``position`` says where its source keeps it, where that gives it again; what has none goes into the journal.
+    """
 
     source: Source
     pieces: tuple[Piece, ...] = ()
     rejected: Mapping[Refusal, int] = field(default_factory=dict)
+    position: Position | None = None
 
     @property
     def span_count(self) -> int:
@@ -126,13 +131,14 @@ class FeedbackIntake(Protocol):
 
 
 class Intake(FeedbackIntake, Protocol):
-    """Where receivers put what they decoded. All methods are called on the front process's event loop."""
+    """Where receivers put what they decoded. Called on the front process's event loop, where nothing else is said."""
 
     def reserve(self, size: int = 0) -> AbstractContextManager[Room]:
         """Set memory aside for a request that is being read and decoded, before anything of it is kept.
 
         Entering raises ``Refused``: ``OVERLOADED`` if there is no room now, ``TOO_LARGE`` if there never is,
         ``SHUTTING_DOWN``. Leaving gives the memory back; what became of the request is then for ``accept`` to count.
+        On any thread.
         """
         ...
 
@@ -141,4 +147,36 @@ class Intake(FeedbackIntake, Protocol):
 
         Raises ``Refused`` (``OVERLOADED``, ``SHUTTING_DOWN``) if it can't be taken now; then nothing of it was kept.
         """
+        ...
+
+
+class PullIntake(Intake, Protocol):
+    """An intake for sources that can wait, and that give again what was not judged."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a source that can wait should go on; while it should not, nothing is lost. On any thread."""
+        ...
+
+    async def hand_over(self, sources: Collection[Progress], within_s: float) -> int:
+        """Give up sources that another replica goes on with from their ``mark``: their open traces are let go of.
+
+        Those that are being judged have ``within_s`` seconds to be stored. Returns how many were let go of.
+        """
+        ...
+
+
+class Meter(Protocol):
+    """Where receivers count what only they know. On any thread."""
+
+    def inc(self, name: str, by: float = 1, exemplar: Mapping[str, str] | None = None, **labels: Any) -> None:
+        """Add to a counter."""
+        ...
+
+    def set(self, name: str, value: float, **labels: Any) -> None:
+        """Set a gauge."""
+        ...
+
+    def forget(self, name: str, **labels: Any) -> None:
+        """Take the series of a gauge away."""
         ...

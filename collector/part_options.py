@@ -1,5 +1,7 @@
 """What the parts are told: the settings in each part's own terms."""
 
+from typing import TYPE_CHECKING
+
 import structlog
 
 from collector import cgroup
@@ -9,6 +11,9 @@ from collector.receivers.limits import ConnectionLimits, ReceiverLimits
 from collector.settings import Settings
 from exporters.dataset.case import CaseStatus
 from exporters.store import CaseLimits
+
+if TYPE_CHECKING:
+    from collector.receivers.kafka.options import KafkaOptions
 
 log = structlog.get_logger()
 
@@ -31,6 +36,25 @@ def receiver_limits(settings: Settings) -> ReceiverLimits:
     """The receivers' limits, out of the settings."""
     limits = settings.limits
     return ReceiverLimits(limits.request, limits.spans_per_request, limits.attribute_value)
+
+
+def kafka_options(settings: Settings) -> "KafkaOptions":
+    """The Kafka receiver's options, out of the settings. Loads the client library."""
+    from collector.receivers.kafka.options import Content, Encoding, KafkaOptions
+
+    kafka = settings.kafka
+    return KafkaOptions(
+        kafka.bootstrap_servers,
+        kafka.group_id,
+        {topic: Content(kind) for kind, topic in kafka.topics.named.items()},
+        settings.data_dir,
+        Encoding(kafka.encoding),
+        kafka.headers,
+        kafka.dead_letter_topic,
+        kafka.password_file,
+        kafka.token_file,
+        kafka.consumer,
+    )
 
 
 def connection_limits(settings: Settings) -> ConnectionLimits:

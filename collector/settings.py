@@ -16,6 +16,9 @@ from collector.settings_models import Settings
 from collector.settings_sources import Tree, overlay_environment, read_file
 from collector.settings_units import Address, format_duration, format_size, parse_size
 
+OPEN_KEYS = (("checks",), ("kafka", "consumer"), ("kafka", "headers"))
+"""Below these users name their own keys."""
+
 __all__ = [
     "Address",
     "ConfigError",
@@ -42,12 +45,12 @@ def load(path: Path | None, env: Mapping[str, str]) -> Settings:
     tree = read_file(path) if path is not None else Tree()
     if tree.data.get("checks") is None:
         tree.data["checks"] = {name: {} for name in DEFAULT_CHECKS}  # so that a variable for one check keeps the others
-    problems = overlay_environment(tree, env, all_keys(), open_key="checks")
+    problems = overlay_environment(tree, env, all_keys(), open_keys=OPEN_KEYS)
     try:
         settings = Settings.model_validate(tree.data)
     except ValidationError as error:
         raise ConfigError(*problems, *explain(error, all_keys(), tree.places)) from error
-    problems += [*_check_problems(settings, tree), *_open_doors(settings, tree)]
+    problems += [*_check_problems(settings, tree), *_open_doors(settings, tree), *_kafka_problems(settings, tree)]
     if problems:
         raise ConfigError(*problems)
     return settings
@@ -63,6 +66,20 @@ def _check_problems(settings: Settings, tree: Tree) -> list[Problem]:
             path = tuple(error.key.partition("[")[0].split("."))
             problems.append(Problem(error.key, error.problem, place_of(path, tree.places)))
     return problems
+
+
+def _kafka_problems(settings: Settings, tree: Tree) -> Iterator[Problem]:
+    """What the Kafka client says of its options; it is only loaded where it is wanted."""
+    kafka = settings.kafka
+    if kafka.consumer:
+        from collector.receivers.kafka.options import problems
+
+        for name, text in problems(kafka.consumer):
+            path = ("kafka", "consumer", name)
+            yield Problem(".".join(path), text, place_of(path, tree.places))
+    for name, file in (("password_file", kafka.password_file), ("token_file", kafka.token_file)):
+        if file is not None and not file.is_file():
+            yield Problem(f"kafka.{name}", f"there is no file {file}", place_of(("kafka", name), tree.places))
 
 
 def _open_doors(settings: Settings, tree: Tree) -> list[Problem]:

@@ -53,11 +53,17 @@ def _inline(value: Any) -> str:
 
 
 def as_yaml(settings: Settings, *, show_passwords: bool = False) -> str:
-    """The configuration as a YAML file would say it, every key there. A password in a URL is shown as ``***``."""
+    """The configuration as a YAML file would say it, every key there. Passwords are shown as ``***``."""
     written = settings.model_dump(mode="json")
     if settings.store.url and not show_passwords:
         written["store"]["url"] = without_password(settings.store.url)
+    if not show_passwords:
+        written["kafka"]["consumer"] = {key: _hidden(key, value) for key, value in settings.kafka.consumer.items()}
     return yaml.safe_dump(written, sort_keys=False, allow_unicode=True)
+
+
+def _hidden(key: str, value: Any) -> Any:
+    return "***" if "password" in key else value
 
 
 def json_schema() -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 Path = tuple[str, ...]
 """The way to a key: ``("otlp", "grpc", "listen")``."""
 
-LATER = frozenset({"kafka", "forward", "results", "typical_rate"})
+LATER = frozenset({"forward", "results", "typical_rate"})
 """Keys that the design names and that this version does not have."""
 
 _RULES = {

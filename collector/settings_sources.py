@@ -82,20 +82,23 @@ def _places(root: yaml.Node | None, name: str) -> dict[Path, str]:
     return places
 
 
-def overlay_environment(tree: Tree, env: Mapping[str, str], keys: Iterable[Path], open_key: str) -> list[Problem]:
+def overlay_environment(
+    tree: Tree, env: Mapping[str, str], keys: Iterable[Path], open_keys: Iterable[Path]
+) -> list[Problem]:
     """Put the ``SIDECHECK_`` variables over ``tree``. An empty variable counts as not set.
 
-    ``keys`` are all keys that exist, sections included; below ``open_key`` any key may be. Sections and what is below
-    ``open_key`` are read as YAML, every other value is left as text. Returns what is wrong with them: a name that is no
-    key, a value that is no YAML.
+    ``keys`` are all keys that exist, sections included; below ``open_keys`` any key may be. Sections, open keys and
+    what is below them are read as YAML, every other value is left as text. Returns what is wrong with them: a name that
+    is no key, a value that is no YAML.
     """
     known = set(keys)
-    sections = {key[:n] for key in known for n in range(1, len(key))} | {(open_key,)}
+    opened = tuple(open_keys)
+    sections = {key[:n] for key in known for n in range(1, len(key))}
     problems: list[Problem] = []
     for name, text in sorted(_variables(env), key=lambda pair: (pair[0].count("__"), pair[0])):
         path = tuple(name.removeprefix(PREFIX).lower().split("__"))
         place = f"environment variable {name}"
-        is_open = path[0] == open_key and all(path)
+        is_open = any(path[: len(key)] == key for key in opened) and all(path)
         if not is_open and path not in known:
             problems.append(Problem(".".join(path), unknown_key(path, known), place))
             continue

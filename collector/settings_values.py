@@ -13,6 +13,9 @@ from pydantic_core import PydanticCustomError
 
 from collector.settings_units import broken_rule
 
+_SERVER = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.-]+):\d{1,5}", re.ASCII)
+_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}", re.ASCII)
+_LONGEST_GROUP = 249
 _STORE_URL = re.compile(r"sqlite(\+pysqlite)?:///(?!:memory:).+|postgres(ql(\+psycopg)?)?://.+", re.DOTALL)
 
 
@@ -65,6 +68,48 @@ def _store_url(value: Any) -> str | None:
     raise broken_rule("must be a database URL such as sqlite:///traces.db or postgresql://user@host/name, or null")
 
 
+def _servers(value: Any) -> tuple[str, ...]:
+    """A list, or one text with commas."""
+    given = [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+    if not isinstance(given, list | tuple) or not all(isinstance(s, str) and _SERVER.fullmatch(s) for s in given):
+        raise broken_rule("must be a list of host:port such as [kafka-1:9092, kafka-2:9092]")
+    return tuple(given)
+
+
+def _topic(value: Any) -> str | None:
+    name = _optional_text(value)
+    if name is None or (isinstance(name, str) and _TOPIC.fullmatch(name)):
+        return name
+    raise broken_rule("must be a topic's name (letters, digits, dot, dash, underscore; at most 249), or null")
+
+
+def _group(value: Any) -> str:
+    if isinstance(value, str) and 0 < len(value.strip()) <= _LONGEST_GROUP:
+        return value.strip()
+    raise broken_rule("must be the name of a consumer group")
+
+
+def _headers(value: Any) -> dict[str, str]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping) or not all(isinstance(part, str) and part for kv in value.items() for part in kv):
+        raise broken_rule("must be a section with one line a header, such as `tenant: tenant.id`")
+    return dict(value)
+
+
+def _client_options(value: Any) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+        raise broken_rule("must be a section with options of the Kafka client, such as `session_timeout_ms: 10000`")
+    return dict(value)
+
+
+def _none(value: Any) -> Any:
+    """A variable has no other way to say null."""
+    return None if value in ("null", "none", "") else value
+
+
 def _mode(value: Any) -> Any:
     """YAML reads a bare ``off`` as false."""
     return "off" if value is False else value
@@ -89,3 +134,20 @@ Mode = Annotated[Literal["review", "auto", "off"], BeforeValidator(_mode)]
 
 
 JournalSync = Annotated[Literal["normal", "full", "off"], BeforeValidator(_mode)]
+Servers = Annotated[
+    tuple[str, ...],
+    PlainValidator(_servers),
+    PlainSerializer(list),
+    WithJsonSchema({"type": ["array", "string"], "items": {"type": "string", "pattern": r":\d+$"}}),
+]
+Topic = Annotated[str | None, PlainValidator(_topic), WithJsonSchema({**_Text, "maxLength": 249})]
+Group = Annotated[str, PlainValidator(_group), WithJsonSchema({"type": "string", "minLength": 1})]
+_Mapping = {"type": ["object", "null"]}
+Headers = Annotated[
+    Mapping[str, str],
+    PlainValidator(_headers),
+    WithJsonSchema({**_Mapping, "additionalProperties": {"type": "string"}}),
+]
+ClientOptions = Annotated[Mapping[str, Any], PlainValidator(_client_options), WithJsonSchema(_Mapping)]
+Compression = Annotated[Literal["zstd", "gzip", "lz4", "snappy"] | None, BeforeValidator(_none)]
+KafkaEncoding = Literal["auto", "otlp_proto", "otlp_json"]

@@ -4,11 +4,14 @@ import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import brokers
 import externals
 import pytest
 import sqlalchemy as sa
+
+if TYPE_CHECKING:
+    import brokers
 
 
 @pytest.fixture(scope="session")
@@ -59,13 +62,17 @@ def store_url(request, tmp_path) -> str:
 
 
 @pytest.fixture(scope="session")
-def kafka_broker(require) -> Iterator[brokers.Broker]:
+def kafka_broker(require) -> "Iterator[brokers.Broker]":
     """One Kafka for all tests of a session; whoever stops it starts it again."""
+    import brokers  # and the client with it, which is slow to load
+
     with brokers.broker(require("kafka")) as broker:
         yield broker
 
 
 @pytest.fixture
-def kafka(kafka_broker) -> brokers.Corner:
+def kafka(kafka_broker) -> "brokers.Corner":
     """A test's own topics and group on that Kafka."""
+    import brokers
+
     return brokers.corner(kafka_broker)

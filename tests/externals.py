@@ -101,6 +101,20 @@ class PostgresCluster:
         make = [programs / "initdb", "-D", folder / "data", *options]
         subprocess.run(make, check=True, capture_output=True, cwd=folder, **self._account)
 
+    @property
+    def pid(self) -> int:
+        """The id of the running server's first process."""
+        assert self._process is not None
+        return self._process.pid
+
+    def create(self, name: str) -> str:
+        """Make a database; gives its URL."""
+        admin = sa.create_engine(self.url, isolation_level="AUTOCOMMIT")
+        with admin.connect() as connection:
+            connection.execute(sa.text(f"CREATE DATABASE {name}"))
+        admin.dispose()
+        return sa.make_url(self.url).set(database=name).render_as_string(hide_password=False)
+
     def start(self) -> None:
         """Start the server, and wait until it answers."""
         options = [part for key, value in self._settings.items() for part in ("-c", f"{key}={value}")]

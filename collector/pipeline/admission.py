@@ -12,6 +12,8 @@ from collector.intake import Refusal, Refused
 RETRY_AFTER_S = 5.0
 BUFFER_SHARE = 0.5
 """The part of the budget that open traces may hold; beyond it the oldest are closed early."""
+COMFORT = 0.9
+"""The part of each budget up to which a source that can wait is read."""
 
 
 class Admission:
@@ -27,6 +29,11 @@ class Admission:
     def buffer_bytes(self) -> int:
         """How many bytes open traces may hold."""
         return int(self.memory_bytes * BUFFER_SHARE)
+
+    def has_room(self, open_bytes: int) -> bool:
+        """Whether a source that can wait may go on, while open traces hold ``open_bytes``."""
+        total = self._held() + self.reserved_bytes
+        return open_bytes < COMFORT * self.buffer_bytes and total < COMFORT * self.memory_bytes
 
     def admit(self, size: int) -> None:
         """Raise ``Refused`` if ``size`` more bytes would be over the budget."""

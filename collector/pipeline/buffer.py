@@ -8,7 +8,7 @@ what a span says is nobody's business here.
 import heapq
 import sys
 from collections import OrderedDict
-from collections.abc import Container, Iterable
+from collections.abc import Collection, Container, Iterable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -17,6 +17,7 @@ from collector.intake import Piece
 from collector.pipeline.closed_trace import ClosedTrace
 from collector.pipeline.cutting import first_spans
 from collector.pipeline.open_trace import OpenTrace
+from collector.progress import Position, Progress
 
 TRACE_BYTES, PIECE_BYTES, SPAN_BYTES = 2048, 256, 128
 """What an open trace, each piece and each span of it take beside their telemetry, here and in the other books of the
@@ -62,7 +63,9 @@ class _Open:
     left_out: int = 0
     late: bool = False
     touched: bool = False
-    positions: list[int] = field(default_factory=list)
+    positions: list[Position] = field(default_factory=list)
+    returns: bool = True
+    counted: bool = False
     met_limit: CloseReason | None = None
     scheduled_ns: int = sys.maxsize
 
@@ -90,6 +93,7 @@ class _Open:
             has_root=self.has_root,
             positions=tuple(self.positions),
             left_out=self.left_out,
+            counted=self.counted,
         )
 
 
@@ -117,8 +121,8 @@ class TraceBuffer:
     def __contains__(self, trace_id: object) -> bool:
         return trace_id in self._open
 
-    def add(self, piece: Piece, now_ns: int, position: int | None = None) -> Added:
-        """Take a piece that stands at ``position`` of the journal, and say what became of it."""
+    def add(self, piece: Piece, now_ns: int, position: Position | None = None) -> Added:
+        """Take a piece that stands at ``position``, and say what became of it."""
         entry = self._open.get(piece.trace_id)
         if piece.trace_id in self._capped or (entry is not None and entry.met_limit is not None):
             return Added.OVER_LIMIT
@@ -129,6 +133,7 @@ class TraceBuffer:
             return Added.DUPLICATE
         if position is not None:
             entry.positions.append(position)
+        entry.returns = entry.returns and position is not None and position.source.returns
         entry.digests.add(digest)
         if not entry.ids and (piece.span_ids or not entry.logs):
             self._new[piece.trace_id] = None
@@ -155,6 +160,23 @@ class TraceBuffer:
         if entry is not None and not entry.late:
             entry.late = True
             self._settle(entry, now_ns)
+
+    def count(self, trace_id: str) -> bool:
+        """Say that a trace counts from now on. ``False``, and not counted, while its source may get it back."""
+        entry = self._open.get(trace_id)
+        if entry is None or entry.returns:
+            return False
+        entry.counted = True
+        return True
+
+    def only_from(self, sources: Collection[Progress]) -> list[str]:
+        """The traces of which every piece came from these sources."""
+        wanted = set(map(id, sources))
+        return [
+            trace_id
+            for trace_id, entry in self._open.items()
+            if entry.returns and entry.positions and all(id(p.source) in wanted for p in entry.positions)
+        ]
 
     def take_new(self) -> list[tuple[str, bool]]:
         """What was begun since the last call: (id, whether it has spans).

@@ -1,23 +1,31 @@
 """Which open traces are new, which were judged before, which are to be forgotten; and how many are begun and not ended.
 
-Keeps the account of ``/metrics``: accepted = evaluated + open + dropped. Used on the event loop.
+Keeps the account of ``/metrics``: accepted = evaluated + open + dropped. A trace that its source may get back (another
+replica takes over the partition) counts from when it is complete. Used on the event loop.
 """
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+import structlog
 
 from collector.pipeline.buffer import TraceBuffer
 from collector.pipeline.closed_trace import ClosedTrace
 from collector.pipeline.decided import Decided
 from collector.pipeline.losses import Losses
+from collector.progress import Position
 from exporters.metrics.prometheus import Metrics
+from exporters.store import StoreError
+
+log = structlog.get_logger()
 
 FORGOTTEN = "forgotten"
 """Why something of a trace that was forgotten on demand is dropped."""
 
 
 class Census:
-    """``release`` is called with the journal's positions of a trace that is let go of."""
+    """``release`` is called with the positions of a trace that is let go of."""
 
     def __init__(
         self,
@@ -25,7 +33,7 @@ class Census:
         decided: Decided,
         losses: Losses,
         metrics: Metrics,
-        release: Callable[[Sequence[int]], None],
+        release: Callable[[Sequence[Position]], None],
     ) -> None:
         self._buffer = buffer
         self._decided = decided
@@ -52,6 +60,26 @@ class Census:
             if new:
                 await self._tell_apart(new, now_ns)
 
+    async def admit(self, closed: Sequence[ClosedTrace]) -> list[ClosedTrace]:
+        """Count the closed traces that were not counted while their source could have got them back.
+
+        Another replica may have judged a part of one meanwhile: what is here of it is late then.
+        """
+        new = {t.trace_id for t in closed if t.is_shared and not (t.counted or t.late)}
+        stored = await self._stored(sorted(new)) if new else set()
+        admitted = [replace(t, late=True) if t.trace_id in stored else t for t in closed]
+        for trace in admitted:
+            if trace.trace_id in new and trace.span_count and not trace.late:
+                self.begin()
+        return admitted
+
+    async def _stored(self, trace_ids: Sequence[str]) -> set[str]:
+        try:
+            return await self._decided.stored(trace_ids)
+        except StoreError as error:  # it will not take their verdicts either, and says so then
+            log.error("the store cannot tell which traces it holds", problem=str(error))
+            return set()
+
     async def discard(self, trace_ids: Iterable[str]) -> int:
         """Let go of the open ones among traces that the store has forgotten. Returns how many these were."""
         async with self._lock:
@@ -77,18 +105,17 @@ class Census:
         for trace_id, has_spans in new:
             if trace_id in known and trace_id not in forgotten:
                 self._buffer.mark_late(trace_id, now)
-            elif has_spans:
+            elif has_spans and self._buffer.count(trace_id):
                 self.begin()
         for trace_id in forgotten:
             self._discard(trace_id)
 
     def _discard(self, trace_id: str) -> bool:
-        is_counted = trace_id not in self._buffer.untold
         trace = self._buffer.discard(trace_id)
         if trace is None:
             return False
         if trace.span_count:
-            if not (is_counted or trace.late):
+            if not (trace.counted or trace.late):
                 self.begin()
             self.lose([trace], FORGOTTEN)
         self._release(trace.positions)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from checks.trace import CloseReason
+from collector.progress import Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,8 +11,9 @@ class ClosedTrace:
     """A trace as it left the buffer: encoded OTLP as in ``Piece``.
 
     ``late`` says that it had been judged before; ``touched`` that feedback for it is in the store.
-    ``has_root`` says whether a span without a parent is among ``spans``. ``positions`` are the journal's rows that
-    hold its pieces. ``left_out`` counts the spans of a piece that were one too many and were cut off.
+    ``has_root`` says whether a span without a parent is among ``spans``. ``positions`` say where its pieces stand: rows
+    of the journal, offsets of partitions. ``left_out`` counts the spans of a piece that were one too many and were cut
+    off. ``counted`` says that it is counted as accepted.
     """
 
     trace_id: str
@@ -23,10 +25,16 @@ class ClosedTrace:
     late: bool = False
     touched: bool = False
     has_root: bool = False
-    positions: tuple[int, ...] = ()
+    positions: tuple[Position, ...] = ()
     left_out: int = 0
+    counted: bool = False
 
     @property
     def size(self) -> int:
         """Bytes of telemetry held."""
         return len(self.spans) + len(self.logs)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether another replica may have had a part of it: some of it came from a source that changes hands."""
+        return any(source.returns for source, _ in self.positions)

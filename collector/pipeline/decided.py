@@ -15,6 +15,7 @@ from checks.trace import CloseReason
 from collector.pipeline.buffer import TRACE_BYTES, AssemblyLimits
 from collector.pipeline.closed_trace import ClosedTrace
 from collector.pipeline.judge import Job
+from collector.progress import Position
 from exporters import codec
 from exporters.packed import PARTS, Packed
 from exporters.store import Kept, Store, StoreError
@@ -41,8 +42,8 @@ class Decided:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.under_way: dict[str, tuple[int, ...]] = {}
-        """Traces that were closed and are not stored yet, with the journal's positions that hold them."""
+        self.under_way: dict[str, tuple[Position, ...]] = {}
+        """Traces that were closed and are not stored yet, with the positions that hold them."""
         self.held = 0
         """The memory that they take."""
         self._sizes: dict[str, int] = {}
@@ -56,9 +57,9 @@ class Decided:
             self._sizes[trace.trace_id] = COPIES * trace.size + TRACE_BYTES
             self.held += self._sizes[trace.trace_id]
 
-    def ended(self, trace_ids: Iterable[str]) -> list[int]:
+    def ended(self, trace_ids: Iterable[str]) -> list[Position]:
         """Note traces as stored or dropped; returns the positions that held them."""
-        positions: list[int] = []
+        positions: list[Position] = []
         for trace_id in trace_ids:
             positions += self.under_way.pop(trace_id, ())
             self.held -= self._sizes.pop(trace_id, 0)
@@ -86,7 +87,11 @@ class Decided:
         """Those of ``trace_ids`` that were judged before or are just being judged."""
         near = self.under_way.keys() & set(trace_ids)
         far = [trace_id for trace_id in trace_ids if trace_id not in near]
-        return near | await self._ask(self._store.known, far) if far else near
+        return near | await self.stored(far) if far else near
+
+    async def stored(self, trace_ids: Sequence[str]) -> set[str]:
+        """Those of ``trace_ids`` that were judged before, here or by another replica, and stored."""
+        return await self._ask(self._store.known, trace_ids)
 
     async def forgotten(self, trace_ids: Sequence[str]) -> set[str]:
         """Those of ``trace_ids`` that were forgotten on demand and must not come back."""

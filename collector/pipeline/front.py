@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 import structlog
 
@@ -19,17 +20,18 @@ from collector.pipeline.buffer import Added, TraceBuffer
 from collector.pipeline.census import Census
 from collector.pipeline.closed_trace import ClosedTrace
 from collector.pipeline.counting import count_accepted, count_refused
-from collector.pipeline.decided import Decided, Either, merge
+from collector.pipeline.decided import Decided, Either, merge, reclosed
 from collector.pipeline.dispatch import Dispatch
 from collector.pipeline.feedback import FeedbackDesk
+from collector.pipeline.handover import HandOver
 from collector.pipeline.inspection import BATCH, InspectionPool, batches
 from collector.pipeline.journal import Entry, Journal
 from collector.pipeline.judge import Job
 from collector.pipeline.keeping import Keeping
 from collector.pipeline.losses import Losses
 from collector.pipeline.options import FrontOptions
-from collector.pipeline.progress import Progress
 from collector.pipeline.replay import replayed
+from collector.progress import Position, Progress
 from exporters.metrics.prometheus import Metrics
 from exporters.packed import Packed
 from exporters.store import Store
@@ -39,6 +41,7 @@ BATCHES_A_WORKER = 2
 """One batch being judged and one waiting, so that no worker idles; more would only be memory."""
 
 log = structlog.get_logger()
+SetAside = Callable[[Sequence[bytes], Sequence[Position], str, Callable[[], None]], bool]
 
 
 class Front:
@@ -59,7 +62,7 @@ class Front:
         self._store = store
         self._metrics = metrics
         self._journal = journal
-        self._progress = Progress()
+        self._rows = Progress()  # of the journal
         self._monotonic_ns = monotonic_ns
         self._wall_ns = wall_ns
         self.buffer = TraceBuffer(options.assembly)
@@ -67,7 +70,9 @@ class Front:
         self._busy = Either(self.decided.under_way, self.buffer.untold)
         self.admission = Admission(options.memory_bytes, self._held_bytes)
         self.losses = Losses(metrics, wall_ns)
-        keep = Keeping(options, store, pool, metrics, self.losses, self._jobs, self.reopen, wall_ns)
+        self.hand_over = HandOver(self.buffer, self.decided)  # see PullIntake.hand_over
+        ours = self.hand_over.still_ours
+        keep = Keeping(options, store, pool, metrics, self.losses, ours, self._jobs, self.reopen, wall_ns)
         self.dispatch = Dispatch(keep, self._ended)
         self._slots = asyncio.Semaphore(pool.workers * BATCHES_A_WORKER)
         self._batches: set[asyncio.Task[None]] = set()
@@ -76,9 +81,16 @@ class Front:
         self._desk = FeedbackDesk(store, metrics, self.losses, wall_ns)
         self.census = Census(self.buffer, self.decided, self.losses, metrics, self._release)
         self.is_replaying = False  # what the last run left in the journal
+        self.set_aside: SetAside = lambda *_: False
+        """Told of what the store cannot take; see ``KafkaReceiver.set_aside``."""
         metrics.watch("sidecheck_traces_open", lambda: self.open_traces)
         metrics.watch("sidecheck_queue_length", lambda: len(self.dispatch), queue="store")
         metrics.watch("sidecheck_queue_length", lambda: len(self._batches), queue="inspection")
+
+    @property
+    def has_room(self) -> bool:
+        """See ``PullIntake.has_room``. There is none before traces would be closed early to make some."""
+        return not self._stopping and self.admission.has_room(self.buffer.held)
 
     def reserve(self, size: int = 0) -> Reservation:
         """See ``Intake.reserve``."""
@@ -114,7 +126,7 @@ class Front:
             return
         self.is_replaying = True
         async for position, batch in replayed(self._journal, decode, self.losses):
-            self._add(batch.pieces, position)
+            self._add(batch.pieces, Position(self._rows, position))
             while self.buffer.held > self.admission.buffer_bytes:  # noqa: ASYNC110 - once, at the start
                 await asyncio.sleep(TICK_S)
         self.is_replaying = False
@@ -188,10 +200,12 @@ class Front:
 
     async def _submit(self, closed: list[ClosedTrace]) -> None:
         """Send traces to the workers as these get free. Empties ``closed``: a trace that is done is let go of."""
-        judgeable = [trace for trace in closed if self._is_judgeable(trace)]
-        closed.clear()
         # All at once: what comes for one of these while the others wait for a worker is late.
-        self.decided.began(judgeable)
+        self.decided.began(closed)
+        admitted = await self.census.admit(closed)
+        closed.clear()
+        judgeable = [trace for trace in admitted if self._is_judgeable(trace)]
+        admitted.clear()
         waiting = deque(batches(judgeable))
         judgeable.clear()
         while waiting:
@@ -207,7 +221,7 @@ class Front:
             return True
         if trace.logs:  # an app's ordinary log lines of a trace that was not sampled
             self.losses.dropped("logs", "no_spans", [trace.trace_id])
-        self._release(trace.positions)
+        self._release(self.decided.ended([trace.trace_id]))
         return False  # else feedback that came before its trace: it waits in the store
 
     async def _inspect(self, closed: Sequence[ClosedTrace]) -> None:
@@ -246,12 +260,18 @@ class Front:
         return jobs
 
     def _ended(self, records: Sequence[Packed], dropped: str | None) -> None:
-        self._release(self.decided.ended(record.trace_id for record in records))
+        positions = self.decided.ended(record.trace_id for record in records)
+        done = partial(self._release, positions)
         if dropped is not None:
             self.losses.dropped("record", dropped, [record.trace_id for record in records])
+            telemetry = [data for closed in map(reclosed, records) for data in (closed.spans, closed.logs)]
+            if self.set_aside(telemetry, positions, dropped, done):
+                return
+        done()
 
-    def _release(self, positions: Sequence[int]) -> None:
-        free = self._progress.ended(positions)
+    def _release(self, positions: Sequence[Position]) -> None:
+        ended = [(source, source.ended((number,))) for source, number in positions]
+        free = [number for source, numbers in ended if source is self._rows for number in numbers]
         if free and self._journal is not None:
             self._journal.forget(free)
 
@@ -270,11 +290,13 @@ class Front:
         return self.buffer.held + self.decided.held + 2 * waiting  # as pieces, and as the journal's row
 
     async def _take(self, batch: Batch) -> None:
-        position = await self._journal.append(batch) if self._journal is not None and batch.pieces else None
+        position = batch.position
+        if position is None and self._journal is not None and batch.pieces:
+            position = Position(self._rows, await self._journal.append(batch))
         self._add(batch.pieces, position)
         count_accepted(self._metrics, batch)
 
-    def _add(self, pieces: Sequence[Piece], position: int | None) -> None:
+    def _add(self, pieces: Sequence[Piece], position: Position | None) -> None:
         now = self._monotonic_ns()
         kept = 0
         for piece in pieces:
@@ -283,6 +305,6 @@ class Front:
             if became is Added.OVER_LIMIT:
                 self.losses.dropped("span", "trace_limit", [piece.trace_id], piece.count)
         if position is not None:
-            self._progress.began(position, kept)
+            position.source.began(position.number, kept)
             if not kept:
                 self._release([position])

@@ -23,7 +23,8 @@ from exporters.store import Store
 class Keeping:
     """Saves records.
 
-    ``jobs`` makes jobs of closed traces and of what the store holds of them; ``reopen`` has traces judged again.
+    ``ours`` are those of some records that this replica may still save. ``jobs`` makes jobs of closed traces and of
+    what the store holds of them; ``reopen`` has traces judged again.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class Keeping:
         pool: InspectionPool,
         metrics: Metrics,
         losses: Losses,
+        ours: Callable[[Sequence[Packed]], Sequence[Packed]],
         jobs: Callable[[Sequence[ClosedTrace]], Awaitable[Sequence[Job]]],
         reopen: Callable[[Iterable[str]], None],
         wall_ns: Callable[[], int],
@@ -42,6 +44,7 @@ class Keeping:
         self._pool = pool
         self._metrics = metrics
         self._losses = losses
+        self._ours = ours
         self._jobs = jobs
         self._reopen = reopen
         self._wall_ns = wall_ns
@@ -56,7 +59,7 @@ class Keeping:
         """Save what nobody else was faster with. Returns the ids of the others."""
         options = self._options
         result = await asyncio.to_thread(
-            self._store.save, records, options.case_status, options.case_limits, self._wall_ns()
+            self._store.save, self._ours(records), options.case_status, options.case_limits, self._wall_ns()
         )
         self._reopen(result.reopen)  # feedback had been waiting for these
         if result.forgotten:

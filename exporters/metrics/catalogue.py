@@ -133,6 +133,18 @@ _INTAKE = (
         "scope",
     ),
 )
+_KAFKA = (
+    _gauge("sidecheck_kafka_lag", "Records of a partition that are not judged and stored yet.", "topic", "partition"),
+    _gauge("sidecheck_kafka_paused", "1 while nothing is read because there is no room for more."),
+    _counter("sidecheck_kafka_records_total", "Records read.", "topic"),
+    _counter(
+        "sidecheck_kafka_dead_letters_total", "Records set aside because they cannot be judged.", "topic", "reason"
+    ),
+    _counter("sidecheck_kafka_lost_records_total", "Records that were deleted before they were read.", "topic"),
+    _counter("sidecheck_kafka_produced_total", "Messages of the relay that the brokers have.", "topic"),
+    _counter("sidecheck_kafka_produced_bytes_total", "Their size, before it is compressed.", "topic"),
+    _counter("sidecheck_kafka_partitions_total", "Partitions that were assigned, revoked and lost.", "event"),
+)
 _SELF = (
     _histogram(
         "sidecheck_evaluation_delay_seconds",
@@ -172,5 +184,5 @@ BALANCE = (
 """The metrics that add up: accepted = evaluated + open + dropped (what="trace"), and no check has more decided results
 than traces were evaluated."""
 
-METRICS = _by_name((*_VERDICTS, *_APP, *_INTAKE, *_SELF))
+METRICS = _by_name((*_VERDICTS, *_APP, *_INTAKE, *_KAFKA, *_SELF))
 """Every metric by its name, in the order of the documentation."""

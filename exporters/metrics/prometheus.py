@@ -67,6 +67,13 @@ class Metrics:
         """Set a gauge."""
         self._child(name, Kind.GAUGE, labels).set(value)
 
+    def forget(self, name: str, **labels: Any) -> None:
+        """Take one series of a gauge away, if it is there: what it told of is no longer here."""
+        self._child(name, Kind.GAUGE, labels)
+        values = tuple(_clean(labels[label]) for label in METRICS[name].labels)
+        self._families[name].remove(*values)
+        self._children.pop((name, Kind.GAUGE, *labels.items()), None)
+
     def watch(self, name: str, read: Callable[[], float], **labels: Any) -> None:
         """Make a gauge ask ``read`` at every scrape. It is called on a thread; where it raises, the value is NaN."""
         self._child(name, Kind.GAUGE, labels).set_function(lambda: _asked(read))

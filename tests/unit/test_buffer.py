@@ -9,6 +9,7 @@ from checks.trace import CloseReason
 from collector.intake import Piece
 from collector.pipeline.assembler import assemble
 from collector.pipeline.buffer import TRACE_BYTES, Added, AssemblyLimits, TraceBuffer
+from collector.progress import Position, Progress
 
 S = 1_000_000_000
 LIMITS = AssemblyLimits(settle_ns=2 * S, idle_ns=30 * S, max_age_ns=600 * S, max_spans=5, max_bytes=1000)
@@ -117,10 +118,11 @@ def test_a_request_that_was_sent_twice_is_kept_once(buffer):
 
 
 def test_a_closed_trace_names_the_journal_rows_that_hold_it(buffer):
-    buffer.add(a_piece("a" * 32, 1), 0, position=4)
-    buffer.add(a_piece("a" * 32, 2, root=True), 0, position=7)
+    rows = Progress()
+    buffer.add(a_piece("a" * 32, 1), 0, position=Position(rows, 4))
+    buffer.add(a_piece("a" * 32, 2, root=True), 0, position=Position(rows, 7))
     (trace,) = buffer.take_due(10 * S, 10)
-    assert trace.positions == (4, 7)
+    assert trace.positions == ((rows, 4), (rows, 7))
 
 
 def test_spans_that_came_in_two_requests_are_joined_in_order_of_arrival(buffer):

@@ -1,6 +1,6 @@
 """Which positions are still needed."""
 
-from collector.pipeline.progress import Progress
+from collector.progress import Progress
 
 
 def test_a_position_is_free_when_every_trace_with_a_piece_there_has_ended():

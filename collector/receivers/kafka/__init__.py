@@ -1,0 +1,1 @@
+"""OTLP and feedback from Kafka, as one member of a consumer group."""

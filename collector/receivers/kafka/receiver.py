@@ -1,0 +1,169 @@
+"""The Kafka receiver: a thread of its own that outlives every fault of the client and of the brokers.
+
+Owns supervision and health; what one consumer does is in ``consuming``.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+import threading
+from collections.abc import Callable, Sequence
+from queue import Queue
+from typing import Any
+
+import structlog
+from kafka.errors import KafkaError
+
+from collector.intake import Meter, PullIntake
+from collector.logs import place_of
+from collector.progress import Position
+from collector.receivers.kafka.client import GroupConsumer
+from collector.receivers.kafka.consuming import Consuming, on_loop
+from collector.receivers.kafka.dead_letters import DeadLetter, DeadLetters
+from collector.receivers.kafka.options import KafkaOptions
+from collector.receivers.kafka.partition import Partition
+from collector.receivers.limits import ReceiverLimits
+
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
+TAKEN_WITHIN_S = 60.0
+"""How long the event loop may take over a few records before this is a fault."""
+CLOSE_WITHIN_MS = 2_000
+STOP_WITHIN_S = 5.0
+MOST_LOST = 100
+"""Traces that may wait to be set aside."""
+
+log = structlog.get_logger()
+Done = Callable[[], None]
+
+
+class Backoff:
+    """Growing waits with jitter: half to all of a time that doubles."""
+
+    def __init__(self, jitter: Callable[[], float] = random.random) -> None:
+        self._jitter = jitter
+        self._failures = 0
+
+    def worked(self) -> None:
+        """Begin again with short waits."""
+        self._failures = 0
+
+    def next_s(self) -> float:
+        """The seconds to wait after one more failure."""
+        longest = min(LONGEST_WAIT_S, FIRST_WAIT_S * float(1 << self._failures))
+        self._failures = min(self._failures + 1, 10)
+        return longest * (0.5 + 0.5 * self._jitter())
+
+
+class KafkaReceiver:
+    """Reads topics as one member of a consumer group. ``start`` and ``stop`` are called on the event loop."""
+
+    def __init__(
+        self,
+        options: KafkaOptions,
+        limits: ReceiverLimits,
+        intake: PullIntake,
+        meter: Meter,
+        consumer: Callable[..., Any] = GroupConsumer,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._options = options
+        self._limits = limits
+        self._intake = intake
+        self._meter = meter
+        self._make_consumer = consumer
+        self._backoff = backoff or Backoff()
+        self._letters = DeadLetters(options, meter)
+        self._lost: Queue[tuple[list[DeadLetter], Done]] = Queue(MOST_LOST)
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._problem: str | None = f"Kafka ({options.where}) is not reached yet"
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong at this moment, in a sentence; ``None`` while all is well."""
+        return self._problem
+
+    def start(self) -> None:
+        """Begin to read."""
+        # The client logs each attempt at a broker that is away, some with what it was about to send. The problem is
+        # told here, once, and on /healthz.
+        logging.getLogger("kafka").setLevel(logging.CRITICAL)
+        self._thread = threading.Thread(target=self._run, args=(asyncio.get_running_loop(),), name="kafka", daemon=True)
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Give the partitions to the other replicas, then end. A thread that hangs is left behind."""
+        self._stopping.set()
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.join, STOP_WITHIN_S)
+            if self._thread.is_alive():
+                log.error("the Kafka client did not end in time; its partitions go to others when its session ends")
+
+    def set_aside(self, telemetry: Sequence[bytes], positions: Sequence[Position], error: str, done: Done) -> bool:
+        """Keep a trace that is lost otherwise: its telemetry, where its pieces stood, and why.
+
+        Returns whether it came from here; if so, ``done`` is called on the event loop once it is kept.
+        """
+        stood = [(p.source, p.number) for p in positions if isinstance(p.source, Partition)]
+        if not stood or self._lost.full():
+            return False
+        source, offset = stood[0]
+        problem = "the trace that begins here could not be stored; the log says why"
+        letters = [
+            DeadLetter(source.topic, source.number, offset, error, problem, value=value) for value in telemetry if value
+        ]
+        self._lost.put((letters, done))
+        return True
+
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._consume(loop)
+            except Exception as error:  # noqa: BLE001 - the thread must live; it begins again with a new consumer
+                self._tell(f"Kafka ({self._options.where}): {_named(error)}; trying again")
+                self._put_lost(loop)
+                self._stopping.wait(self._backoff.next_s())
+        self._put_lost(loop)
+        self._letters.close()
+
+    def _consume(self, loop: asyncio.AbstractEventLoop) -> None:
+        consuming = Consuming(
+            self._make_consumer,
+            self._options,
+            self._limits,
+            self._intake,
+            on_loop(loop, TAKEN_WITHIN_S),
+            self._letters,
+            self._meter,
+        )
+        try:
+            while not self._stopping.is_set():
+                consuming.turn()
+                self._put_lost(loop)
+                self._tell(consuming.problem)
+                if consuming.problem is None:
+                    self._backoff.worked()
+        finally:
+            consuming.close(CLOSE_WITHIN_MS)
+
+    def _put_lost(self, loop: asyncio.AbstractEventLoop) -> None:
+        while not self._lost.empty():
+            letters, done = self._lost.get_nowait()
+            self._letters.put(letters)
+            with contextlib.suppress(RuntimeError):  # the event loop has ended
+                loop.call_soon_threadsafe(done)
+
+    def _tell(self, problem: str | None) -> None:
+        """Note how it stands; a change is logged."""
+        if (problem is None) != (self._problem is None):
+            if problem is None:
+                log.info("Kafka is read", brokers=self._options.where, topics=sorted(self._options.topics))
+            else:
+                log.error("Kafka degraded", problem=problem)
+        self._problem = problem
+
+
+def _named(error: Exception) -> str:
+    """What went wrong; of errors that are not the client's own only the place, as their texts may quote a record."""
+    return type(error).__name__ if isinstance(error, KafkaError) else place_of(error)

@@ -1,0 +1,112 @@
+"""Several servers share a group and a store: partitions change hands, and each trace has one verdict per check."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import sqlalchemy as sa
+from kafka_senders import TOPICS, consuming, done, send, send_keyed, trace_id
+from servers import Serving, eventually, until
+
+CHECKS = 5
+PARTITIONS = 6
+SLOW = {"SIDECHECK_ASSEMBLY__SETTLE": "2s", "SIDECHECK_ASSEMBLY__IDLE": "6s"}
+"""Traces stay open for long enough to be open when their partition changes hands."""
+
+
+@pytest.fixture
+def replica(kafka, postgres_url, tmp_path):
+    """``replica("name")`` is one more server on the same group and store."""
+
+    @contextmanager
+    def one(name: str, **more: str) -> Iterator[Serving]:
+        with consuming(kafka, tmp_path / name, SIDECHECK_STORE__URL=postgres_url, **more) as server:
+            yield server
+
+    kafka.create(*TOPICS, partitions=PARTITIONS)
+    return one
+
+
+@pytest.fixture
+def stored(postgres_url):
+    """What is in the store: spans that were judged, and verdicts, by trace id."""
+
+    def ask() -> dict[str, tuple[int, int]]:
+        engine = sa.create_engine(postgres_url)
+        query = "SELECT trace_id, span_count, (SELECT count(*) FROM verdicts v WHERE v.trace = t.id) FROM traces t"
+        try:
+            with engine.connect() as connection:
+                return {row[0]: (row[1], row[2]) for row in connection.execute(sa.text(query))}
+        finally:
+            engine.dispose()
+
+    return ask
+
+
+def owned(server: Serving) -> int:
+    """The partitions of traces that a server reads."""
+    text = [line for line in server.metrics_text().splitlines() if line.startswith("sidecheck_kafka_lag{")]
+    return sum("-traces" in line for line in text)
+
+
+def test_a_trace_that_is_split_by_a_rebalance_meets_in_one_verdict(kafka, replica, stored):
+    numbers = range(1, 31)
+    with replica("first", **SLOW) as first:
+        until("the first has all", lambda: owned(first) == PARTITIONS)
+        send_keyed(kafka, *numbers, positions=(2, 3))
+        until("they are open", lambda: first.metric("sidecheck_kafka_records_total") == len(numbers))
+        with replica("second", **SLOW) as second:
+            until("each has half", lambda: (owned(first), owned(second)) == (3, 3))
+            send_keyed(kafka, *numbers, positions=(1, 4))
+            done(kafka, "traces")
+            wanted = {trace_id(n): (4, CHECKS) for n in numbers}
+            assert eventually(stored, wanted) == wanted
+            counts = [server.traces() for server in (first, second)]
+            assert sum(c["evaluated"] for c in counts) == len(numbers)
+            assert all(c["evaluated"] for c in counts)
+            for c in counts:
+                assert c["accepted"] == c["evaluated"] + c["open"] + c["dropped"]
+                assert (c["open"], c["dropped"]) == (0, 0)
+
+
+def test_another_replica_takes_over_from_one_that_is_killed(kafka, replica, stored):
+    with replica("second", **SLOW) as second, replica("first", **SLOW) as first:
+        until("each has half", lambda: (owned(first), owned(second)) == (3, 3))
+        send_keyed(kafka, *range(1, 41), positions=(2,))
+        until("some are open", lambda: first.metric("sidecheck_kafka_records_total"))
+        first.stop(signal.SIGKILL)
+        send_keyed(kafka, *range(1, 41), positions=(1,))
+        until("the second has all", lambda: owned(second) == PARTITIONS)
+        done(kafka, "traces")
+        wanted = {trace_id(n): (2, CHECKS) for n in range(1, 41)}
+        assert eventually(stored, wanted) == wanted
+
+
+def test_a_server_that_stops_hands_its_open_traces_to_the_next(kafka, replica, stored):
+    with replica("first", **SLOW) as first:
+        until("the first has all", lambda: owned(first) == PARTITIONS)
+        send_keyed(kafka, *range(1, 11), positions=(2,))
+        until("they are open", lambda: first.metric("sidecheck_kafka_records_total") == 10)
+        first.stop()
+    assert stored() == {}
+    with replica("second", **SLOW):
+        send_keyed(kafka, *range(1, 11), positions=(1,))
+        done(kafka, "traces")
+        wanted = {trace_id(n): (2, CHECKS) for n in range(1, 11)}
+        assert eventually(stored, wanted) == wanted
+
+
+def test_feedback_through_any_replica_promotes_the_trace(kafka, replica):
+    with replica("first") as first, replica("second") as second:
+        until("each has half", lambda: (owned(first), owned(second)) == (3, 3))
+        send_keyed(kafka, *range(1, 9))
+        for number in range(1, 9):
+            first.judged(trace_id(number))
+        half = (f'{{"trace_id": "{trace_id(n)}", "thumbs_up": false}}'.encode() for n in range(1, 5))
+        send(kafka, "feedback", *half)
+        for number in range(5, 9):
+            server = (first, second)[number % 2]
+            server.post("/v1/feedback", {"trace_id": trace_id(number), "thumbs_up": False}).raise_for_status()
+        for number in range(1, 9):
+            assert eventually(lambda n=number: first.outcomes(trace_id(n)).get("user_feedback"), "failed") == "failed"

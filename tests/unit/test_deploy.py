@@ -1,0 +1,115 @@
+"""The files in ``deploy/`` agree with the program and with each other. Whether containers start is not tested here."""
+
+import re
+from pathlib import Path
+
+import pytest
+import typer
+import yaml
+
+from collector.cli import app
+from collector.relay.app import Relay
+from collector.settings import Settings, load
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+OWN = ("sidecheck", "page", "relay")
+TOPICS = tuple(Settings().kafka.topics.named.values())
+
+
+@pytest.fixture(scope="module")
+def compose():
+    return yaml.safe_load((DEPLOY / "compose.kafka.yaml").read_text())
+
+
+@pytest.fixture(scope="module")
+def collector():
+    return yaml.safe_load((DEPLOY / "otel-collector" / "kafka.yaml").read_text())
+
+
+def interpolated(text):
+    """A value as Compose gives it where nobody set its variables."""
+    return re.sub(r"\$\{\w+:-(.*?)\}", r"\1", text)
+
+
+def settings_of(compose, service):
+    """What the program makes of a service's environment."""
+    environment = {key: interpolated(str(value)) for key, value in compose["services"][service]["environment"].items()}
+    return load(None, environment)
+
+
+@pytest.mark.parametrize("service", OWN)
+def test_every_variable_of_a_service_is_an_option_with_a_value_that_it_may_have(compose, service):
+    settings = settings_of(compose, service)
+    assert settings.kafka.bootstrap_servers == ("kafka:9092",)
+    assert settings.store.url.endswith("@postgres:5432/sidecheck")
+    assert not settings.metrics.listen.is_loopback
+
+
+@pytest.mark.parametrize("service", OWN)
+def test_every_service_runs_a_command_that_there_is_with_options_that_it_has(compose, service):
+    name, *options = compose["services"][service]["command"]
+    command = typer.main.get_command(app).commands[name]
+    context = command.make_context(name, list(options))
+    assert context.args == []
+
+
+def test_the_relay_may_start_with_its_settings(compose):
+    Relay(settings_of(compose, "relay"))
+
+
+def test_there_are_three_replicas_and_more_partitions_than_that(compose):
+    assert compose["services"]["sidecheck"]["deploy"]["replicas"] == 3
+    (script,) = compose["services"]["topics"]["command"]
+    assert int(re.search(r"--partitions (\d+)", script)[1]) >= 12
+
+
+def test_the_topics_that_are_made_are_those_that_are_read_and_written(compose, collector):
+    (script,) = compose["services"]["topics"]["command"]
+    dead_letters = settings_of(compose, "sidecheck").kafka.dead_letter_topic
+    assert re.search(r"for topic in (.*?);", script)[1].split() == [*TOPICS, dead_letters]
+    exporter = collector["exporters"]["kafka"]
+    assert (exporter["traces"]["topic"], exporter["logs"]["topic"]) == TOPICS[:2]
+    limit = int(re.search(r"max\.message\.bytes=(\d+)", script)[1])
+    assert exporter["producer"]["max_message_bytes"] <= limit
+
+
+def test_a_published_port_is_one_that_is_listened_on_and_stays_on_this_machine(compose):
+    for service in OWN:
+        listened = {str(address.port) for address in settings_of(compose, service).listeners.values()}
+        for published in compose["services"][service].get("ports", ()):
+            host, _, port = published.split(":")
+            assert host == "127.0.0.1"
+            assert port in listened
+
+
+def test_the_brokers_are_where_their_clients_look_for_them(compose, collector):
+    advertised = compose["services"]["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"]
+    assert advertised == "PLAINTEXT://kafka:9092"
+    assert compose["services"]["collector"]["environment"]["KAFKA_BROKERS"] == "kafka:9092"
+    assert collector["exporters"]["kafka"]["brokers"] == ["${env:KAFKA_BROKERS:-kafka:9092}"]
+
+
+def test_what_a_service_waits_for_and_mounts_is_there(compose):
+    services = compose["services"]
+    for service in services.values():
+        for name, wanted in service.get("depends_on", {}).items():
+            assert wanted["condition"] != "service_healthy" or "healthcheck" in services[name]
+        assert set(service["networks"]) <= set(compose["networks"])
+        for volume in service.get("volumes", ()):
+            source = volume.split(":")[0]
+            assert source in compose["volumes"] or (DEPLOY / source).is_file()
+
+
+def test_the_collector_keeps_a_trace_together_and_writes_what_is_read(collector):
+    exporter = collector["exporters"]["kafka"]
+    assert exporter["partition_traces_by_id"] is exporter["partition_logs_by_trace_id"] is True
+    assert {exporter[signal]["encoding"] for signal in ("traces", "logs")} == {"otlp_proto"}
+    assert exporter["record_partitioner"] == {"sticky_key": {"hasher": "murmur2"}}
+    assert exporter["producer"]["required_acks"] == -1
+
+
+def test_the_collectors_pipelines_use_what_is_configured(collector):
+    assert set(collector["service"]["pipelines"]) == {"traces", "logs"}
+    for pipeline in collector["service"]["pipelines"].values():
+        for kind, names in pipeline.items():
+            assert set(names) <= set(collector[kind])
