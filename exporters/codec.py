@@ -156,7 +156,7 @@ def verdict_from_json(text: str) -> Verdict:
 
 def feedback_to_json(items: Iterable[Feedback]) -> str:
     """Pieces of feedback, whole and in order."""
-    return to_json([_plain(item) for item in items])
+    return to_json([_sparse(item) for item in items])
 
 
 def feedback_from_json(text: str) -> tuple[Feedback, ...]:
@@ -165,36 +165,49 @@ def feedback_from_json(text: str) -> tuple[Feedback, ...]:
 
 
 def _verdict_to_plain(verdict: Verdict) -> dict[str, Any]:
-    findings = [{**_plain(f), "evidence": [_plain(e) for e in f.evidence]} for f in verdict.findings]
-    return {**_plain(verdict), "findings": findings}
+    made = _sparse(verdict)
+    if verdict.findings:
+        made["findings"] = [{**_sparse(f), "evidence": [_sparse(e) for e in f.evidence]} for f in verdict.findings]
+    return made
 
 
 def _verdict_from_plain(data: Mapping[str, Any]) -> Verdict:
-    findings = tuple(_finding(item) for item in data["findings"])
+    findings = tuple(_finding(item) for item in data.get("findings", ()))
     return _made(Verdict, {**data, "outcome": Outcome(data["outcome"]), "findings": findings})
 
 
 def _finding(data: Mapping[str, Any]) -> Finding:
-    evidence = tuple(_made(Evidence, item) for item in data["evidence"])
-    return _made(Finding, {**data, "severity": Severity(data["severity"]), "evidence": evidence})
+    evidence = tuple(_made(Evidence, item) for item in data.get("evidence", ()))
+    severity = {"severity": Severity(data["severity"])} if "severity" in data else {}
+    return _made(Finding, {**data, **severity, "evidence": evidence})
 
 
 def _plain(item: Any) -> dict[str, Any]:
     """The fields of a dataclass, one level deep."""
-    names, values_of = _fields(type(item))  # type: ignore[arg-type]  # every class can be hashed
+    names, values_of, _ = _fields(type(item))  # type: ignore[arg-type]  # every class can be hashed
     return dict(zip(names, values_of(item), strict=True))
 
 
+def _sparse(item: Any) -> dict[str, Any]:
+    """As ``_plain``, without what is as it would be anyway."""
+    names, values_of, usual = _fields(type(item))  # type: ignore[arg-type]  # every class can be hashed
+    return {
+        name: value
+        for name, value, by_default in zip(names, values_of(item), usual, strict=True)
+        if value is not by_default
+    }
+
+
 @cache
-def _fields(kind: Any) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
-    """The names of a dataclass's fields, and what gets their values; each has two at least."""
+def _fields(kind: Any) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]], tuple[Any, ...]]:
+    """The names of a dataclass's fields, what gets their values, and their defaults; each has two fields at least."""
     names = tuple(field.name for field in fields(kind))
-    return names, attrgetter(*names)
+    return names, attrgetter(*names), tuple(field.default for field in fields(kind))
 
 
 def _made(kind: type[T], data: Mapping[str, Any]) -> T:
     """A dataclass of its fields; a list is a tuple there, and a field that a later version wrote is left out."""
-    names, _ = _fields(kind)  # type: ignore[arg-type]  # every class can be hashed
+    names, *_ = _fields(kind)  # type: ignore[arg-type]  # every class can be hashed
     values = {name: value for name, value in data.items() if name in names}
     return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 

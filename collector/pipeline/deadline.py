@@ -8,12 +8,14 @@ import signal
 import threading
 import time
 from types import FrameType, TracebackType
+from typing import ClassVar
 
 from checks.deadline import DeadlineExceeded
 
-_AGAIN_S = 0.05
-"""The alarm goes on ringing: the first ring may be caught by an ``except BaseException``, or fall into a ``__del__``,
-where Python drops exceptions."""
+_TICK_S = 0.01
+"""How often the alarm rings while any deadline holds, and so how late it may notice that one is over. It goes on
+ringing: the first ring may be caught by an ``except BaseException``, or fall into a ``__del__``, where Python drops
+exceptions."""
 
 _running: "list[_Alarm]" = []
 """The deadlines that hold, the innermost last. A process has one timer, and so one such list."""
@@ -22,7 +24,8 @@ _running: "list[_Alarm]" = []
 class SignalDeadline:
     """A ``checks.deadline.Deadline`` for the main thread of a process on POSIX. Deadlines may be nested.
 
-    Takes the process's SIGALRM for good; ``install`` takes it again, where somebody else may have had it.
+    Takes the process's SIGALRM and its interval timer for good; ``install`` takes them again, where somebody else may
+    have had them.
 
     Raises:
         RuntimeError: Made in another thread, where Python delivers no signals.
@@ -38,40 +41,52 @@ class SignalDeadline:
         return _Alarm(limit_ns)
 
     def install(self) -> None:
-        """Handle the signal. Not done for each check: that would take longer than many a check."""
+        """Let the timer tick, and handle its signal. It stops by itself where no deadline holds.
+
+        Neither is done for each check: the calls would take longer than many a check.
+        """
         signal.signal(signal.SIGALRM, _ring)
-
-
-def _ring(_signal: int, frame: FrameType | None) -> None:
-    if not _running:
-        return
-    _running[-1].rang = True
-    # Raised inside __exit__ it would leave the timer on. Then __exit__ itself raises, and the alarm rings again.
-    if frame is not None and frame.f_code.co_filename != __file__:
-        raise DeadlineExceeded
+        signal.setitimer(signal.ITIMER_REAL, _TICK_S, _TICK_S)
+        _Alarm.is_ticking = True
 
 
 class _Alarm:
-    """One deadline. Uses the process's interval timer, and gives it back as it was."""
+    """One deadline."""
 
-    __slots__ = ("_limit_s", "_outer_again_s", "_outer_s", "_started", "rang")
+    __slots__ = ("_ends", "_limit_s", "_rang")
+    is_ticking: ClassVar[bool] = False
 
     def __init__(self, limit_ns: int) -> None:
-        self._limit_s = max(limit_ns / 1e9, 1e-6)  # 0 would switch the timer off
-        self.rang = False
+        self._limit_s = limit_ns / 1e9
+        self._rang = False
 
     def __enter__(self) -> None:
-        self._started = time.monotonic()
+        self._ends = time.monotonic() + self._limit_s
         _running.append(self)
-        self._outer_s, self._outer_again_s = signal.setitimer(signal.ITIMER_REAL, self._limit_s, _AGAIN_S)
+        if not _Alarm.is_ticking:
+            _Alarm.is_ticking = True
+            signal.setitimer(signal.ITIMER_REAL, _TICK_S, _TICK_S)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        signal.setitimer(signal.ITIMER_REAL, 0)
         _running.pop()
-        if self._outer_s:
-            left = self._outer_s - (time.monotonic() - self._started)
-            signal.setitimer(signal.ITIMER_REAL, max(left, 1e-6), self._outer_again_s)
-        if self.rang and kind is None:
+        if self._rang and kind is None:
             raise DeadlineExceeded  # the check caught the interruption and went on
+
+    def ring(self, frame: FrameType | None) -> None:
+        """Raise if the time is over."""
+        if time.monotonic() < self._ends:
+            return
+        self._rang = True
+        # Raised inside __exit__ it would be lost, and the deadline left on the list. Then __exit__ itself raises.
+        if frame is not None and frame.f_code.co_filename != __file__:
+            raise DeadlineExceeded
+
+
+def _ring(_signal: int, frame: FrameType | None) -> None:
+    if _running:
+        _running[-1].ring(frame)
+    else:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        _Alarm.is_ticking = False

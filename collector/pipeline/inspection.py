@@ -26,7 +26,7 @@ from collector.pipeline.quarantine import Quarantine
 from collector.pipeline.suspects import Suspects
 from collector.pipeline.worker import EXIT_WORN_OUT, judge_batch, start_worker, try_check
 
-BATCH = 64
+BATCH = 128
 BATCH_BYTES = 2 * 1024 * 1024
 """A batch is at most so many traces and so many bytes; a larger trace goes alone. One that waits for its worker is in
 memory twice more, encoded for the way."""

@@ -74,11 +74,13 @@ def test_a_check_in_time_is_left_alone_and_its_own_error_passes():
         _ = 1 / 0
 
 
-def test_no_alarm_is_left_behind_and_a_stray_one_does_no_harm():
+def test_the_alarm_stops_where_no_deadline_holds_and_starts_with_the_next():
     with pytest.raises(DeadlineExceeded), SignalDeadline()(SOON):
         spin()
-    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
     signal.raise_signal(signal.SIGALRM)
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+    with pytest.raises(DeadlineExceeded), SignalDeadline()(SOON):
+        spin()
 
 
 def test_the_signal_can_be_taken_back_from_a_check_that_took_it():

@@ -13,6 +13,7 @@ from checks.report import Outcome
 from checks.trace import CloseReason, Feedback, FeedbackTarget
 from collector.intake import Refusal, Refused
 from collector.pipeline.buffer import PIECE_BYTES, SPAN_BYTES, TRACE_BYTES, TraceBuffer
+from collector.pipeline.inspection import BATCH
 from exporters.store import TraceQuery
 
 THUMB_DOWN = Feedback(score=0.0, thumbs_up=False, time_ns=7)
@@ -72,10 +73,10 @@ async def test_spans_of_two_requests_are_judged_as_one_trace(line):
 
 
 async def test_many_traces_are_judged_in_batches(line):
-    await line.receive(*(a_piece(number) for number in range(1, 101)))
+    await line.receive(*(a_piece(number) for number in range(1, BATCH + 37)))
     await line.flow(2)
-    assert [len(batch) for batch in line.pool.batches] == [64, 36]
-    assert line.count("sidecheck_traces_evaluated_total") == 100
+    assert [len(batch) for batch in line.pool.batches] == [BATCH, 36]
+    assert line.count("sidecheck_traces_evaluated_total") == BATCH + 36
 
 
 async def test_spans_and_logs_are_counted_by_source(line):
