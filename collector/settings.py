@@ -100,7 +100,7 @@ def _open_doors(settings: Settings, tree: Tree) -> list[Problem]:
 
 def warnings(settings: Settings) -> list[str]:
     """What is allowed and may still surprise, one sentence each. Meant to be logged at the start."""
-    found = [*_exposed(settings)]
+    found = [*_exposed(settings), *_unshared(settings)]
     for key, size in (("limits.request", settings.limits.request), ("assembly.max_bytes", settings.assembly.max_bytes)):
         if size > settings.limits.memory:
             memory = format_size(settings.limits.memory)
@@ -108,6 +108,14 @@ def warnings(settings: Settings) -> list[str]:
                 f"{key} is {format_size(size)}, more than limits.memory ({memory}): nothing that large can be taken in"
             )
     return found
+
+
+def _unshared(settings: Settings) -> Iterator[str]:
+    if settings.kafka.bootstrap_servers and not (settings.store.url or "").startswith("postgres"):
+        yield (
+            "kafka is read and the store is a file of this machine: one replica can work so; "
+            "for more, set store.url to a PostgreSQL that they share"
+        )
 
 
 def _exposed(settings: Settings) -> Iterator[str]:

@@ -23,10 +23,19 @@ QUICK_CLIENT = {
 """Options of the client with which a test need not wait long for the group and for what changes."""
 
 
+LIGHT = {"SIDECHECK_CHECKS__PII__ENABLED": "false", "SIDECHECK_PROMOTION__MODE": "off"}
+"""Without what takes a worker seconds to load."""
+
+
+FULL = dict.fromkeys(LIGHT, "")
+"""With all of it: an empty variable counts as not set."""
+
+
 def settings(corner: Corner, **more: str) -> dict[str, str]:
     """The variables of a server that reads a test's topics."""
     topics = {f"SIDECHECK_KAFKA__TOPICS__{kind.upper()}": corner.topic(kind) for kind in TOPICS}
     return {
+        **LIGHT,
         "SIDECHECK_KAFKA__BOOTSTRAP_SERVERS": corner.broker.bootstrap,
         "SIDECHECK_KAFKA__GROUP_ID": corner.group,
         "SIDECHECK_KAFKA__CONSUMER": yaml.safe_dump(QUICK_CLIENT),

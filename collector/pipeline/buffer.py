@@ -94,6 +94,7 @@ class _Open:
             positions=tuple(self.positions),
             left_out=self.left_out,
             counted=self.counted,
+            returns=self.returns and bool(self.positions),
         )
 
 

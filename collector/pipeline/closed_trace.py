@@ -13,7 +13,8 @@ class ClosedTrace:
     ``late`` says that it had been judged before; ``touched`` that feedback for it is in the store.
     ``has_root`` says whether a span without a parent is among ``spans``. ``positions`` say where its pieces stand: rows
     of the journal, offsets of partitions. ``left_out`` counts the spans of a piece that were one too many and were cut
-    off. ``counted`` says that it is counted as accepted.
+    off. ``counted`` says that it is counted as accepted, ``returns`` that its sources give all of it again to
+    whoever owns them next.
     """
 
     trace_id: str
@@ -28,6 +29,7 @@ class ClosedTrace:
     positions: tuple[Position, ...] = ()
     left_out: int = 0
     counted: bool = False
+    returns: bool = False
 
     @property
     def size(self) -> int:

@@ -44,6 +44,8 @@ class Decided:
         self._store = store
         self.under_way: dict[str, tuple[Position, ...]] = {}
         """Traces that were closed and are not stored yet, with the positions that hold them."""
+        self.returning: set[str] = set()
+        """Those of them that their sources give again to whoever owns them next."""
         self.held = 0
         """The memory that they take."""
         self._sizes: dict[str, int] = {}
@@ -54,6 +56,8 @@ class Decided:
         """Note traces as closed and not stored yet."""
         for trace in traces:
             self.under_way[trace.trace_id] = trace.positions
+            if trace.returns:
+                self.returning.add(trace.trace_id)
             self._sizes[trace.trace_id] = COPIES * trace.size + TRACE_BYTES
             self.held += self._sizes[trace.trace_id]
 
@@ -62,6 +66,7 @@ class Decided:
         positions: list[Position] = []
         for trace_id in trace_ids:
             positions += self.under_way.pop(trace_id, ())
+            self.returning.discard(trace_id)
             self.held -= self._sizes.pop(trace_id, 0)
         return positions
 

@@ -19,7 +19,7 @@ from exporters.store import Store, StoredTrace
 
 _LOST: Mapping[str, str] = {
     "internal_error": "judging it failed; the log names the place",
-    "store_failed": "the store could not take it; the log says why",
+    "store_failed": "the store could not take it; the log says why (from Kafka: it is a dead letter now)",
     "no_spans": "only log records came of it, and no span",
     "trace_limit": "it was over assembly.max_spans or assembly.max_bytes",
     "overloaded": "the memory budget (limits.memory) was used up, and the sender was asked to come again",

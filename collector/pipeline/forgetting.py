@@ -24,6 +24,8 @@ from exporters.store import ForgetTarget, Forgotten, Store, StoreError, StoreUna
 STORED_WITHIN_S = 20.0
 """How long to wait for the traces that are being judged; a worker may take as long as that over a bad one."""
 POLL_S = 0.02
+DEAD_LETTERS = "dead-letters.jsonl"
+"""The receiver of Kafka puts records into this file that it cannot read."""
 
 log = structlog.get_logger()
 
@@ -138,10 +140,10 @@ def _told(folder: Path) -> Iterator[None]:
 
 
 def _put_aside(data_dir: Path) -> list[Path]:
-    """Damaged journals that were put aside: nobody can say what is in them."""
-    found = list(data_dir.glob(f"{FILE_NAME}.damaged-*"))
+    """Damaged journals and records that could not be read: nobody can say what is in them."""
+    found = [*data_dir.glob(f"{FILE_NAME}.damaged-*"), *data_dir.glob(f"{DEAD_LETTERS}*")]
     if found:
-        log.warning("damaged journals may hold what is to be forgotten: delete them", files=[*map(str, found)])
+        log.warning("what was put aside may hold what is to be forgotten: delete it", files=[*map(str, found)])
     return found
 
 

@@ -47,13 +47,12 @@ class HandOver:
 
     def still_ours(self, records: Sequence[Packed]) -> list[Packed]:
         """The records of which at least one piece is not another replica's by now."""
-        under_way = self._decided.under_way
-        return [record for record in records if not _is_given_up(under_way.get(record.trace_id, ()))]
+        return [record for record in records if not self._is_given_up(record.trace_id)]
+
+    def _is_given_up(self, trace_id: str) -> bool:
+        decided = self._decided
+        return trace_id in decided.returning and all(source.is_over for source, _ in decided.under_way[trace_id])
 
 
 def _is_of(sources: Collection[Progress], positions: Sequence[Position]) -> bool:
     return any(source in sources for source, _ in positions)
-
-
-def _is_given_up(positions: Sequence[Position]) -> bool:
-    return bool(positions) and all(source.is_over for source, _ in positions)

@@ -188,3 +188,13 @@ def test_every_metric_of_the_catalogue_keeps_the_naming_rules():
 
 def test_every_open_label_is_in_use():
     assert {label for metric in METRICS.values() for label in metric.labels} >= OPEN_LABELS
+
+
+def test_a_gauge_that_is_forgotten_leaves_the_page_and_may_come_back(metrics):
+    for partition in (0, 1):
+        metrics.set("sidecheck_kafka_lag", 5, topic="spans", partition=partition)
+    metrics.forget("sidecheck_kafka_lag", topic="spans", partition=0)
+    metrics.forget("sidecheck_kafka_lag", topic="spans", partition=7)
+    assert samples(metrics, "sidecheck_kafka_lag") == {("1", "spans"): 5}
+    metrics.set("sidecheck_kafka_lag", 6, topic="spans", partition=0)
+    assert samples(metrics, "sidecheck_kafka_lag") == {("0", "spans"): 6, ("1", "spans"): 5}

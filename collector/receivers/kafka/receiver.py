@@ -8,7 +8,8 @@ import contextlib
 import logging
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from queue import Queue
 from typing import Any
 
@@ -30,6 +31,8 @@ TAKEN_WITHIN_S = 60.0
 """How long the event loop may take over a few records before this is a fault."""
 CLOSE_WITHIN_MS = 2_000
 STOP_WITHIN_S = 5.0
+EXTRA: Mapping[str, str] = {"crc32c": "crc32c", "lz4": "lz4", "python-snappy": "snappy"}
+"""Packages that the client makes use of where they are there, and their modules."""
 MOST_LOST = 100
 """Traces that may wait to be set aside."""
 
@@ -89,6 +92,9 @@ class KafkaReceiver:
         # The client logs each attempt at a broker that is away, some with what it was about to send. The problem is
         # told here, once, and on /healthz.
         logging.getLogger("kafka").setLevel(logging.CRITICAL)
+        missing = [package for package, module in EXTRA.items() if find_spec(module) is None]
+        if missing:
+            log.warning("some codecs, or fast checksums, are missing: pip install 'sidecheck[kafka]'", packages=missing)
         self._thread = threading.Thread(target=self._run, args=(asyncio.get_running_loop(),), name="kafka", daemon=True)
         self._thread.start()
 

@@ -8,12 +8,14 @@ import struct
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
+import sqlalchemy as sa
 import zstandard
 from faults.kit.ledger import Ledger
 from faults.kit.sidecar import Sidecar
@@ -59,12 +61,25 @@ class Comparison:
 def stored_traces(data_dir: Path) -> dict[str, Stored]:
     """Every trace in the store's file, by its id. Needs no running sidecar."""
     with closing(sqlite3.connect(data_dir / "sidecheck.db", timeout=30)) as connection:
-        verdicts: dict[str, Counter[str]] = {}
-        judged = connection.execute("SELECT trace_id, check_name FROM verdicts JOIN traces ON traces.id = trace")
-        for trace_id, check in judged:
-            verdicts.setdefault(trace_id, Counter())[check] += 1
-        rows = connection.execute("SELECT trace_id, span_count, data FROM traces JOIN payloads ON trace = traces.id")
-        return {key: Stored(_span_ids(key, spans), count, verdicts.get(key, {})) for key, count, spans in rows}
+        return _stored(connection.execute)
+
+
+def stored_in(url: str) -> dict[str, Stored]:
+    """Every trace in a database, by its id."""
+    engine = sa.create_engine(url)
+    try:
+        with engine.connect() as connection:
+            return _stored(lambda query: connection.execute(sa.text(query)))
+    finally:
+        engine.dispose()
+
+
+def _stored(ask: Callable[[str], Iterable[Any]]) -> dict[str, Stored]:
+    verdicts: dict[str, Counter[str]] = {}
+    for trace_id, check in ask("SELECT trace_id, check_name FROM verdicts JOIN traces ON traces.id = trace"):
+        verdicts.setdefault(trace_id, Counter())[check] += 1
+    rows = ask("SELECT trace_id, span_count, data FROM traces JOIN payloads ON trace = traces.id")
+    return {key: Stored(_span_ids(key, bytes(data)), count, verdicts.get(key, {})) for key, count, data in rows}
 
 
 def compare(
@@ -80,8 +95,20 @@ def compare(
     Of a sidecar that is ``stopped``, what the journal holds counts as kept: the next start judges it. Where the ledger
     is not ``alone``, the store also holds what others sent.
     """
-    acknowledged, stored = ledger.traces(), stored_traces(data_dir)
     journaled = journaled_spans(data_dir) if stopped else {}
+    return weigh(ledger, stored_traces(data_dir), checks, journaled, alone=alone)
+
+
+def weigh(
+    ledger: Ledger,
+    stored: Mapping[str, Stored],
+    checks: frozenset[str],
+    journaled: Mapping[str, set[str]] | None = None,
+    *,
+    alone: bool = True,
+) -> Comparison:
+    """Compare the ledger with what is ``stored``, and with the span ids that a journal holds."""
+    acknowledged, journaled = ledger.traces(), journaled or {}
     nothing = Stored(frozenset(), 0, {})
     lost = [
         f"{trace_id}/{span_id}"

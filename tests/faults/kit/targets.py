@@ -1,4 +1,4 @@
-"""Where load goes, over OTLP/HTTP or OTLP/gRPC, and how an answer is read: as the OTLP specification tells senders.
+"""Where load goes, over OTLP/HTTP, OTLP/gRPC or Kafka, and how an answer is read: as OTLP tells senders to.
 
 https://opentelemetry.io/docs/specs/otlp/ , "OTLP/gRPC Throttling", "Retryable Response Codes", "OTLP/HTTP Throttling".
 """
@@ -11,6 +11,9 @@ import grpc
 import httpx
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 RETRYABLE_HTTP = frozenset({429, 502, 503, 504})
 RETRYABLE_GRPC = frozenset(
@@ -109,6 +112,30 @@ class GrpcTarget:
     def close(self) -> None:
         """See ``Target.close``."""
         self._channel.close()
+
+
+class KafkaTarget:
+    """A topic, keyed by trace id as a Collector does it; acknowledged by the broker. Every body is of one trace."""
+
+    name = "kafka"
+
+    def __init__(self, bootstrap: str, topic: str, timeout_s: float = TIMEOUT_S) -> None:
+        self._topic, self._timeout_s = topic, timeout_s
+        self._producer = KafkaProducer(bootstrap_servers=bootstrap, reconnect_backoff_max_ms=500)
+
+    def send(self, body: bytes) -> Answer:
+        """See ``Target.send``."""
+        span = TracesData.FromString(body).resource_spans[0].scope_spans[0].spans[0]
+        try:
+            sent = self._producer.send(self._topic, body, key=span.trace_id.hex().encode())
+            sent.get(self._timeout_s)
+        except KafkaError as error:
+            return Answer(Kind.RETRY, type(error).__name__)
+        return Answer(Kind.ACKNOWLEDGED, "acked")
+
+    def close(self) -> None:
+        """See ``Target.close``."""
+        self._producer.close(timeout=self._timeout_s)
 
 
 def _grpc_answer(error: grpc.RpcError) -> Answer:

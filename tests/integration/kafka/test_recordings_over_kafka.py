@@ -6,7 +6,7 @@ from functools import cache
 import brokers
 import pytest
 from expectations import RECORDINGS, recordings
-from kafka_senders import TOPICS, as_json, by_trace, consuming, done
+from kafka_senders import FULL, TOPICS, as_json, by_trace, consuming, done
 from servers import Serving, check_json, eventually
 
 pytestmark = pytest.mark.timeout(300)  # what all of them share is made within the first
@@ -43,7 +43,7 @@ def server(request, kafka_broker, tmp_path_factory) -> Iterator[tuple[Serving, b
     corner.create(*TOPICS, partitions=PARTITIONS)
     with kafka_broker.producer() as producer:
         request.param(corner, producer)
-    with consuming(corner, tmp_path_factory.mktemp("kafka") / "data") as started:
+    with consuming(corner, tmp_path_factory.mktemp("kafka") / "data", **FULL) as started:
         yield started, corner
 
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from kafka_senders import TOPICS, consuming, done, send, send_keyed, trace_id
 from servers import Serving, eventually, until
 
-CHECKS = 5
+CHECKS = 4
 PARTITIONS = 6
 SLOW = {"SIDECHECK_ASSEMBLY__SETTLE": "2s", "SIDECHECK_ASSEMBLY__IDLE": "6s"}
 """Traces stay open for long enough to be open when their partition changes hands."""

@@ -1,0 +1,95 @@
+"""A group of replicas on Kafka and PostgreSQL: they join, leave and are killed, and the broker is killed, under load.
+
+Every trace whose spans the broker acknowledged is stored whole, with one verdict a check, and nothing is left unread.
+"""
+
+import itertools
+import os
+import random
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+from faults.kit.ledger import Ledger
+from faults.kit.load import Load
+from faults.kit.oracle import DEFAULT_CHECKS, LIGHT_CHECKS, Seen, Watch, stored_in, weigh
+from faults.kit.scale import short_or_long
+from faults.kit.sidecar import LIGHT, Sidecar
+from faults.kit.targets import KafkaTarget
+from faults.kit.traffic import Make, Request, plain
+from kafka_senders import TOPICS, done, settings
+
+REPLICAS, PARTITIONS = 3, 12
+SECONDS = short_or_long(20.0, 60.0)
+EVERY_S = short_or_long(5.0, 10.0)
+RATE = short_or_long(20.0, 60.0)
+LONGEST_GAP_S = 3.5
+SEED = int(os.environ.get("SIDECHECK_SEED", "20"))
+SETTINGS, CHECKS = short_or_long((LIGHT, LIGHT_CHECKS), ({}, DEFAULT_CHECKS))
+OPEN_FOR_LONG = {"SIDECHECK_ASSEMBLY__SETTLE": "1s", "SIDECHECK_ASSEMBLY__IDLE": "20s"}
+"""A trace whose root is yet to come is open when its partition changes hands."""
+
+
+def spread_out() -> Make:
+    """Traces whose root comes up to some seconds after their other spans."""
+    makes = [plain(spans=4, gap_s=LONGEST_GAP_S * n / 7) for n in range(8)]
+
+    def make(number: int) -> list[Request]:
+        return list(makes[number % len(makes)](number))
+
+    return make
+
+
+def strikes(replicas: list[Sidecar], extra: Sidecar, chance: random.Random) -> Iterator[str]:
+    """One strike after another: a replica is killed and comes back, one more joins, leaves."""
+    for strike in itertools.cycle(("kill", "join", "kill", "leave")):
+        if strike == "kill":
+            victim = chance.choice(replicas)
+            victim.kill()
+            victim.start(wait=False)
+        elif strike == "join":
+            extra.start(wait=False)
+        else:
+            code, _ = extra.terminate(within_s=30)
+            assert code == 0
+        yield strike
+
+
+@pytest.mark.timeout(900)
+def test_every_trace_has_one_verdict_while_replicas_come_and_go_and_the_broker_is_killed(
+    kafka, postgres_url, tmp_path, table
+):
+    kafka.create(*TOPICS, partitions=PARTITIONS)
+    chance = random.Random(SEED)
+    ledger = Ledger(tmp_path / "ledger")
+    own = {**settings(kafka), **SETTINGS, **OPEN_FOR_LONG, "SIDECHECK_STORE__URL": postgres_url}
+    with ExitStack() as stack:
+        replicas = [stack.enter_context(Sidecar(tmp_path / f"replica-{n}", **own)) for n in range(REPLICAS)]
+        extra = Sidecar(tmp_path / "extra", **own)
+        stack.callback(extra.kill)
+        seen = [stack.enter_context(Watch(replica)) for replica in replicas]
+        target = KafkaTarget(kafka.broker.bootstrap, kafka.topic("traces"))
+        stack.callback(target.close)
+        struck = 0
+        with Load(ledger, target, spread_out(), rate=RATE, seconds=SECONDS, senders=8, seed=SEED) as load:
+            ends, strike = time.monotonic() + SECONDS, strikes(replicas, extra, chance)
+            while time.monotonic() < ends:
+                time.sleep(EVERY_S)  # the load goes on
+                next(strike)
+                struck += 1
+                if struck == 2:
+                    kafka.broker.stop()
+                    kafka.broker.start()
+        assert load.tally.dropped == {}
+        done(kafka, "traces", within_s=120)
+        found = weigh(ledger, stored_in(postgres_url), CHECKS)
+    together = Seen(
+        scrapes=sum(one.scrapes for one in seen),
+        unbalanced=[difference for one in seen for difference in one.unbalanced],
+        double=[double for one in seen for double in one.double],
+        drops=dict(enumerate(drops for one in seen for drops in one.drops.values())),
+    )
+    table.add("Kafka: replicas killed, joining, leaving; broker killed", struck + 1, found, together)
+    found.assert_kept()
+    together.assert_sound()
