@@ -40,7 +40,7 @@ _FORMS: Mapping[str, Form] = {
         "CREDIT_CARD", 13, re.compile(rb"(?<!0)0000-?0{3,4}-?0{3,4}-?0{3,5}(?!0)"), re.compile("(?<![0-9])[13-6]")
     ),
     "US_SSN": Form("US_SSN", 9, _SOCIAL, clear=_CLEAR),
-    "US_ITIN": Form("US_ITIN", 9, _SOCIAL, re.compile("(?<![0-9])9"), _CLEAR),
+    "US_ITIN": Form("US_ITIN", 9, _SOCIAL, re.compile("(?<![0-9])9[0-9]{2}[^0-9]?[0-9]{2}[^0-9]?[0-9]{4}"), _CLEAR),
     "IPV4": Form("IP_ADDRESS", 4, re.compile(rb"0\.0{1,3}\.0{1,3}\.0")),
 }
 _SHORT = 64
