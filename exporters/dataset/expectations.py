@@ -54,11 +54,10 @@ def expect(failed: Iterable[Verdict], interaction: Interaction, plan: Iterable[P
         plan: the checks as configured; says what a verdict's name stands for, and with which options.
     """
     planned = {entry.name: entry for entry in plan}
-    expectation = Expectation()
+    failed = list(failed)
+    expectation = Expectation(checks={v.check: _as_run(v, planned.get(v.check)) for v in failed})
     for verdict in failed:
         entry = planned.get(verdict.check)
-        demands = {**expectation.checks, verdict.check: _as_run(verdict, entry)}
-        expectation = replace(expectation, checks=demands)
         contribute = CONTRIBUTIONS.get(kind_of(verdict, entry))
         if contribute is not None:
             expectation = contribute(expectation, verdict, interaction, entry)

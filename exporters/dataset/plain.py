@@ -51,9 +51,15 @@ def plain_text(value: str) -> str:
 def _container(value: Mapping[Any, Any] | Sequence[Any] | Set[Any], depth: int) -> Any:
     if depth <= 0:
         return "<nested too deeply>"
+    # Nearly all keys and most values are such strings: to look at them here takes a third of the time of a call.
     if isinstance(value, dict) or isinstance(value, Mapping):  # noqa: SIM101 -- the first is asked for much faster
-        return {_key(key): plain(item, depth - 1) for key, item in value.items()}
-    return [plain(item, depth - 1) for item in value]
+        return {
+            key if type(key) is str and key.isascii() else _key(key): item
+            if type(item) is str and item.isascii()
+            else plain(item, depth - 1)
+            for key, item in value.items()
+        }
+    return [item if type(item) is str and item.isascii() else plain(item, depth - 1) for item in value]
 
 
 def _key(key: Any) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from checks.interaction import Document, Interaction, Message, ModelCall, ToolDefinition
 from checks.plan import PlannedCheck
 from checks.report import Report, Verdict
-from exporters.dataset.case import Case, Context, ExampleType, Source
+from exporters.dataset.case import Case, Context, ExampleType, Expectation, Source
 from exporters.dataset.expectations import Leak, error_codes, expect, kind_of, leaks_in
 from exporters.dataset.plain import plain
 from exporters.dataset.redact import Redactor
@@ -46,9 +46,13 @@ def draft(
     failed = [v for v in report.failed if v.check not in excepted and (promoting is None or v.check in promoting)]
     if not failed:
         return None
-    case = _case(report, failed, plan)
-    if redact is not None:
-        case = _redacted(case, _leaks(report, plan), redact)
+    demanded = expect(failed, report.interaction, plan)
+    if redact is None:
+        case = _case(report, demanded)
+    else:
+        leaks = _leaks(report, plan)
+        demanded = _with_values(demanded, leaks, report.interaction.final_output or "")
+        case = _redacted(_case(report, demanded), leaks, redact)
     return replace(case, fingerprint=fingerprint(case.source.service, failed, case.input))
 
 
@@ -66,12 +70,16 @@ def fingerprint(service: str, failed: Iterable[Verdict], text: str | None) -> st
 
 def normalised(text: str) -> str:
     """``text`` without what differs between repetitions: case, numbers, ids, placeholders, width and whitespace."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return " ".join(_without_numbers(folded).split())
+    folded = (text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold()
+    bare = _without_numbers(folded)
+    is_even = bare.isascii() and bare.isprintable() and "  " not in bare  # as prose is: then nothing is to be split
+    return bare.strip(" ") if is_even else " ".join(bare.split())
 
 
 def _without_numbers(text: str) -> str:
     """``text`` with ``#`` for each word that holds a digit: a number, an id, a placeholder."""
+    if text.isascii() and not any(digit in text for digit in "0123456789"):
+        return text
     parts, done = [], 0
     for found in _FROM_DIGIT.finditer(text):
         start = found.start()
@@ -82,7 +90,7 @@ def _without_numbers(text: str) -> str:
     return "".join([*parts, text[done:]])
 
 
-def _case(report: Report, failed: Sequence[Verdict], plan: Sequence[PlannedCheck]) -> Case:
+def _case(report: Report, demanded: Expectation) -> Case:
     interaction = report.interaction
     final = _final_call(interaction)
     return Case(
@@ -97,7 +105,7 @@ def _case(report: Report, failed: Sequence[Verdict], plan: Sequence[PlannedCheck
         input=interaction.user_input,
         context=_context(interaction, final),
         observed_output=interaction.final_output,
-        expectation=expect(failed, interaction, plan),
+        expectation=demanded,
         kind=_kind(interaction),
     )
 
@@ -109,14 +117,17 @@ def _leaks(report: Report, plan: Sequence[PlannedCheck]) -> tuple[Leak, ...]:
     return leaks_in(verdicts, report.interaction)
 
 
-def _redacted(case: Case, leaks: Sequence[Leak], redact: Redactor) -> Case:
+def _with_values(demanded: Expectation, leaks: Sequence[Leak], output: str) -> Expectation:
     """The leaked values ride along as demands, so that each becomes the placeholder that the answer shows for it."""
-    kinds = case.expectation.must_not_mention
-    values = {leak.value for leak in leaks if leak.must_go and leak.placeholder in kinds}
-    in_order = sorted(values, key=(case.observed_output or "").find)
-    demands = replace(case.expectation, must_not_mention=tuple(in_order) or kinds)
-    clean = redact(replace(case, expectation=demands), known=[(leak.entity, leak.value) for leak in leaks])
+    values = {leak.value for leak in leaks if leak.must_go and leak.placeholder in demanded.must_not_mention}
+    return replace(demanded, must_not_mention=tuple(sorted(values, key=output.find))) if values else demanded
+
+
+def _redacted(case: Case, leaks: Sequence[Leak], redact: Redactor) -> Case:
+    clean = redact(case, known=[(leak.entity, leak.value) for leak in leaks])
     once = tuple(dict.fromkeys(clean.expectation.must_not_mention))
+    if once == clean.expectation.must_not_mention:
+        return clean
     return replace(clean, expectation=replace(clean.expectation, must_not_mention=once))
 
 
@@ -184,4 +195,8 @@ def _message(message: Message) -> dict[str, Any]:
 
 def _recorded(**parts: Any) -> dict[str, Any]:
     """The parts that were recorded, fit for JSON: a key that is left out means "not recorded"."""
-    return {key: plain(value) for key, value in parts.items() if value is not None}
+    return {
+        key: value if type(value) is str and value.isascii() else plain(value)
+        for key, value in parts.items()
+        if value is not None
+    }

@@ -13,8 +13,7 @@ respect for the tokens of JSON texts. What would be left of it is slicing a stri
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cache
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from exporters.dataset import jsontext
@@ -35,8 +34,16 @@ CAPTURED = {
 }
 """The parts of a case's JSON shape that hold captured text. The rest (ids, names of checks) is sidecheck's own."""
 
-_UNREADABLE = re.compile('[\x00-\x1f"\\\\]')
-"""What JSON would escape: an escape's letter would join the word behind it."""
+OWN_KEYS = frozenset(
+    [
+        *("documents", "id", "content", "text", "source", "title", "score", "system", "messages", "role", "name"),
+        *("media", "toolCalls", "toolCallId", "arguments", "refusal", "tools", "description", "parameters"),
+    ]
+)
+"""Keys of the captured parts of a case's JSON shape: always the same, and so no data."""
+
+_CONTROL = re.compile("[\x00-\x1f]")
+"""What JSON would escape, with quotes and backslashes: an escape's letter would join the word behind it."""
 
 
 class Match(Protocol):
@@ -83,11 +90,13 @@ class Redactor:
         """
         shape = to_json(case)
         texts = _captured(shape)
-        vault = Vault(_texts(texts))
-        # A case holds many of its texts twice: each is looked at once.
-        clean = _Redaction(cache(self.find), vault).clean(texts, known)
-        written = from_json(_with_captured(shape, clean))
-        return replace(written, redacted=tuple(sorted({*case.redacted, *vault.entities})))
+        vault = Vault(given := _texts(texts))
+        clean = _Redaction(self.find, vault).clean(texts, given, known)
+        if clean is texts:
+            return case  # what will be written of it is what was scanned
+        made = _with_captured(shape, clean)
+        made["metadata"]["redacted"] = sorted({*case.redacted, *vault.entities})
+        return from_json(made)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,16 +105,21 @@ class _Redaction:
 
     find: Finder
     vault: Vault
-    quiet: set[str] = field(default_factory=set)
+    quiet: set[str] = field(default_factory=lambda: set(OWN_KEYS))
 
-    def clean(self, texts: list[Any], known: Iterable[tuple[str, str]]) -> list[Any]:
-        """``texts`` with everything replaced that is known or that a scan of them finds, until a scan finds nothing."""
-        found = [*self.scan(texts), *known]
+    def clean(self, texts: list[Any], given: Iterable[str], known: Iterable[tuple[str, str]]) -> list[Any]:
+        """``texts`` with everything replaced that is known or that a scan of them finds, until a scan finds nothing.
+
+        ``given`` are ``_texts`` of them. One that is all known need not be looked at.
+        """
+        known = list(known)
+        values = {value for _, value in known}
+        found = [*self.scan(texts, [text for text in given if text not in values]), *known]
         for _ in range(ROUNDS):
             if not found:
                 return texts
             texts = self.replaced(texts, found)
-            found = self.scan(texts)
+            found = self.scan(texts, _texts(texts))
         if found:
             entities = ", ".join(sorted({entity for entity, _ in found}))
             raise RedactionFailed(f"after {ROUNDS} rounds the case still holds {entities}")
@@ -120,10 +134,10 @@ class _Redaction:
         changed: list[Any] = _mapped(texts, self.vault.replace)
         return changed
 
-    def scan(self, texts: list[Any]) -> list[tuple[str, str]]:
-        """What is found in each text; only where that is nothing, what is found in the line as a whole."""
+    def scan(self, texts: list[Any], written: Iterable[str]) -> list[tuple[str, str]]:
+        """What is found in each text ``written`` in them; only where that is nothing, in the line as a whole."""
         found: list[tuple[str, str]] = []
-        for text in _texts(texts):
+        for text in dict.fromkeys(written):  # a case holds many of its texts twice
             if text not in self.quiet:
                 found_here = [match for view in _views(text) for match in self.matches(view)]
                 found += found_here
@@ -166,15 +180,19 @@ def _under(shape: Any, name: str) -> Any:
 
 def _views(text: str, level: int = MAX_NESTING) -> Sequence[str]:
     """What a reader of ``text`` sees: itself, and the decoded strings where it is a JSON text."""
-    if level == 0 or not jsontext.is_json(text):
+    # Without an escape a JSON text reads as it is written.
+    if "\\" not in text or level == 0 or not jsontext.is_json(text):
         return (text,)
     inside = (view for string in jsontext.escaped_strings(text) for view in _views(string, level - 1))
     return (jsontext.without_escapes(text), *inside)
 
 
 def _replaced(text: str, change: Callable[[str], str], level: int = MAX_NESTING) -> str:
+    changed = change(text)
+    if changed == text and "\\" not in text:
+        return text
     if level == 0 or not jsontext.is_json(text):
-        return change(text)
+        return changed
     return jsontext.rewrite(text, lambda value: _replaced(value, change, level - 1))
 
 
@@ -200,16 +218,22 @@ def _texts(value: Any) -> list[str]:
 
 
 def _collect(value: Any, found: list[str]) -> None:
-    if isinstance(value, str):
+    kind = type(value)  # `plain` leaves hardly any but these
+    if kind is str:
         found.append(value)
-    elif isinstance(value, dict):
+    elif kind is dict:
         for key, item in value.items():
             found.append(key)
-            _collect(item, found)
-    elif isinstance(value, list):
+            if type(item) is str:
+                found.append(item)
+            elif item is not None:
+                _collect(item, found)
+    elif kind is list:
         for item in value:
             _collect(item, found)
-    elif isinstance(value, int) and not isinstance(value, bool):
+    elif isinstance(value, str):
+        found.append(value)
+    elif isinstance(value, int) and kind is not bool:
         found.append(str(value))
 
 
@@ -218,15 +242,37 @@ def _line(value: Any) -> str:
 
     What would have to be escaped is a space here. Scores are left out: digits and no data.
     """
-    if isinstance(value, str):
-        return f'"{_readable(value)}"'
-    if isinstance(value, dict):
-        return "{" + ", ".join([f'"{_readable(key)}": {_line(item)}' for key, item in value.items()]) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_line, value)) + "]"
-    return "null" if isinstance(value, float) else json.dumps(value)
+    parts: list[str] = []
+    _write(value, parts)
+    return "".join(parts)
+
+
+def _write(value: Any, parts: list[str]) -> None:
+    kind = type(value)
+    if kind is dict:
+        sign = "{"
+        for key, item in value.items():
+            if type(item) is str:
+                parts.append(f'{sign}"{_readable(key)}": "{_readable(item)}"')
+            else:
+                parts.append(f'{sign}"{_readable(key)}": ')
+                _write(item, parts)
+            sign = ", "
+        parts.append("}" if value else "{}")
+    elif kind is list:
+        sign = "["
+        for item in value:
+            parts.append(sign)
+            _write(item, parts)
+            sign = ", "
+        parts.append("]" if value else "[]")
+    elif isinstance(value, str):
+        parts.append(f'"{_readable(value)}"')
+    else:
+        parts.append("null" if value is None or isinstance(value, float) else json.dumps(value))
 
 
 def _readable(text: str) -> str:
-    is_readable = text.isprintable() and '"' not in text and "\\" not in text
-    return text if is_readable else _UNREADABLE.sub(" ", text)
+    if '"' in text or "\\" in text:
+        text = text.replace('"', " ").replace("\\", " ")
+    return text if text.isprintable() else _CONTROL.sub(" ", text)

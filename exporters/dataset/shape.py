@@ -156,11 +156,15 @@ def _read_kind(metadata: "_Part") -> ExampleType:
         raise ShapeError("metadata.exampleType", f"must be one of {', '.join(ExampleType)}") from None
 
 
+_MAPPING = (dict, Mapping)
+"""A dict is one, and is asked for much faster."""
+
+
 class _Part:
     """One object of the document, with the path that errors name. A missing key and ``null`` read the same."""
 
     def __init__(self, value: Any, path: str) -> None:
-        if value is not None and not isinstance(value, Mapping):
+        if value is not None and not isinstance(value, _MAPPING):
             raise ShapeError(path or "case", "must be an object")
         self._value: Mapping[str, Any] = value or {}
         self._path = path
@@ -189,14 +193,14 @@ class _Part:
 
     def mapping(self, key: str) -> Mapping[str, Any] | None:
         value = self._value.get(key)
-        if value is not None and not isinstance(value, Mapping):
+        if value is not None and not isinstance(value, _MAPPING):
             raise ShapeError(self._name(key), "must be an object or null")
         return value
 
     def mappings(self, key: str) -> tuple[Mapping[str, Any], ...]:
-        return tuple(self._items(key, Mapping, "objects"))
+        return tuple(self._items(key, _MAPPING, "objects"))
 
-    def _items(self, key: str, kind: type[Any], noun: str) -> Sequence[Any]:
+    def _items(self, key: str, kind: type[Any] | tuple[type[Any], ...], noun: str) -> Sequence[Any]:
         value = self._value.get(key)
         if value is None:
             return ()

@@ -55,7 +55,7 @@ class Vault:
     def replace(self, text: str) -> str:
         """``text`` with every learned value replaced; longer values first, so that none is cut by another."""
         for value in self._longest_first:
-            if value not in text:
+            if value[:1] not in text or value not in text:  # the first rules out most, and takes no time
                 continue
             if len(value) >= SHORT:
                 text = text.replace(value, self._written[value])

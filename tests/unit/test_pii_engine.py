@@ -6,18 +6,13 @@ import subprocess
 import sys
 import time
 
-import phonenumbers
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from checks.builtin.pii import engine as pii_engine
-from checks.builtin.pii.context import CONTEXT_CHARS
 from checks.builtin.pii.engine import DEFAULT_ENTITIES, PiiEngine, PiiMatch
 from checks.builtin.pii.gates import Gates
-from checks.builtin.pii.numbering import NumberingPlan
-from checks.builtin.pii.phone_runs import runs
-from checks.builtin.pii.phone_signs import PHONE_WORD, is_named_phone
 from checks.builtin.pii.policy import OPT_IN_ENTITIES
 from checks.builtin.pii.sieve import Sieved, sieve
 from checks.builtin.pii.text import normalise
@@ -165,58 +160,6 @@ class TestSieve:
             assert ends == sorted(ends)
 
 
-class TestNumberingPlans:
-    """The first look at a phone number: it may see too much, never too little."""
-
-    @settings(max_examples=400, deadline=None)
-    @given(
-        st.sampled_from(["US", "GB", "DE", "FR", "IL", "IN", "BR", "IT", "AR", "MX", "BS", "CA", "RU", "JP", "AU"]),
-        st.sampled_from(["", "", "0", "1", "00", "011", "44", "49", "55", "015", "054", "08", "09", "0049"]),
-        st.text("0123456789", min_size=4, max_size=13),
-    )
-    def test_what_is_valid_in_a_region_could_be_read_there(self, region, prefix, digits):
-        found = phonenumbers.PhoneNumberMatcher(prefix + digits, region, leniency=1)
-        if any(match.start == 0 and match.end == len(prefix + digits) for match in found):
-            assert NumberingPlan(region).could_read(prefix + digits)
-
-    @pytest.mark.parametrize("region", ["US", "GB", "DE", "FR", "IL", "IN", "BR", "IT", "AR", "MX", "BS", "JP", "AU"])
-    def test_the_example_numbers_of_a_region_could_be_read_however_they_are_dialled(self, region):
-        kinds = phonenumbers.PhoneNumberType.values()
-        examples = [phonenumbers.example_number_for_type(region, kind) for kind in kinds]
-        for number in filter(None, examples):
-            national = phonenumbers.national_significant_number(number)
-            dialled = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.NATIONAL)
-            for digits in (national, f"{number.country_code}{national}", phonenumbers.normalize_digits_only(dialled)):
-                assert NumberingPlan(region).could_read(digits)
-
-    @pytest.mark.parametrize(("region", "digits"), [("US", "1234567"), ("US", "20240612"), ("GB", "2125550147")])
-    def test_what_is_no_number_of_a_region_is_ruled_out(self, region, digits):
-        assert not NumberingPlan(region).could_read(digits)
-
-
-NEAR_WORDS = [
-    "tel",
-    "T\u00c9l",
-    "phone",
-    "fax",
-    "CALL",
-    "mob",
-    "MO\u0130bile",
-    "\u017f",
-    "what\u017fapp",
-    "cell",
-    " ",
-    "x",
-]
-
-
-@given(st.lists(st.sampled_from(NEAR_WORDS)))
-def test_a_word_for_a_phone_is_seen_wherever_its_pattern_matches(parts):
-    text = "".join(parts)
-    start = max(0, len(text) - CONTEXT_CHARS)
-    assert is_named_phone(text, len(text)) == (PHONE_WORD.search(text, start) is not None)
-
-
 class TestHostileTexts:
     """Neither the length nor the shape of a text makes the engine slow beyond measure."""
 
@@ -252,11 +195,6 @@ class TestHostileTexts:
     def test_by_default_nothing_is_cut(self, engine):
         text = " " * 100_000 + "ann@contoso.com" + "\n+49 30 901820" * 100
         assert len(engine.find(text)) == 101
-
-
-def test_digits_behind_an_extension_sign_are_read_with_the_number_before_them():
-    (_, second) = runs(sieve("+49 30 901820#978-0-13-468599-1"))
-    assert second.start == 0
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,8 @@ class PiiEngine:
 
     def find(self, text: str) -> list[PiiMatch]:
         """The personal data in a text, in order of place, not overlapping; offsets in code points of ``text``."""
-        return list(self.scan(text).matches)
+        scan = self.scan(text)
+        return list(scan.matches) if scan is not _NOTHING else []
 
     def scan(self, text: str) -> Scan:
         """As ``find``, and says where it stopped looking."""

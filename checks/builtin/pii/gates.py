@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from checks.builtin.pii.numbers import Form, by_form, find_numbers
-from checks.builtin.pii.policy import OPT_IN_WORDS, PiiMatch
+from checks.builtin.pii.policy import DOTTED_IP, OPT_IN_WORDS, PiiMatch
 from checks.builtin.pii.recognizers import FindIn, finder, ip_recognisers, recogniser
 from checks.builtin.pii.sieve import Sieved, Stretch
 
@@ -79,7 +79,8 @@ class Gates:
 def _finders(entities: Iterable[str]) -> Iterator[tuple[str, FindIn]]:
     for entity in entities:
         if entity == "IP_ADDRESS":
-            yield from ((part, finder(made)) for part, made in ip_recognisers().items())
+            for part, made in ip_recognisers().items():
+                yield part, finder(made, unquestioned=DOTTED_IP)
         else:
             yield entity, finder(recogniser(entity), _BITCOIN if entity == "CRYPTO" else None)
 

@@ -1,15 +1,18 @@
-"""Whether digits could be a phone number at all: a superset of what libphonenumber takes for a valid one.
+"""Whether digits are a phone number, as far as libphonenumber's metadata says it in a few regular expressions.
 
-Its parser takes 50 microseconds for each region that is asked; a regular expression made of its own metadata takes two,
-and most digits in a text are no phone number anywhere. Knows plans of numbers, and no text.
+Its parser takes 50 microseconds for each region that is asked, a plan two, and most digits in a text are no phone
+number anywhere. A plan answers yes or no only where the parser would for certain answer the same, and else leaves it to
+the parser. Knows plans of numbers, and no text.
 """
 
 import re
-from functools import cache
+from collections.abc import Iterable
+from functools import cache, cached_property
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from phonenumbers import PhoneMetadata
+    from phonenumbers import NumberFormat, PhoneMetadata, PhoneNumberDesc
 
 _KINDS = (
     *("fixed_line", "mobile", "toll_free", "premium_rate", "shared_cost", "personal_number", "voip", "pager", "uan"),
@@ -17,6 +20,12 @@ _KINDS = (
 )
 """What the metadata describes one by one; a valid number is of one of these kinds."""
 _LONGEST_CALLING_CODE = 3
+_NEVER = "(?!)"
+_FIRST_GROUP = re.compile(r"\(?\\1\)?")
+"""A rule for the prefix that prints none: the first group of digits, perhaps in brackets."""
+
+Answer = bool | None
+"""Whether digits are a valid number; ``None`` where only libphonenumber can tell."""
 
 
 class NumberingPlan:
@@ -26,46 +35,110 @@ class NumberingPlan:
         """Make the plan of a region (ISO 3166) that libphonenumber knows."""
         from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
 
-        metadata = _metadata(region)
-        regions = COUNTRY_CODE_TO_REGION_CODE[int(metadata.country_code or 0)]
-        # A number that is written with its calling code is read by the rules of the first region that has this code.
-        prefixes = {_prefix(metadata), _prefix(_metadata(regions[0]))} - {""}
+        self._own = own = _metadata(region)
+        self._regions = regions = tuple(COUNTRY_CODE_TO_REGION_CODE[int(own.country_code or 0)])
+        self._main = main = _metadata(regions[0])  # by its rules a number is read that is written with the calling code
+        self._code = str(own.country_code)
+        self._abroad = re.compile(own.international_prefix or _NEVER)
+        prefixes = dict.fromkeys((own.national_prefix_for_parsing, main.national_prefix_for_parsing))
+        self._prefixes = [re.compile(prefix) for prefix in prefixes if prefix]
+        self._removes_prefix = own is main and not own.national_prefix_transform_rule
+        self._valid = re.compile(_valid(regions))
+
+    def reads(self, digits: str) -> Answer:
+        """Whether libphonenumber takes these digits, written without a plus, for a valid number.
+
+        It wants the national prefix before numbers that are always written with it ("0" in most of Europe).
+        """
+        if self._abroad.match(digits):
+            return None if self._possible.fullmatch(digits) else False
+        if digits.startswith(self._code):
+            if self._removes_code(digits):
+                return True
+            return None if self._possible.fullmatch(digits) else False
+        prefix = self._prefix_of(digits)
+        if prefix is None:
+            if not self._valid.fullmatch(digits) or self._wants_prefix(digits):
+                return False
+            return True if self._sure.fullmatch(digits) else None
+        if self._removes_prefix and self._sure.fullmatch(digits, prefix.end()):
+            return True
+        return None if self._possible.fullmatch(digits) else False
+
+    def reads_behind_code(self, national: str) -> Answer:
+        """Whether libphonenumber takes these digits, written behind a plus and the calling code, for a valid number."""
+        if self._prefix_of(national) is not None:
+            return None if self._possible_behind_code.fullmatch(national) else False
+        if not self._valid.fullmatch(national):
+            return False
+        return True if self._sure.fullmatch(national) else None
+
+    def _removes_code(self, digits: str) -> bool:
+        """Whether these digits certainly are the calling code and a valid number."""
+        national = digits[len(self._code) :]
+        is_clear = self._own is self._main and self._prefix_of(national) is None and not self._general.fullmatch(digits)
+        return is_clear and self._sure.fullmatch(national) is not None
+
+    def _prefix_of(self, digits: str) -> re.Match[str] | None:
+        return next((found for prefix in self._prefixes if (found := prefix.match(digits))), None)
+
+    def _wants_prefix(self, national: str) -> bool:
+        form = self._forms.fullmatch(national)
+        return form is not None and str(form.lastgroup).startswith("prefixed")
+
+    @cached_property
+    def _forms(self) -> re.Pattern[str]:
+        return re.compile(_forms(self._main.number_format))
+
+    @cached_property
+    def _general(self) -> re.Pattern[str]:
+        general = self._own.general_desc
+        return re.compile((general and general.national_number_pattern) or _NEVER)
+
+    @cached_property
+    def _sure(self) -> re.Pattern[str]:
+        """What is valid in the main region, where the search among the regions of the calling code ends there."""
+        is_found_first = self._main.leading_digits is None or len(self._regions) == 1
+        return re.compile(_described_in(self._main) if is_found_first else _NEVER)
+
+    @cached_property
+    def _possible(self) -> re.Pattern[str]:
+        abroad = f"|(?:{self._own.international_prefix}).*" if self._own.international_prefix else ""
+        return re.compile(f"(?:{self._code})?{self._possible_behind_code.pattern}{abroad}")
+
+    @cached_property
+    def _possible_behind_code(self) -> re.Pattern[str]:
+        prefixes = {_prefix(self._own), _prefix(self._main)} - {""}
         if None in prefixes:
-            self._readable = None
-            return
+            return re.compile("[0-9]*")
         prefix = f"(?:{'|'.join(map(str, prefixes))}){{0,2}}" if prefixes else ""
-        abroad = f"|(?:{metadata.international_prefix}).*" if metadata.international_prefix else ""
-        self._readable = re.compile(f"(?:{metadata.country_code})?{prefix}(?:{_valid(tuple(regions))}){abroad}")
-
-    def could_read(self, digits: str) -> bool:
-        """Whether libphonenumber could take these digits, written without a plus, for a valid number."""
-        return self._readable is None or self._readable.fullmatch(digits) is not None
+        return re.compile(f"{prefix}(?:{_valid(self._regions)})")
 
 
-def could_be_international(digits: str) -> bool:
-    """Whether libphonenumber could take these digits, written behind a plus, for a valid number of any country."""
+def split_code(digits: str) -> tuple[int, str]:
+    """The calling code that digits behind a plus begin with, and the rest. 0 where there is none."""
     from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
 
-    for length in range(1, _LONGEST_CALLING_CODE + 1):
-        code = digits[:length]
-        if int(code) in COUNTRY_CODE_TO_REGION_CODE:  # no code is the beginning of another
-            return _is_of_the_world(int(code)) or _plan_of(int(code)).could_read(digits)
-    return False
+    for length in range(1, _LONGEST_CALLING_CODE + 1) if not digits.startswith("0") else ():
+        code = int(digits[:length])
+        if code in COUNTRY_CODE_TO_REGION_CODE:  # no code is the beginning of another
+            return code, digits[length:]
+    return 0, digits
+
+
+def reads_international(code: int, national: str) -> Answer:
+    """Whether libphonenumber takes a plus, a calling code (see ``split_code``) and these digits for a valid number."""
+    plan = _plan_of(code)
+    return None if plan is None else plan.reads_behind_code(national)
 
 
 @cache
-def _plan_of(calling_code: int) -> NumberingPlan:
-    """The plan of the countries of a calling code; there are some 200."""
-    from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
-
-    return NumberingPlan(COUNTRY_CODE_TO_REGION_CODE[calling_code][0])
-
-
-def _is_of_the_world(calling_code: int) -> bool:
-    """Whether the code is of no region, as those of satellites and of free numbers are."""
+def _plan_of(calling_code: int) -> NumberingPlan | None:
+    """The plan of the countries of a calling code, of some 200; ``None`` if it is of no country, as of satellites."""
     from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, REGION_CODE_FOR_NON_GEO_ENTITY
 
-    return bool(COUNTRY_CODE_TO_REGION_CODE[calling_code][0] == REGION_CODE_FOR_NON_GEO_ENTITY)
+    region = COUNTRY_CODE_TO_REGION_CODE[calling_code][0]
+    return None if region == REGION_CODE_FOR_NON_GEO_ENTITY else NumberingPlan(region)
 
 
 def _prefix(metadata: "PhoneMetadata") -> str | None:
@@ -79,9 +152,46 @@ def _prefix(metadata: "PhoneMetadata") -> str | None:
 
 @cache
 def _valid(regions: tuple[str, ...]) -> str:
-    kinds = (getattr(_metadata(region), kind) for region in regions for kind in _KINDS)
-    patterns = dict.fromkeys(kind.national_number_pattern for kind in kinds if kind is not None)
-    return "|".join(f"(?:{pattern})" for pattern in patterns if pattern)
+    """Matches what is of any kind in any of the regions."""
+    found = (kind for region in regions for kind in _kinds(_metadata(region)))
+    return "|".join(f"(?:{pattern})" for pattern in dict.fromkeys(kind.national_number_pattern for kind in found))
+
+
+def _described_in(metadata: "PhoneMetadata") -> str:
+    """Matches what is valid in this very region: as it describes all of its numbers, and as one kind of them."""
+    kinds = "|".join(map(_described, _kinds(metadata)))
+    return f"(?={_described(metadata.general_desc)}\\Z)(?:{kinds or _NEVER})" if metadata.general_desc else _NEVER
+
+
+def _described(kind: "PhoneNumberDesc") -> str:
+    lengths = "|".join(f"[0-9]{{{length}}}" for length in kind.possible_length)
+    is_long_enough = f"(?=(?:{lengths})\\Z)" if lengths else ""
+    return f"{is_long_enough}(?:{kind.national_number_pattern})"
+
+
+def _kinds(metadata: "PhoneMetadata") -> "list[PhoneNumberDesc]":
+    kinds = (getattr(metadata, kind) for kind in _KINDS)
+    return [kind for kind in kinds if kind is not None and kind.national_number_pattern]
+
+
+def _forms(forms: "Iterable[NumberFormat]") -> str:
+    """Matches a national number in the first of the forms that it has, in a group named ``bare...`` or ``prefixed...``.
+
+    The second are those that are always printed with the national prefix.
+    """
+    groups = groupby(forms, lambda form: "bare" if _is_bare(form) else "prefixed")
+    parts = (f"(?P<{name}{n}>{'|'.join(map(_form, some))})" for n, (name, some) in enumerate(groups))
+    return "|".join(parts) or _NEVER
+
+
+def _form(form: "NumberFormat") -> str:
+    start = f"(?={form.leading_digits_pattern[-1]})" if form.leading_digits_pattern else ""
+    return f"{start}(?:{form.pattern})"
+
+
+def _is_bare(form: "NumberFormat") -> bool:
+    rule = form.national_prefix_formatting_rule
+    return not rule or form.national_prefix_optional_when_formatting or _FIRST_GROUP.fullmatch(rule) is not None
 
 
 def _metadata(region: str) -> "PhoneMetadata":

@@ -40,9 +40,11 @@ _FORMS: Mapping[str, Form] = {
         "CREDIT_CARD", 13, re.compile(rb"(?<!0)0000-?0{3,4}-?0{3,4}-?0{3,5}(?!0)"), re.compile("(?<![0-9])[13-6]")
     ),
     "US_SSN": Form("US_SSN", 9, _SOCIAL, clear=_CLEAR),
-    "US_ITIN": Form("US_ITIN", 9, _SOCIAL, re.compile("(?<![0-9])9"), _CLEAR),
+    "US_ITIN": Form("US_ITIN", 9, _SOCIAL, re.compile("(?<![0-9])9[0-9]{2}[^0-9]?[0-9]{2}[^0-9]?[0-9]{4}"), _CLEAR),
     "IPV4": Form("IP_ADDRESS", 4, re.compile(rb"0\.0{1,3}\.0{1,3}\.0")),
 }
+_SHORTEST = 9
+"""Characters: seven digits with three dots between them are ten, and other numbers have nine digits."""
 _SHORT = 64
 _ENDLESS = b"0" * 18
 """More digits side by side than any of these numbers has."""
@@ -58,7 +60,9 @@ def by_form(finders: Mapping[str, FindIn]) -> tuple[tuple[Form, FindIn], ...]:
 def find_numbers(finders: Iterable[tuple[Form, FindIn]], sieved: Sieved) -> list[PiiMatch]:
     """What the finders find in the stretches of digits."""
     found: list[PiiMatch] = []
-    for start, end, _ in sieved.numbers:
+    for start, end, is_long in sieved.numbers:
+        if is_long and end - start < _SHORTEST:
+            continue
         shape = sieved.classes[start:end]
         if len(shape) > _SHORT:
             shape = shape.replace(_ENDLESS, b"")

@@ -1,27 +1,30 @@
 """Phone numbers, found as Presidio's PhoneRecognizer finds them but without parsing every digit of a text.
 
 libphonenumber's parser is written in Python and takes about 0.05 ms a try; Presidio tries every run of digits in eight
-regions. Here a run is tried only where the policy could accept what is in it, and only in regions where a number could
-look so.
+regions. Here a run is tried only where the policy could accept what is in it, and the parser is asked only for what
+the plans of numbers do not tell.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from checks.builtin.pii.numbering import NumberingPlan, could_be_international
-from checks.builtin.pii.phone_runs import Part, Run, runs
+from checks.builtin.pii.numbering import Answer, NumberingPlan, reads_international, split_code
+from checks.builtin.pii.phone_parts import Part, candidate, parts, whole
+from checks.builtin.pii.phone_runs import Run, runs
 from checks.builtin.pii.policy import PiiMatch
-from checks.builtin.pii.sieve import Sieved
+from checks.builtin.pii.sieve import Sieved, Stretch
 
 if TYPE_CHECKING:
     from presidio_analyzer.predefined_recognizers import PhoneRecognizer
 
-_NUMBER_CHARS = 32
+_NUMBER_CHARS = 16
 """A longer run counts as so many numbers: it may hold a whole list of them."""
 _TRIES = 32
-"""How many wrong starts libphonenumber may make in one run, for one region."""
+"""How many wrong starts may be made in one run, for one region."""
+_Answers = dict[tuple[str, bool], dict[str, Answer]]
+"""What was asked in one scan: the digits and whether there is a plus, and what the plans of the regions say to them."""
 _VALID = 1
-"""The leniency of libphonenumber from which on a number must be a valid one, not only as long as one."""
+"""The leniency of libphonenumber at which a number must be a valid one, and may be written in any groups of digits."""
 
 
 class PhoneScanner:
@@ -47,6 +50,7 @@ class PhoneScanner:
             the raw findings, and where the scan stopped early (``None`` where it did not).
         """
         found: list[PiiMatch] = []
+        answers: _Answers = {}
         tried = 0
         for run in runs(sieved):
             if run.gives_way_to(sure) or not run.is_promising():
@@ -54,52 +58,86 @@ class PhoneScanner:
             if limit is not None and tried >= limit:
                 return found, run.start
             tried += 1 + len(run.value) // _NUMBER_CHARS
-            found += self._parse(run, sure)
+            is_plain = self._leniency == _VALID and run.is_plain()
+            numbers = self._read(run, answers) if is_plain else self._parse(run)
+            found += (PiiMatch(start, end, "PHONE_NUMBER", self._score) for start, end in numbers)
         return found, None
 
-    def _parse(self, run: Run, sure: Sequence[PiiMatch]) -> list[PiiMatch]:
-        """All numbers in a run. Most runs are one number in some region: that is asked first, and is cheap."""
-        if self._leniency < _VALID or not run.is_plain():
-            return self._whole(run, self._plans) or self._all(run, self._plans)
-        near = [match for match in sure if match.start < run.end and run.start < match.end]
-        if near and not self._could_hold_one(run, near):
-            return []
-        whole = self._whole(run, self._regions(run, [run.whole]))
-        if whole or not self._could_hold_one(run, near):
-            return whole
-        # What the policy would not accept counts here: a number that holds one which it would accept hides it.
-        return self._all(run, self._regions(run, [*run.parts()]))
+    def _read(self, run: Run, answers: _Answers) -> Iterable[Stretch]:
+        """All numbers in a plain run. Most are one number in some region: that is asked first, and is cheap.
 
-    def _could_hold_one(self, run: Run, sure: Sequence[PiiMatch]) -> bool:
-        """Whether some part of the run could be a number that the policy accepts beside what is sure."""
-        return any(self._regions(run, [part]) and run.accepts(part, sure) for part in run.parts())
+        What the policy would not accept counts here: a number that holds one which it would accept hides it.
+        """
+        text, start, end = run.text, run.start, run.end
+        if not run.is_piece and candidate(text, start, end) == (start, end):
+            part = whole(text, start, end)
+            if part and any(_is_number(part, text, *answer) for answer in self._answers(part, answers).items()):
+                return [(start, end)]
+            if run.value.isdigit():
+                return []
+        options: dict[Stretch, list[Part]] = {}
+        return {found for region in self._plans for found in self._of_region(region, run, options, answers)}
 
-    def _regions(self, run: Run, parts: Sequence[Part]) -> Iterable[str]:
-        """The regions in which one of the parts could be a valid number."""
-        for part in parts if run.is_international else ():
-            if part.start == run.start and could_be_international(part.digits):
-                return self._plans
-        return [region for region, plan in self._plans.items() if any(plan.could_read(part.digits) for part in parts)]
+    def _of_region(
+        self, region: str, run: Run, options: dict[Stretch, list[Part]], answers: _Answers
+    ) -> Iterator[Stretch]:
+        """What libphonenumber reads in a plain run for one region. It goes on behind each number that it finds."""
+        text, (position, end), tries = run.text, run.read, _TRIES
+        while tries > 0 and (span := candidate(text, position, end)) and span[0] < run.end:
+            if span not in options:
+                options[span] = list(dict.fromkeys(parts(text, *span)))
+            position, tries = span[1], tries - 1
+            for part in options[span]:
+                in_regions = self._answers(part, answers)
+                if region in in_regions and _is_number(part, text, region, in_regions[region]):
+                    yield part.start, part.end
+                    position = part.end
+                    break
+                tries -= 1
 
-    def _whole(self, run: Run, regions: Iterable[str]) -> list[PiiMatch]:
-        """The run as one number of the first region where it is one: what others could find lies in this one."""
-        for region in regions:
-            for match in self._matches(run, region, 1):
-                if match.start <= run.start and match.end >= run.end:
-                    return [match]
-        return []
+    def _answers(self, part: Part, known: _Answers) -> dict[str, Answer]:
+        """The regions in which the digits could be a valid number, and whether they certainly are one there."""
+        key = part.digits, part.has_plus
+        if key not in known:
+            known[key] = {region: answer for region, answer in self._asked(*key) if answer is not False}
+        return known[key]
 
-    def _all(self, run: Run, regions: Iterable[str]) -> list[PiiMatch]:
-        return [match for region in regions for match in self._matches(run, region, _TRIES)]
+    def _asked(self, digits: str, has_plus: bool) -> Iterator[tuple[str, Answer]]:
+        code, national = split_code(digits) if has_plus else (0, digits)
+        if code:
+            answer = reads_international(code, national)
+            yield from ((region, answer) for region in self._plans)
+            return
+        for region, plan in self._plans.items():
+            answer = plan.reads(digits)
+            yield region, None if answer and has_plus else answer
 
-    def _matches(self, run: Run, region: str, tries: int) -> Iterator[PiiMatch]:
+    def _parse(self, run: Run) -> Iterable[Stretch]:
+        """All numbers in a run as libphonenumber itself finds them, be there extensions or letters in it."""
+        whole_run = ([found] for region in self._plans for found in self._matches(run, region, 1) if run.is_in(found))
+        return next(whole_run, None) or [
+            found for region in self._plans for found in self._matches(run, region, _TRIES)
+        ]
+
+    def _matches(self, run: Run, region: str, tries: int) -> Iterator[Stretch]:
         from phonenumbers import PhoneNumberMatcher
 
         start, end = run.window
         for match in PhoneNumberMatcher(run.text[start:end], region, leniency=self._leniency, max_tries=tries):
             if start + match.start >= run.end:
                 return
-            yield PiiMatch(start + match.start, start + match.end, "PHONE_NUMBER", self._score)
+            yield start + match.start, start + match.end
+
+
+def _is_number(part: Part, text: str, region: str, answer: Answer) -> bool:
+    """Whether a part is a valid number of a region. libphonenumber is asked where the answer is not certain."""
+    if answer is not None and part.is_sure:
+        return answer
+    from phonenumbers import PhoneNumberMatcher
+
+    for match in PhoneNumberMatcher(part.shown(text), region, leniency=_VALID, max_tries=1):
+        return sum(char.isdigit() for char in match.raw_string) == len(part.digits)
+    return False
 
 
 def _one_per_calling_code(regions: Iterable[str]) -> Iterator[str]:

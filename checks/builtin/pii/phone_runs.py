@@ -1,12 +1,12 @@
-"""Runs: the stretches of a text that may hold phone numbers, and which digits of a run could be one.
+"""Runs: the stretches of a text that may hold phone numbers.
 
-Knows how libphonenumber takes a run apart, so that what it could find in one is known before it is asked.
+Knows where libphonenumber would begin to read and what the policy could accept, and leaves out the rest.
 """
 
 import re
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import islice
 from typing import NamedTuple
 
 from checks.builtin.pii.context import CONTEXT_CHARS
@@ -19,12 +19,12 @@ from checks.builtin.pii.phone_signs import (
     SHORTEST_PHONE,
     is_date,
     is_named_phone,
-    is_phone,
 )
 from checks.builtin.pii.policy import PiiMatch
 from checks.builtin.pii.sieve import Sieved, Stretch
 
 _LEAD = re.compile(rf"(?:[(\[\uff08\uff3b+][{PHONE_PUNCTUATION}]{{0,4}}){{1,2}}\Z")
+_LEAD_SIGNS = frozenset("([\uff08\uff3b+")
 _LEAD_CHARS = 10
 _EXTENSION_CHARS = 40
 # What libphonenumber takes for the sign of an extension: digits behind it belong to the number before it.
@@ -33,7 +33,7 @@ _SIGN = (
     r"|anexo|[x\uff58#\uff03~\uff5e]|int|\uff49\uff4e\uff54))"
 )
 _EXTENSION = re.compile(rf"(?i)[0-9]#?{_SIGN}[:.]?\Z")
-_EXTENDED = re.compile(rf"(?i){_SIGN}")
+_EXTENDED = re.compile(rf"(?i){_SIGN}[:.]?[ \t,-]*[0-9]|#")
 _MOST_EXTENSIONS = 8
 _SIGN_ENDS = frozenset("tni\u0131\u00f3\u0301ox\uff58#\uff03~\uff5e\uff54\uff4e\u0431=:.")
 """How the sign of an extension ends, and the punctuation directly behind it."""
@@ -44,42 +44,33 @@ _RUN_CHARS = 250
 _DIGITS = re.compile("[0-9]+")
 _ENDLESS = re.compile("[0-9]{21}")
 _PLAIN = re.compile(r"[0-9 ()\[\]./+-]+")
-_BREAKS = ("/", "(", " -", "- ", ".", " ")
-"""Where libphonenumber takes apart what is no number as a whole: it reads what is before, between or behind them."""
-_MOST_GROUPS = 21
 _LONGEST = 20
-"""Digits: the longest calling code and the longest national number together."""
-
-
-class Part(NamedTuple):
-    """Neighbouring groups of digits of a run, up to ``text[end]``: the first digit, and the punctuation before it."""
-
-    start: int
-    first: int
-    end: int
-    digits: str
+"""Digits side by side that libphonenumber takes for one number at most."""
 
 
 class Run(NamedTuple):
-    """A stretch of digits and punctuation that may hold phone numbers: ``text[start:end]``.
+    """A stretch of digits and punctuation that may hold phone numbers: ``value``, which is ``text[start:end]``.
 
-    ``reach`` is the end of the stretch that this one is a piece of, where that is longer than can be read at once.
+    ``first`` and ``reach`` are the ends of the stretch that this one is a piece of, if that is longer than can be read
+    at once.
     """
 
     text: str
     start: int
     end: int
+    first: int
     reach: int
-
-    @property
-    def value(self) -> str:
-        """The stretch itself."""
-        return self.text[self.start : self.end]
+    value: str
 
     @property
     def is_international(self) -> bool:
         """Whether the run begins with a plus."""
         return "+" in self.value
+
+    @property
+    def is_piece(self) -> bool:
+        """Whether it is not all of its stretch."""
+        return self.first < self.start or self.end < self.reach
 
     @property
     def window(self) -> Stretch:
@@ -95,7 +86,7 @@ class Run(NamedTuple):
     def is_promising(self) -> bool:
         """Whether the policy could accept a number in it (a superset of ``is_phone``, and cheaper)."""
         value = self.value
-        if "+" in value or PHONE_BRACKET.search(value):
+        if "+" in value or ("(" in value and PHONE_BRACKET.search(value)):
             return True
         if len(_DIGITS.findall(value)) >= 3 and not is_date(value) and not self._is_quad():
             first = max(0, self.end - CONTEXT_CHARS)  # of any number in the run
@@ -109,11 +100,18 @@ class Run(NamedTuple):
         return is_quad and not _EXTENDED.match(self.text, self.end)
 
     def gives_way_to(self, sure: Sequence[PiiMatch]) -> bool:
-        """Whether the run lies inside a finding that no number in it could win against; ``sure`` is in order."""
-        if not sure:
+        """Whether no number in the run could win: beside these findings, in order, too few digits are left for one."""
+        if not sure or self.is_international:
             return False
-        nearest = bisect_right(sure, self.start, key=lambda match: match.start) - 1
-        return nearest >= 0 and self.end <= sure[nearest].end and not self.is_international
+        left, begin = [], self.start
+        first = max(0, bisect_right(sure, self.start, key=lambda match: match.start) - 1)
+        for match in islice(sure, first, None):
+            if match.start >= self.end:
+                break
+            left.append(self.text[begin : match.start])
+            begin = max(begin, match.end)
+        left.append(self.text[begin : self.end])
+        return all(len(part) < SHORTEST_PHONE or sum(map(str.isdigit, part)) < SHORTEST_PHONE for part in left)
 
     def is_plain(self) -> bool:
         """Whether the digits alone say what libphonenumber could find: no extension, rare sign or endless digits."""
@@ -125,49 +123,27 @@ class Run(NamedTuple):
     @property
     def read(self) -> Stretch:
         """What of the window is of the same stretch as the run, and so is read as one with it."""
+        if not self.is_piece:
+            return self.start, self.end
         start, end = self.window
         return start, min(end, self.reach)
 
-    @property
-    def whole(self) -> Part:
-        """All of its digits."""
-        start, end = self.read
-        digits = "".join(_DIGITS.findall(self.text, start, end))
-        return Part(self.start, self.start, end, digits)
-
-    def parts(self) -> Iterator[Part]:
-        """All that libphonenumber could find in a plain run, as far as it has the digits of a phone number.
-
-        From each of the groups of digits to the end of what is read with it, and to the next break of each kind.
-        """
-        groups = [found.span() for found in _DIGITS.finditer(self.text, *self.read)]
-        digits = [self.text[begin:stop] for begin, stop in groups]
-        gaps = [self.text[before[1] : after[0]] for before, after in pairwise(groups)]
-        breaks = [found for sign in _BREAKS if (found := [n for n, gap in enumerate(gaps) if sign in gap])]
-        for first, (begin, _) in enumerate(groups):
-            if begin >= self.end:
-                return
-            last = min(len(groups), first + _MOST_GROUPS) - 1
-            ends = {last, *(found[at] for found in breaks if (at := bisect_left(found, first)) < len(found))}
-            for end in ends:
-                joined = "".join(digits[first : end + 1]) if end <= last else ""
-                if SHORTEST_PHONE <= len(joined) <= _LONGEST:
-                    yield Part(groups[first - 1][1] if first else self.start, begin, groups[end][1], joined)
-
-    def accepts(self, part: Part, sure: Sequence[PiiMatch]) -> bool:
-        """Whether the policy could take a part for a phone number. ``sure`` are findings that it would give way to."""
-        if not self.is_international and any(match.start < part.end and part.first < match.end for match in sure):
-            return False
-        return is_phone(self.text, part.start, part.end) or is_phone(self.text, part.first, part.end)
+    def is_in(self, stretch: Stretch) -> bool:
+        """Whether all of the run is part of a stretch."""
+        return stretch[0] <= self.start and stretch[1] >= self.end
 
 
 def runs(sieved: Sieved) -> Iterator[Run]:
     """Every run of seven digits or more, with the plus or bracket it begins with."""
-    text = sieved.text
+    text, classes = sieved.text, sieved.classes
     for start, end, is_long in sieved.numbers:
-        if is_long:
-            for digits in PHONE_DIGITS.finditer(text, start, end):
-                yield from _cut(text, _start(text, digits.start()), digits.end())
+        if not is_long:
+            continue
+        if classes.find(b"?", start, end) < 0:  # there is only punctuation between the digits
+            yield from _cut(text, _start(text, start), end)
+            continue
+        for digits in PHONE_DIGITS.finditer(text, start, end):
+            yield from _cut(text, _start(text, digits.start()), digits.end())
 
 
 def _cut(text: str, start: int, end: int) -> Iterator[Run]:
@@ -176,9 +152,9 @@ def _cut(text: str, start: int, end: int) -> Iterator[Run]:
         space = text.rfind(" ", start + 1, start + _RUN_CHARS)
         cut = space if space > 0 else start + _RUN_CHARS
         if start == first or not text[start:cut].isdigit():  # digits amid endless digits are nothing
-            yield Run(text, start, cut, end)
+            yield Run(text, start, cut, first, end, text[start:cut])
         start = cut
-    yield Run(text, start, end, end)
+    yield Run(text, start, end, first, end, text[start:end])
 
 
 def _start(text: str, start: int) -> int:
@@ -191,5 +167,6 @@ def _start(text: str, start: int) -> int:
         sign = start = max(0, start - _EXTENSION_CHARS) + before.start()
         while start > 0 and _NUMBER_PART.match(text, start - 1) and sign - start < _RUN_CHARS:
             start -= 1
-    lead = _LEAD.search(text, max(0, start - _LEAD_CHARS), start)
+    tail = max(0, start - _LEAD_CHARS)
+    lead = None if _LEAD_SIGNS.isdisjoint(text[tail:start]) else _LEAD.search(text, tail, start)
     return lead.start() if lead else start

@@ -69,20 +69,26 @@ def ip_recognisers() -> "dict[str, EntityRecognizer]":
     return {gate: recogniser("IP_ADDRESS", patterns=some) for gate, some in (("IPV4", plain), ("IPV6", rest)) if some}
 
 
-def finder(made: "EntityRecognizer", plausible: re.Pattern[str] | None = None) -> FindIn:
+def finder(
+    made: "EntityRecognizer", plausible: re.Pattern[str] | None = None, unquestioned: re.Pattern[str] | None = None
+) -> FindIn:
     """Run one recogniser alone: its patterns and checks, without engine, context, language model or explanations.
 
     Args:
         made: the recogniser.
         plausible: matches every value that its checks could prove; what does not match need not be checked.
+        unquestioned: matches values that its checks leave at the pattern's score; they need not be checked either.
     """
     from presidio_analyzer import PatternRecognizer
+    from presidio_analyzer.predefined_recognizers import IbanRecognizer
 
-    if not isinstance(made, PatternRecognizer) or type(made).analyze is not PatternRecognizer.analyze:
+    if not isinstance(made, PatternRecognizer):
+        return _analysed(made)
+    if type(made).analyze is IbanRecognizer.analyze:
+        return _shortening(made)
+    if type(made).analyze is not PatternRecognizer.analyze:
         return _analysed(made)  # it has a way of its own
-    made.analyze("", made.supported_entities)  # compiles the patterns
-    compiled = [(pattern.compiled_regex, pattern.score) for pattern in getattr(made, "patterns", ())]
-    entity = made.supported_entities[0]
+    compiled, entity = _compiled(made), made.supported_entities[0]
 
     def find(text: str, start: int, end: int) -> list[PiiMatch]:
         found = []
@@ -93,10 +99,42 @@ def finder(made: "EntityRecognizer", plausible: re.Pattern[str] | None = None) -
                 if plausible is not None and not plausible.fullmatch(value):
                     continue
                 if value not in known:
-                    known[value] = _proven(made, value)
+                    known[value] = None if unquestioned and unquestioned.fullmatch(value) else _proven(made, value)
                 proven = known[value]
                 if proven != 0:
                     found.append(PiiMatch(match.start(), match.end(), entity, score if proven is None else proven))
+        return found
+
+    return find
+
+
+def _compiled(made: "PatternRecognizer") -> list[tuple[Any, float]]:
+    """Its patterns and their scores. They are of the package ``regex``."""
+    from presidio_analyzer import PatternRecognizer
+
+    PatternRecognizer.analyze(made, "", made.supported_entities)  # compiles them
+    return [(pattern.compiled_regex, pattern.score) for pattern in getattr(made, "patterns", ())]
+
+
+def _shortening(made: "PatternRecognizer") -> FindIn:
+    """As ``IbanRecognizer.analyze``: of what a pattern matches, the longest of its groups' ends that the checks prove.
+
+    A sentence goes on behind an account number, and short words look like the end of it.
+    """
+    compiled, entity = _compiled(made), made.supported_entities[0]
+
+    def find(text: str, start: int, end: int) -> list[PiiMatch]:
+        found = []
+        for regex, score in compiled:
+            for match in regex.finditer(text, start, end):
+                ends = (match.end(group) for group in range(regex.groups, 0, -1))
+                for stop in dict.fromkeys(at if at > 0 else match.end() for at in ends):
+                    value = text[match.start() : stop]
+                    is_valid = made.validate_result(value) if value else False
+                    proven = score if is_valid is None else float(bool(is_valid))
+                    if proven > 0:
+                        found.append(PiiMatch(match.start(), stop, entity, proven))
+                        break
         return found
 
     return find

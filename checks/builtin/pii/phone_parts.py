@@ -1,0 +1,114 @@
+"""Takes a run apart as libphonenumber does: what it would try to read as one number, and in which order.
+
+Knows how such parts are found and what rules them out, not which digits are a number of where. Only for plain runs, in
+which there are digits and common punctuation.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from typing import NamedTuple
+
+_SIGNS = r"[- ./()\[\]]"
+_CANDIDATE = re.compile(
+    rf"(?:[(\[+]{_SIGNS}{{0,4}}){{0,2}}[0-9]{{1,20}}(?:{_SIGNS}{{0,4}}[0-9]{{1,20}}){{0,20}}",
+)
+_USUAL = frozenset(["", *" ,;:.()\"'/-\n"])
+_NEITHER_END = " -./()[]+"
+_LEADS = frozenset("([+")
+_DIGITS = re.compile("[0-9]+")
+_LONGEST = 24
+"""Digits: a prefix for calls abroad, a calling code and the longest national number."""
+_BREAKS = tuple(map(re.compile, ("/+(.*)", r"(\([^(]*)", "(?: -|- ) *(.+)", r"\.+ *([^.]+)", " +([^ ]+)")))
+"""Where libphonenumber takes apart what is no number as a whole. It tries what is before the first and behind each."""
+_BRACKETS = re.compile(r"[(\[]?(?:[^()\[\]]+[)\]])?[^()\[\]]+(?:[(\[][^()\[\]]+[)\]]){0,3}[^()\[\]]*")
+_PAGES = re.compile(r"[0-9]{1,5}-+[0-9]{1,5} {0,4}\([0-9]{1,4}")
+_SLASHED_DATE = re.compile("(?:[0-3]?[0-9]/[01]?[0-9]|[01]?[0-9]/[0-3]?[0-9])/(?:[12][0-9])?[0-9]{2}")
+_HOUR = re.compile(r"[12][0-9]{3}[-/]?[01][0-9][-/]?[0-3][0-9] +[0-2][0-9]\Z")
+_MINUTES = re.compile(":[0-5][0-9]")
+
+
+class Part(NamedTuple):
+    """Digits that could be read as one number: ``text[start:end]``.
+
+    ``before`` and ``behind`` count the characters beside it of which only libphonenumber knows whether they rule out a
+    number: none or one.
+    """
+
+    start: int
+    end: int
+    digits: str
+    has_plus: bool
+    before: int
+    behind: int
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether nothing but the digits decides."""
+        return not self.before and not self.behind
+
+    def shown(self, text: str) -> str:
+        """What libphonenumber has to see of the text to decide."""
+        return text[self.start - self.before : self.end + self.behind]
+
+
+def candidate(text: str, start: int, end: int) -> tuple[int, int] | None:
+    """The next stretch between the two that is read at once: 21 groups of digits at most."""
+    found = _CANDIDATE.search(text, start, end)
+    return found.span() if found else None
+
+
+def whole(text: str, start: int, end: int) -> Part | None:
+    """A candidate as one part, where nothing but its digits could keep it from being a number."""
+    value = text[start:end]
+    return None if _is_time(text, value, end) else _part(text, start, value)
+
+
+def parts(text: str, start: int, end: int) -> Iterator[Part]:
+    """The parts of a candidate in the order in which they are tried; a number ends that."""
+    value = text[start:end]
+    if _is_time(text, value, end):
+        return
+    for at, piece in _pieces(value):
+        part = _part(text, start + at, piece.rstrip(_NEITHER_END))
+        if part is not None:
+            yield part
+
+
+def _pieces(value: str) -> Iterator[tuple[int, str]]:
+    yield 0, value
+    for sign in _BREAKS:
+        found = sign.search(value)
+        if found:
+            yield 0, value[: found.start()]
+        while found:
+            yield found.start(1), found[1]
+            found = sign.search(value, found.start() + 1)
+
+
+def _part(text: str, start: int, value: str) -> Part | None:
+    digits = "".join(_DIGITS.findall(value))
+    if not 2 <= len(digits) <= _LONGEST or not _BRACKETS.fullmatch(value) or _PAGES.search(value):
+        return None
+    end = start + len(value)
+    before = False if value[0] in _LEADS else _rules_out(text[max(0, start - 1) : start])
+    behind = _rules_out(text[end : end + 1])
+    if before is True or behind is True:
+        return None
+    return Part(start, end, digits, "+" in value, int(before is None), int(behind is None))
+
+
+def _is_time(text: str, value: str, end: int) -> bool:
+    """Whether it is a date with slashes, or a date with an hour before ``:00``."""
+    if "/" in value and _SLASHED_DATE.search(value):
+        return True
+    return text[end : end + 1] == ":" and _HOUR.search(value) is not None and _MINUTES.match(text, end) is not None
+
+
+def _rules_out(neighbour: str) -> bool | None:
+    """Whether no number stands beside this character: a Latin letter, a percent or currency sign; ``None``: perhaps."""
+    if neighbour in _USUAL:
+        return False
+    if neighbour.isascii():
+        return neighbour.isalpha() or neighbour in ("%", "$")
+    return None if unicodedata.category(neighbour)[0] not in "PZ" else False

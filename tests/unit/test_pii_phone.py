@@ -1,0 +1,167 @@
+"""Phone numbers: what the plans of numbers answer, how runs are taken apart, and that libphonenumber says the same."""
+
+import phonenumbers
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from checks.builtin.pii import policy
+from checks.builtin.pii.context import CONTEXT_CHARS
+from checks.builtin.pii.numbering import NumberingPlan, reads_international, split_code
+from checks.builtin.pii.phone import PhoneScanner
+from checks.builtin.pii.phone_parts import parts
+from checks.builtin.pii.phone_runs import runs
+from checks.builtin.pii.phone_signs import PHONE_WORD, is_named_phone
+from checks.builtin.pii.recognizers import as_matches, recogniser
+from checks.builtin.pii.sieve import sieve
+
+REGIONS = ["US", "GB", "DE", "FR", "IL", "IN", "BR", "IT", "AR", "MX", "BS", "CA", "RU", "KZ", "GG", "JP", "AU", "SM"]
+
+
+def is_found(text: str, region: str) -> bool:
+    """Whether libphonenumber takes all of a text for a number, with the leniency that Presidio asks for."""
+    found = phonenumbers.PhoneNumberMatcher(text, region, leniency=1)
+    return any(match.start == 0 and match.end == len(text) for match in found)
+
+
+@st.composite
+def dialled(draw: st.DrawFn) -> tuple[str, str]:
+    """A region, and digits that are often a number there: by an example of some kind, with what may stand before it."""
+    region = draw(st.sampled_from(REGIONS))
+    kind = draw(st.sampled_from([*phonenumbers.PhoneNumberType.values()]))
+    example = phonenumbers.example_number_for_type(region, kind)
+    number = phonenumbers.national_significant_number(example) if example else "2025550123"
+    kept = draw(st.integers(0, len(number)))
+    national = number[:kept] + draw(st.text("0123456789", min_size=len(number) - kept, max_size=len(number) - kept + 1))
+    prefix = draw(st.sampled_from(["", "", "0", "1", "8", "00", "011", "44", "49", "55", "015", "09", "0049", "code"]))
+    if prefix == "code":
+        prefix = str(phonenumbers.country_code_for_region(region))
+    return region, prefix + national
+
+
+class TestNumberingPlans:
+    """The first look at a phone number: where it answers, libphonenumber answers the same."""
+
+    @settings(max_examples=1000, deadline=None)
+    @given(dialled())
+    def test_an_answer_is_that_of_libphonenumber(self, given):
+        region, digits = given
+        answer = NumberingPlan(region).reads(digits)
+        assert answer is None or answer == is_found(digits, region)
+
+    @settings(max_examples=1000, deadline=None)
+    @given(dialled())
+    def test_behind_a_plus_and_a_calling_code_too(self, given):
+        region, digits = given
+        code, national = split_code(f"{phonenumbers.country_code_for_region(region)}{digits}")
+        answer = reads_international(code, national)
+        assert answer is None or answer == is_found(f"+{code}{national}", "US")
+
+    @pytest.mark.parametrize("region", REGIONS)
+    def test_the_example_numbers_of_a_region_are_not_ruled_out_however_they_are_dialled(self, region):
+        kinds = phonenumbers.PhoneNumberType.values()
+        examples = [phonenumbers.example_number_for_type(region, kind) for kind in kinds]
+        for number in filter(None, examples):
+            national = phonenumbers.national_significant_number(number)
+            dialled = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.NATIONAL)
+            for digits in (f"{number.country_code}{national}", phonenumbers.normalize_digits_only(dialled)):
+                assert NumberingPlan(region).reads(digits) is not False
+            assert reads_international(number.country_code, national) is not False
+
+    @pytest.mark.parametrize(("region", "digits"), [("US", "1234567"), ("US", "20240612"), ("GB", "2125550147")])
+    def test_what_is_no_number_of_a_region_is_ruled_out(self, region, digits):
+        assert NumberingPlan(region).reads(digits) is False
+
+    @pytest.mark.parametrize(("region", "digits"), [("US", "2125550147"), ("US", "12125550147"), ("FR", "0123456789")])
+    def test_most_numbers_are_certain(self, region, digits):
+        assert NumberingPlan(region).reads(digits) is True
+
+    def test_a_number_without_the_prefix_that_it_is_always_written_with_is_none(self):
+        assert NumberingPlan("DE").reads("030901820") is True
+        assert NumberingPlan("DE").reads("30901820") is False
+        assert reads_international(49, "30901820") is True
+
+    @pytest.mark.parametrize(
+        ("digits", "expected"), [("4930901820", (49, "30901820")), ("0049", (0, "0049")), ("2101", (0, "2101"))]
+    )
+    def test_a_calling_code_is_split_off(self, digits, expected):
+        assert split_code(digits) == expected
+
+
+PLAIN_TEXTS = st.lists(
+    st.tuples(
+        st.sampled_from(["", "", "", "+", "("]),
+        st.sampled_from(["212", "555", "0147", "49", "30", "901820", "1684", "2024", "10", "0"])
+        | st.text("0123456789", min_size=1, max_size=6),
+        st.sampled_from([" ", "-", ".", "/", " - ", ") ", " (", "", "- ", ". ", "  "]),
+    ),
+    min_size=1,
+    max_size=9,
+).map(lambda parts: "".join(map("".join, parts)))
+
+
+@pytest.fixture(scope="module")
+def scanner() -> PhoneScanner:
+    return PhoneScanner(recogniser("PHONE_NUMBER"))
+
+
+class TestPhoneNumbers:
+    """Presidio's own recogniser is the reference, whatever the policy says to a finding."""
+
+    @settings(max_examples=400, deadline=None)
+    @given(text=PLAIN_TEXTS)
+    def test_what_the_policy_accepts_of_digits_and_signs_is_what_presidio_finds(self, scanner, text):
+        found, _ = scanner.scan(sieved, None) if (sieved := sieve(text)) else ([], None)
+        everything = as_matches(recogniser("PHONE_NUMBER").analyze(text, ["PHONE_NUMBER"], None))
+        assert policy.apply(text, found) == policy.apply(text, everything)
+
+    @pytest.mark.parametrize(
+        ("text", "tried"),
+        [
+            ("212-555-0147/332", ["212-555-0147/332", "212-555-0147", "332"]),
+            ("(650) 223-3345 (754) 223", ["(650) 223-3345", "(754) 223", "(650", "223-3345", "(754", "223"]),
+            ("12 - 34 - 56", ["12 - 34 - 56", "12", "34 - 56", "56", "34"]),
+            ("1.22. 33", ["1.22. 33", "22", "33", "1.22"]),
+            ("31/10/96", []),
+            ("12-3 (4", ["12-3"]),
+        ],
+    )
+    def test_a_run_is_taken_apart_as_libphonenumber_does(self, text, tried):
+        found = dict.fromkeys(text[part.start : part.end] for part in parts(text, 0, len(text)))
+        assert [*found] == tried
+
+    @pytest.mark.parametrize(("text", "is_sure"), [("x \u00e9", False), ("x,", True), ("x\u3002", True)])
+    def test_beside_rare_letters_libphonenumber_is_asked(self, text, is_sure):
+        (part,) = parts(text.replace("x", "2125550147").replace(" ", ""), 0, 10)
+        assert part.is_sure is is_sure
+
+    def test_a_letter_or_a_currency_sign_beside_digits_rules_them_out(self):
+        assert [*parts("2125550147a", 0, 10)] == [*parts("$2125550147", 1, 11)] == []
+
+
+NEAR_WORDS = [
+    "tel",
+    "T\u00c9l",
+    "phone",
+    "fax",
+    "CALL",
+    "mob",
+    "MO\u0130bile",
+    "\u017f",
+    "what\u017fapp",
+    "cell",
+    " ",
+    "x",
+]
+
+
+@given(st.lists(st.sampled_from(NEAR_WORDS)))
+def test_a_word_for_a_phone_is_seen_wherever_its_pattern_matches(parts):
+    text = "".join(parts)
+    start = max(0, len(text) - CONTEXT_CHARS)
+    assert is_named_phone(text, len(text)) == (PHONE_WORD.search(text, start) is not None)
+
+
+def test_digits_behind_an_extension_sign_are_read_with_the_number_before_them():
+    (_, second) = runs(sieve("+49 30 901820#978-0-13-468599-1"))
+    assert second.start == 0
