@@ -100,14 +100,16 @@ class Front:
 
     async def accept(self, batch: Batch) -> None:
         """See ``Intake.accept``."""
-        if self._stopping:
-            raise Refused(Refusal.SHUTTING_DOWN, "shutting down; send again later", 1.0)
         try:
+            if self._stopping:
+                raise Refused(Refusal.SHUTTING_DOWN, "shutting down; send again later", 1.0)
             self.admission.admit(sum(piece.size for piece in batch.pieces))
             # A sender that hangs up must not stop what is committed from being judged.
             await asyncio.shield(self._take(batch))
         except Refused as refused:
             self.losses.refused(refused.reason.value, (piece.trace_id for piece in batch.pieces))
+            if batch.position is None:  # else it is not refused, but comes again when there is room
+                self.refused(batch.source, refused.reason, sum(piece.count for piece in batch.pieces))
             raise
 
     async def accept_feedback(self, target: FeedbackTarget, feedback: Feedback) -> str | None:

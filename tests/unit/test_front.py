@@ -331,6 +331,9 @@ async def test_a_request_over_the_memory_budget_is_refused_and_nothing_of_it_is_
         assert line.count("sidecheck_spans_accepted_total") == 1
         assert line.count("sidecheck_traces_accepted_total") == 1
         await line.receive(a_piece(2))
+        refused = {"source": "otlp_http", "reason": "overloaded"}
+        assert line.count("sidecheck_requests_refused_total", **refused) == 1
+        assert line.count("sidecheck_spans_refused_total", **refused) == 1
 
 
 # A store that fails
