@@ -263,7 +263,7 @@ async def test_an_intake_that_recovers_takes_the_same_bytes_again(client, intake
     assert intake.span_count == 1
 
 
-async def test_a_large_request_does_not_wait_for_threads_that_wait_for_the_store(client, intake):
+async def test_a_large_request_does_not_wait_for_threads_that_wait_for_the_store(client):
     stuck = threading.Event()
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
     waiting = asyncio.create_task(asyncio.to_thread(stuck.wait, 30))

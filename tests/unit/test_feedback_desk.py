@@ -29,8 +29,7 @@ async def sent(to, number):
     try:
         await to.accept_feedback(FeedbackTarget(trace_id=trace_id(number)), THUMB_DOWN)
     except Refused as refused:
-        assert refused.is_retryable
-        return str(refused)
+        return str(refused) if refused.is_retryable else "refused for good"
     return "kept"
 
 
