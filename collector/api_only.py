@@ -17,7 +17,7 @@ from collector.ports import Ports
 from collector.process import Addresses, Process
 from collector.settings import Settings
 from exporters.review.routes import create_api
-from exporters.store import ForgetTarget, Forgotten, Store
+from exporters.store import ForgetTarget, Forgotten
 
 GAUGES_EVERY_S = 5.0
 
@@ -33,8 +33,7 @@ class ApiOnly(Process):
         settings = self.settings
         ports = Ports(settings, self._stack, ("api", "metrics"))
         # Nothing is held back for this process: it judges nothing.
-        self.store = await asyncio.to_thread(Store.open, settings.store.url, settings.data_dir, 0)
-        self._stack.callback(self.store.close)
+        self.store = await self._open_store(hold_ns=0)
         desk = FeedbackDesk(self.store, self.metrics, Losses(self.metrics, time.time_ns), time.time_ns)
         metrics = ports.serve_metrics(self.metrics, self.health)
         api = create_api(

@@ -27,7 +27,6 @@ from collector.receivers import decode
 from collector.receivers.limits import ReceiverLimits
 from collector.settings import Settings
 from exporters.review.routes import create_api
-from exporters.store import Store
 from exporters.store.reopenings import HOLD_NS
 
 if TYPE_CHECKING:
@@ -67,9 +66,7 @@ class Sidecar(Process):
     async def _start(self) -> None:
         settings = self.settings
         ports = Ports(settings, self._stack, tuple(settings.ports))
-        hold_ns = settings.assembly.settle + HOLD_NS
-        self.store = await asyncio.to_thread(Store.open, settings.store.url, settings.data_dir, hold_ns)
-        self._stack.callback(self.store.close)
+        self.store = await self._open_store(settings.assembly.settle + HOLD_NS)
         self._pool = self._make_pool()
         self._stack.push_async_callback(asyncio.to_thread, self._pool.close)
         self._journal = self._open_journal()

@@ -19,7 +19,7 @@ from collector.servers import allow_open_files
 from collector.settings import Settings
 from exporters.metrics.prometheus import Metrics
 from exporters.metrics.web import Health
-from exporters.store import StoreError
+from exporters.store import Store, StoreError
 
 log = structlog.get_logger()
 
@@ -86,6 +86,16 @@ class Process(ABC):
     @abstractmethod
     def _problems(self) -> Iterable[str | None]:
         """What is wrong now, a sentence each; ``None`` for nothing."""
+
+    async def _open_store(self, hold_ns: int) -> Store:
+        """Open the store until the end. Raises ``exporters.store.StoreError``."""
+        url, data_dir = self.settings.store.url, self.settings.data_dir
+        store = await asyncio.to_thread(Store.open, url, data_dir, hold_ns, self._lost)
+        self._stack.callback(store.close)
+        return store
+
+    def _lost(self, what: str, reason: str, count: int) -> None:
+        self.metrics.inc("sidecheck_dropped_total", count, what=what, reason=reason)
 
     def _in_background(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)

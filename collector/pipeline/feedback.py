@@ -2,6 +2,10 @@
 
 A process that judges goes on from there (``Front``). One that does not is an intake for feedback alone: the store holds
 the trace out to the processes that judge (``Store.claim``).
+
+One piece goes at a time, as the store takes it anyway: whoever sends a lot of it occupies one thread. Where the store
+does not take it, those that waited meanwhile are refused as well; while the store is known to be degraded, one sender
+finds out whether it is well again and the others are refused at once.
 """
 
 import asyncio
@@ -16,29 +20,62 @@ from exporters.metrics.prometheus import Metrics
 from exporters.store import Store, StoreError, TraceForgotten
 
 
-class FeedbackDesk:
-    """A ``FeedbackIntake`` over a store. ``wall_ns`` gives nanoseconds since the epoch."""
+def _nothing_known() -> str | None:
+    return None
 
-    def __init__(self, store: Store, metrics: Metrics, losses: Losses, wall_ns: Callable[[], int]) -> None:
+
+class FeedbackDesk:
+    """A ``FeedbackIntake`` over a store. ``wall_ns`` gives nanoseconds since the epoch.
+
+    ``degraded`` gives what others found wrong with the store just now, ``None`` for nothing.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        metrics: Metrics,
+        losses: Losses,
+        wall_ns: Callable[[], int],
+        degraded: Callable[[], str | None] = _nothing_known,
+    ) -> None:
         self._store = store
         self._metrics = metrics
         self._losses = losses
         self._wall_ns = wall_ns
+        self._degraded = degraded
+        self._turn = asyncio.Lock()
+        self._failures = 0
+        self._last_problem = ""
 
     async def keep(self, target: FeedbackTarget, feedback: Feedback) -> tuple[str, ...] | None:
         """Keep feedback. Returns the stored trace to judge again, ``None`` where it names a forgotten one.
 
         Raises ``Refused`` where the store cannot take it.
         """
-        try:
-            found = await asyncio.to_thread(self._store.add_feedback, target, feedback, self._wall_ns())
-        except TraceForgotten:
-            self._losses.dropped("feedback", FORGOTTEN, count=1)
-            return None
-        except StoreError as error:
-            raise Refused(Refusal.STORAGE, f"{error}; send again later", 2.0) from error
+        problem = self._degraded()
+        if problem is not None and self._turn.locked():
+            raise _later(problem)
+        failures = self._failures
+        async with self._turn:
+            if self._failures > failures:  # while this one waited
+                raise _later(self._last_problem)
+            try:
+                found = await self._add(target, feedback)
+            except TraceForgotten:
+                self._losses.dropped("feedback", FORGOTTEN, count=1)
+                return None
         self._metrics.inc("sidecheck_feedback_accepted_total", source=feedback.source)
         return found
+
+    async def _add(self, target: FeedbackTarget, feedback: Feedback) -> tuple[str, ...]:
+        try:
+            return await asyncio.to_thread(self._store.add_feedback, target, feedback, self._wall_ns())
+        except TraceForgotten:
+            raise
+        except StoreError as error:
+            self._failures += 1
+            self._last_problem = str(error)
+            raise _later(self._last_problem) from error
 
     async def accept_feedback(self, target: FeedbackTarget, feedback: Feedback) -> str | None:
         """See ``FeedbackIntake.accept_feedback``."""
@@ -48,3 +85,7 @@ class FeedbackDesk:
     def refused(self, source: Source, reason: Refusal, records: int = 0) -> None:
         """See ``FeedbackIntake.refused``."""
         count_refused(self._metrics, source, reason, records)
+
+
+def _later(problem: str) -> Refused:
+    return Refused(Refusal.STORAGE, f"{problem}; send again later", 2.0)

@@ -78,7 +78,7 @@ class Front:
         self._batches: set[asyncio.Task[None]] = set()
         self._ticker: asyncio.Task[None] | None = None
         self._stopping = False
-        self._desk = FeedbackDesk(store, metrics, self.losses, wall_ns)
+        self._desk = FeedbackDesk(store, metrics, self.losses, wall_ns, lambda: self.dispatch.problem)
         self.census = Census(self.buffer, self.decided, self.losses, metrics, self._release)
         self.is_replaying = False  # what the last run left in the journal
         self.set_aside: SetAside = lambda *_: False

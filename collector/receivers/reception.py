@@ -6,6 +6,7 @@ the intake. The bytes of the body are let go of by then: what waits to be commit
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from google.protobuf.message import Message
@@ -17,8 +18,9 @@ from collector.receivers.compression import decompress
 from collector.receivers.faults import own_fault
 from collector.receivers.limits import MIB, ReceiverLimits
 
-OFFLOAD_BYTES = MIB
-"""Bodies from this size on are decoded in a thread, so that the event loop goes on answering."""
+OFFLOAD_BYTES = MIB // 4
+"""Bodies from this size on are decoded in a thread, so that the event loop goes on answering. Measured: 256 KiB take
+0.7 to 4 ms, and the way to a thread and back 0.04 ms."""
 
 TYPICAL_RATIO = 8
 """How much telemetry usually shrinks by compression; only used to guess the unpacked size of a body."""
@@ -66,6 +68,8 @@ class Reception:
         self._intake = intake
         self._limits = limits
         self._source = source
+        # A thread of its own: those that are shared wait for the store when it is stuck. One, since decoding computes.
+        self._decoding = ThreadPoolExecutor(1, thread_name_prefix="decode")
 
     async def take(self, signal: Signal, read: Read) -> Message:
         """Read a request, decode it and hand it on; return the answer once the intake has it.
@@ -122,7 +126,9 @@ class Reception:
 
         guess = len(sent.body) * (TYPICAL_RATIO if sent.encoding else 1)
         try:
-            return await asyncio.to_thread(work) if guess >= OFFLOAD_BYTES else work()
+            if guess < OFFLOAD_BYTES:
+                return work()
+            return await asyncio.get_running_loop().run_in_executor(self._decoding, work)
         except Refused:
             raise
         except Exception as error:

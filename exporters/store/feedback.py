@@ -32,8 +32,10 @@ _COLUMNS = {"trace": traces.c.trace_id, "session": traces.c.session_id}
 
 def add(
     connection: sa.Connection, target: FeedbackTarget, feedback: Feedback, now_ns: int, max_waiting: int = MAX_WAITING
-) -> tuple[str, ...]:
+) -> tuple[tuple[str, ...], int]:
     """Keep feedback. Returns the id of the trace it is about, nothing while that trace is not stored.
+
+    And how many older pieces went, so that no more are kept than there may be.
 
     Raises:
         TraceForgotten: it names a trace that was forgotten.
@@ -44,14 +46,12 @@ def add(
         raise TraceForgotten("this trace was forgotten; nothing about it is kept")
     repeated = _repeated(connection, row)
     if repeated is not None:
-        return () if repeated.trace_id is None else (repeated.trace_id,)
+        return () if repeated.trace_id is None else (repeated.trace_id,), 0
     row["trace_id"] = _resolved(connection, row["kind"], row["value"])
     connection.execute(sa.insert(table), row)
     if row["trace_id"] is None:
-        _keep_newest(connection, table.c.trace_id.is_(None), max_waiting)
-    else:
-        _keep_newest(connection, table.c.trace_id == row["trace_id"], MAX_PER_TRACE)
-    return () if row["trace_id"] is None else (row["trace_id"],)
+        return (), _keep_newest(connection, table.c.trace_id.is_(None), max_waiting)
+    return (row["trace_id"],), _keep_newest(connection, table.c.trace_id == row["trace_id"], MAX_PER_TRACE)
 
 
 def attach(connection: sa.Connection, batch: Sequence[Packed]) -> tuple[str, ...]:
@@ -151,9 +151,10 @@ def _latest(connection: sa.Connection, same: sa.ColumnElement[bool]) -> str | No
     return connection.execute(query.limit(1)).scalar()
 
 
-def _keep_newest(connection: sa.Connection, same: sa.ColumnElement[bool], limit: int) -> None:
+def _keep_newest(connection: sa.Connection, same: sa.ColumnElement[bool], limit: int) -> int:
+    """Remove the oldest beyond ``limit``; returns how many."""
     ordered = sa.select(table.c.id).where(same).order_by(table.c.received_ns.desc(), table.c.id.desc())
-    connection.execute(sa.delete(table).where(table.c.id.in_(ordered.limit(limit).offset(limit))))
+    return connection.execute(sa.delete(table).where(table.c.id.in_(ordered.limit(limit).offset(limit)))).rowcount
 
 
 def _waiting_for(values: Collection[str], connection: sa.Connection) -> Iterator[Any]:

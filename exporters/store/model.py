@@ -1,6 +1,6 @@
 """What goes into the store and what comes out of it, as plain data. Knows no SQL."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -207,6 +207,14 @@ class Removed:
     over_size: int = 0
     flagged: int = 0
     feedback: int = 0
+
+
+Lost = Callable[[str, str, int], None]
+"""Told what was kept and goes before its time, why, and how many. Called on any thread, once it is gone for good."""
+
+
+def unheeded(_what: str, _why: str, _count: int) -> None:
+    """A ``Lost`` for those that do not count."""
 
 
 @dataclass(frozen=True, slots=True)

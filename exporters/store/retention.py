@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from exporters.store import keys
 from exporters.store.engine import Database, Lock, chunks, take, take_if_free
-from exporters.store.model import Removed
+from exporters.store.model import Lost, Removed, unheeded
 from exporters.store.tables import cases, clusters, feedback, forgotten, metadata, traces
 
 BATCH = 500
@@ -32,13 +32,21 @@ class Limits:
     flagged_age_ns: int
 
 
-def retain(database: Database, limits: Limits, now_ns: int) -> Removed:
-    """Remove what is over the limits. Raises ``StoreError``; what was removed until then stays removed."""
+def retain(database: Database, limits: Limits, now_ns: int, lost: Lost = unheeded) -> Removed:
+    """Remove what is over the limits. Raises ``StoreError``; what was removed until then stays removed.
+
+    ``lost`` is told of feedback that waited in vain, and of failing traces that nobody reviewed and for which there was
+    no room.
+    """
     removed = Removed(feedback=_expire_waiting(database, now_ns - limits.age_ns))
+    if removed.feedback:
+        lost("feedback", "waited_too_long", removed.feedback)
     for _ in range(MOST_BATCHES):
         batch = _remove_batch(database, limits, now_ns)
         if batch is None:
             break
+        if batch.over_size and batch.flagged:
+            lost("flagged", "store_full", batch.flagged)
         removed = replace(
             removed,
             aged=removed.aged + batch.aged,

@@ -35,6 +35,7 @@ from exporters.store.model import (
     ForgetTarget,
     Forgotten,
     Kept,
+    Lost,
     Page,
     Removed,
     SaveResult,
@@ -42,6 +43,7 @@ from exporters.store.model import (
     StoredTrace,
     TraceQuery,
     TraceSummary,
+    unheeded,
 )
 
 
@@ -49,21 +51,33 @@ class Store:
     """An open store. Made by ``open``; usable as a context manager.
 
     ``max_waiting`` is how many pieces of feedback may wait for their traces. A trace that is to be judged again is left
-    to this process for ``hold_ns``, and then to whichever asks (``claim``); 0 is for one that judges nothing.
+    to this process for ``hold_ns``, and then to whichever asks (``claim``); 0 is for one that judges nothing. ``lost``
+    is told what had been kept and goes before its time.
     """
 
     def __init__(
-        self, database: Database, max_waiting: int = feedback.MAX_WAITING, hold_ns: int = reopenings.HOLD_NS
+        self,
+        database: Database,
+        max_waiting: int = feedback.MAX_WAITING,
+        hold_ns: int = reopenings.HOLD_NS,
+        lost: Lost = unheeded,
     ) -> None:
         self._database = database
         self._max_waiting = max_waiting
         self._hold_ns = hold_ns
+        self._lost = lost
 
     @classmethod
-    def open(cls, url: str | None = None, data_dir: Path = Path(), hold_ns: int = reopenings.HOLD_NS) -> "Store":
+    def open(
+        cls,
+        url: str | None = None,
+        data_dir: Path = Path(),
+        hold_ns: int = reopenings.HOLD_NS,
+        lost: Lost = unheeded,
+    ) -> "Store":
         """Open the database at ``url``; ``None`` is the SQLite file ``sidecheck.db`` in ``data_dir``.
 
-        What is missing (folder, file, tables, migrations) is made. ``hold_ns`` as in the class.
+        What is missing (folder, file, tables, migrations) is made. ``hold_ns`` and ``lost`` as in the class.
 
         Raises:
             StoreError: it cannot be reached, is damaged, belongs to something else or to a newer sidecheck. Nothing is
@@ -78,7 +92,7 @@ class Store:
         except BaseException:
             database.close()
             raise
-        return cls(database, hold_ns=hold_ns)
+        return cls(database, hold_ns=hold_ns, lost=lost)
 
     def close(self) -> None:
         """Close the connections. The store is of no use afterwards."""
@@ -125,9 +139,11 @@ class Store:
             TraceForgotten: it names a trace that was forgotten.
         """
         with self._database.write() as connection:
-            found = feedback.add(connection, target, feedback_, now_ns, self._max_waiting)
+            found, pushed_out = feedback.add(connection, target, feedback_, now_ns, self._max_waiting)
             reopenings.put(connection, found, now_ns + self._hold_ns)
-            return found
+        if pushed_out:
+            self._lost("feedback", "too_many", pushed_out)
+        return found
 
     def claim(self, now_ns: int, most: int = 100) -> Claimed:
         """Take over the traces that are to be judged again and that nobody else is about to judge.
@@ -227,7 +243,8 @@ class Store:
 
     def retain(self, now_ns: int, age_ns: int, max_bytes: int, flagged_age_ns: int) -> Removed:
         """Remove what is too old and, oldest first, what is too much; see ``exporters.store.retention``."""
-        return retention.retain(self._database, retention.Limits(age_ns, max_bytes, flagged_age_ns), now_ns)
+        limits = retention.Limits(age_ns, max_bytes, flagged_age_ns)
+        return retention.retain(self._database, limits, now_ns, self._lost)
 
     def forget(self, target: ForgetTarget, now_ns: int, also: Collection[str] = ()) -> Forgotten:
         """Remove all that is known of a trace, a user or a session, and keep these traces from coming back.

@@ -8,6 +8,8 @@ from expectations import Recording, recording
 from otlp_senders import TRACES, by_grpc, by_http
 from servers import Serving, eventually, run_sidecheck, serving, until
 
+from exporters.store.feedback import MAX_PER_TRACE
+
 LIBRARY = "openinference-instrumentation-openai-0.1.66"
 FAILED = {"check": "user_feedback", "outcome": "failed"}
 
@@ -71,6 +73,16 @@ def test_feedback_before_its_trace_waits_for_it(server):
     assert thumbs_down(server, trace_id) == {"traceId": None, "status": "waiting"}
     by_http(server, sent.spans, TRACES)
     assert eventually(lambda: server.outcomes(trace_id).get("user_feedback"), "failed") == "failed"
+
+
+def test_feedback_that_goes_for_want_of_room_is_counted(server):
+    sent, trace_id = trace_of("refusal")
+    by_http(server, sent.spans, TRACES)
+    server.judged(trace_id)
+    for number in range(MAX_PER_TRACE + 2):
+        body = {"trace_id": trace_id, "thumbs_up": True, "comment": str(number)}
+        assert server.post("/v1/feedback", body).status_code == 202
+    assert server.metric("sidecheck_dropped_total", what="feedback", reason="too_many") == 2
 
 
 def test_the_command_sends_feedback_to_a_running_sidecar(server):

@@ -1,9 +1,10 @@
 """Somebody else holds the write lock of the store's or the journal's file, for longer than any time-out of ours."""
 
 import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 import pytest
@@ -13,8 +14,8 @@ from faults.kit.load import Load
 from faults.kit.oracle import LIGHT_CHECKS, Seen, Watch, compare, settle
 from faults.kit.scale import short_or_long
 from faults.kit.sidecar import Sidecar
-from faults.kit.targets import GrpcTarget, HttpTarget
-from faults.kit.traffic import plain, trace_id
+from faults.kit.targets import GrpcTarget, HttpTarget, Kind
+from faults.kit.traffic import a_numbered_span, a_request, plain, trace_id
 from servers import until
 
 NOBODYS = trace_id(0, run=99).hex()
@@ -25,13 +26,16 @@ CALLERS = [FEEDBACK] * 7 + [DECISION] * 45
 """More than there are threads in each of the pools of the front process."""
 
 
+A_LARGE_REQUEST = a_request(0, [a_numbered_span(0, 1, run=98, name="x" * 2_000_000)])
+
+
 @contextmanager
-def impatient_callers(sidecar: Sidecar) -> Iterator[None]:
-    """Write, all at once, to a store that cannot take it: each call occupies a thread until it is answered."""
+def impatient_callers(sidecar: Sidecar, callers: Sequence[tuple[str, Any]]) -> Iterator[list[Future[httpx.Response]]]:
+    """Write, all at once, to a store that cannot take it; gives the answers to come."""
     base = f"http://{sidecar.addresses['api']}"
-    with httpx.Client(base_url=base, timeout=60, verify=False) as client, ThreadPoolExecutor(len(CALLERS)) as pool:
-        answers = [pool.submit(client.post, path, json=body) for path, body in CALLERS]
-        yield
+    with httpx.Client(base_url=base, timeout=60, verify=False) as client, ThreadPoolExecutor(len(callers)) as pool:
+        answers = [pool.submit(client.post, path, json=body) for path, body in callers]
+        yield answers
         assert {answer.result().status_code for answer in answers} <= {202, 404, 503}
 
 
@@ -57,7 +61,7 @@ def test_a_store_that_somebody_locks_loses_nothing_and_every_page_answers(shared
             evaluated = sidecar.metric("sidecheck_traces_evaluated_total")
             until("some are judged", lambda: sidecar.metric("sidecheck_traces_evaluated_total") > evaluated + 10, 60)
             with locked(sidecar.data_dir / "sidecheck.db"):
-                with impatient_callers(sidecar):
+                with impatient_callers(sidecar, CALLERS):
                     pass_by(LOCKED_FOR_S)
                 until("the store is told to be degraded", lambda: sidecar.health()["status"] == "degraded", 20)
         settle(sidecar)
@@ -66,6 +70,17 @@ def test_a_store_that_somebody_locks_loses_nothing_and_every_page_answers(shared
     assert any("locked" in problem for problem in seen.problems)
     assert sidecar.health()["status"] == "ok"
     verify(sidecar, ledger, seen, "store locked", table)
+
+
+@pytest.mark.timeout(300)
+def test_large_requests_do_not_wait_for_feedback_that_waits_for_the_store(shared):
+    target = HttpTarget(shared.addresses["otlp_http"])
+    with locked(shared.data_dir / "sidecheck.db"), impatient_callers(shared, [FEEDBACK] * 30) as answers:
+        pass_by(1.0)  # until they are there
+        assert target.send(A_LARGE_REQUEST.body).kind is Kind.ACKNOWLEDGED
+        assert not any(answer.done() for answer in answers)
+        assert {answer.result().status_code for answer in answers} == {503}
+    target.close()
 
 
 @pytest.mark.timeout(300)

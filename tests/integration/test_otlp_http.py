@@ -2,8 +2,10 @@
 
 import asyncio
 import gzip
+import threading
 import zlib
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -259,3 +261,16 @@ async def test_an_intake_that_recovers_takes_the_same_bytes_again(client, intake
     intake.refuse = None
     assert (await post(client)).status_code == 200
     assert intake.span_count == 1
+
+
+async def test_a_large_request_does_not_wait_for_threads_that_wait_for_the_store(client):
+    stuck = threading.Event()
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    waiting = asyncio.create_task(asyncio.to_thread(stuck.wait, 30))
+    try:
+        response = await post(client, a_trace_request(a_proto_span(name="x" * (2 * MIB))).SerializeToString())
+        assert not waiting.done()
+    finally:
+        stuck.set()
+    assert response.status_code == 200
+    assert await waiting

@@ -5,8 +5,7 @@ from builders import a_thumb
 from store_builders import NOW, SECOND, a_record, about, save, trace_id
 
 from checks.trace import Feedback, FeedbackTarget
-from exporters.store import Kept, Store
-from exporters.store.engine import Database, url_of
+from exporters.store import Kept
 from exporters.store.feedback import MAX_PER_TRACE
 
 UP, DOWN = a_thumb(up=True), a_thumb(up=False)
@@ -137,12 +136,13 @@ def test_feedback_stays_when_the_trace_is_saved_again(store):
     assert of_trace(store) == (UP,)
 
 
-def test_a_flood_of_feedback_on_one_trace_keeps_the_newest(store):
+def test_a_flood_of_feedback_on_one_trace_keeps_the_newest_and_tells_of_the_others(store, counted, lost):
     save(store, a_record())
     for n in range(MAX_PER_TRACE + 3):
-        store.add_feedback(about(1), Feedback(comment=str(n)), NOW + n)
+        counted.add_feedback(about(1), Feedback(comment=str(n)), NOW + n)
     said = of_trace(store)
     assert (len(said), said[0].comment) == (MAX_PER_TRACE, "3")
+    assert lost == [("feedback", "too_many", 1)] * 3
 
 
 def test_odd_feedback_is_survived(store):
@@ -153,8 +153,8 @@ def test_odd_feedback_is_survived(store):
     assert of_trace(store) == (odd,)
 
 
-def test_what_waits_is_bounded_and_the_oldest_goes_first(store, store_url, tmp_path):
-    with Store(Database(url_of(store_url, tmp_path)), max_waiting=3) as narrow:
-        for n in range(1, 6):
-            narrow.add_feedback(about(n), UP, NOW + n)
+def test_what_waits_is_bounded_and_the_oldest_goes_first_and_is_told_of(store, counted, lost):
+    for n in range(1, 6):
+        counted.add_feedback(about(n), UP, NOW + n)
+    assert lost == [("feedback", "too_many", 1)] * 2
     assert set(store.load([trace_id(n) for n in range(1, 6)])) == {trace_id(3), trace_id(4), trace_id(5)}

@@ -92,11 +92,12 @@ def test_the_oldest_go_first_when_there_is_too_much_and_failing_ones_last(store)
     assert left(store) == [1, 2, 5, 6]
 
 
-def test_the_limit_in_bytes_holds_even_where_everything_fails(store):
+def test_the_limit_in_bytes_holds_even_where_everything_fails(store, counted, lost):
     save(store, *(big(n, a_failing_record) for n in (1, 2, 3)))
-    removed = retain(store, max_bytes=2_500_000)
+    removed = retain(counted, max_bytes=2_500_000)
     assert (removed.over_size, removed.flagged) == (1, 1)
     assert left(store) == [1, 2]
+    assert lost == [("flagged", "store_full", 1)]
 
 
 def test_a_limit_that_cannot_be_met_ends(store):
@@ -133,10 +134,11 @@ def test_a_removed_trace_can_come_again(store):
     assert left(store) == [1]
 
 
-def test_feedback_that_waited_in_vain_goes(store):
+def test_feedback_that_waited_in_vain_goes(store, counted, lost):
     store.add_feedback(FeedbackTarget(session_id="a"), a_thumb(up=True), NOW - AGE - 1)
     store.add_feedback(FeedbackTarget(session_id="b"), a_thumb(up=True), NOW)
-    assert retain(store) == Removed(feedback=1)
+    assert retain(counted) == Removed(feedback=1)
+    assert lost == [("feedback", "waited_too_long", 1)]
     assert store.counts().waiting_feedback == 1
 
 
