@@ -146,7 +146,8 @@ class Interaction:
 
     ``user_input`` is the last thing the user said, ``final_output`` the final answer to the user, ``system`` the
     system prompt of the first model call that has one. ``refusal`` is whether the provider marked the final answer
-    as refused. ``output_span`` is the id of the span that ``final_output`` was read from.
+    as refused. ``output_span`` is the id of the span that ``final_output`` was read from. ``entry_spans`` are the ids
+    of the spans that stand for the app's work as a whole (agents, chains, workflows), in order of time.
     """
 
     trace: Trace
@@ -162,6 +163,7 @@ class Interaction:
     error: Failure | None = None
     input_span: str | None = None
     output_span: str | None = None
+    entry_spans: tuple[str, ...] = ()
 
     @property
     def trace_id(self) -> str:

@@ -42,6 +42,7 @@ def read(trace: Trace) -> Interaction:
         error=_error(trace, steps),
         input_span=said.input_span,
         output_span=said.output_span,
+        entry_spans=tuple(found.entries),
     )
 
 

@@ -28,8 +28,11 @@ from exporters.record import CallFacts, Record
 DRAFT_WITHIN_NS = 5_000_000_000
 """Redacting megabytes of digits can take long; a case that takes longer is withheld and counted."""
 NONE_LEFT_OUT: Mapping[str, str] = MappingProxyType({})
-MOST_KEYS = 64
-"""Feedback may name a trace by so many of its span and response ids; one call has one or two."""
+MOST_KEYS = 128
+"""Feedback may name a trace by so many of its span and response ids: a model call has one or two, a tool run or a
+retrieval one."""
+MOST_ENTRIES = 16
+"""So many of them are agents' and chains'; the outermost start first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,11 +216,14 @@ def _facts(call: ModelCall) -> CallFacts:
 
 
 def _keys(interaction: Interaction) -> tuple[tuple[str, str], ...]:
-    """The likeliest first: the root, then the last calls, which made the answer that a user saw."""
+    """The likeliest first: the root, agents, then the last steps, which made the answer that a user saw."""
     root = interaction.trace.root
     named = [("span", root.span_id if root else None)]
-    for call in reversed(interaction.model_calls):
-        named += [("response", call.response_id), ("span", call.span_id)]
+    named += [("span", span_id) for span_id in interaction.entry_spans[:MOST_ENTRIES]]
+    for step in reversed(interaction.steps):
+        if isinstance(step, ModelCall):
+            named.append(("response", step.response_id))
+        named.append(("span", step.span_id))
     return tuple(dict.fromkeys((kind, value) for kind, value in named if value))[:MOST_KEYS]
 
 

@@ -171,6 +171,20 @@ async def test_feedback_may_name_any_id_of_the_trace_before_or_after_it(line, st
     assert line.count("sidecheck_traces_evaluated_total") == 1
 
 
+@pytest.mark.parametrize("operation", ["invoke_agent", "execute_tool", "retrieval"])
+@pytest.mark.parametrize("before", [False, True])
+async def test_feedback_may_name_the_span_of_an_agent_a_tool_or_a_retrieval(line, store, operation, before):
+    target = FeedbackTarget(span_id=f"{2:016x}")
+    if before:
+        await said(line, up=False, target=target)
+    await line.receive(a_piece(1, 1), a_piece(1, 2, attributes=[text("gen_ai.operation.name", operation)]))
+    await line.flow(2)
+    await line.flow(2)
+    if not before:
+        assert await said(line, up=False, target=target) == TRACE
+    assert outcomes(shown(store)["verdicts"])["user_feedback"] == "failed"
+
+
 async def test_a_flipped_thumb_withdraws_the_candidate_that_nobody_touched(line, store):
     await judged(line)
     await said(line, up=False)

@@ -10,7 +10,7 @@ from store_builders import a_verdict
 from checks.catalogue import CheckConfigError
 from checks.report import Outcome
 from checks.trace import CloseReason, Feedback
-from collector.pipeline.judge import MOST_KEYS, Job, Judge, JudgeOptions, unjudged
+from collector.pipeline.judge import MOST_ENTRIES, MOST_KEYS, Job, Judge, JudgeOptions, unjudged
 
 PLAN = {"user_feedback": {}, "latency": {}}
 
@@ -86,11 +86,26 @@ def test_feedback_finds_a_trace_by_its_session_its_root_its_calls_and_their_resp
 
 def test_of_many_calls_the_last_ones_can_be_named_and_always_the_root(judge):
     calls = [text("gen_ai.operation.name", "chat"), text("gen_ai.request.model", "gpt-4o")]
-    spans = b"".join(span_bytes(1, n, attributes=calls if n > 1 else [], start_time_unix_nano=n) for n in range(1, 100))
+    spans = b"".join(span_bytes(1, n, attributes=calls if n > 1 else [], start_time_unix_nano=n) for n in range(1, 200))
     keys = judge.judge(a_job(spans=spans)).keys
     assert len(keys) == MOST_KEYS
     assert keys[0] == ("span", f"{1:016x}")
-    assert ("span", f"{99:016x}") in keys
+    assert ("span", f"{199:016x}") in keys
+
+
+@pytest.mark.parametrize("operation", ["invoke_agent", "execute_tool", "retrieval", "chat"])
+def test_feedback_finds_a_trace_by_any_span_that_did_some_of_its_work(judge, operation):
+    spans = span_bytes(1, 1) + span_bytes(1, 2, attributes=[text("gen_ai.operation.name", operation)])
+    assert ("span", f"{2:016x}") in judge.judge(a_job(spans=spans)).keys
+
+
+def test_of_many_agents_the_outermost_can_be_named_and_the_calls_as_well(judge):
+    agent, call = ([text("gen_ai.operation.name", name)] for name in ("invoke_agent", "chat"))
+    spans = b"".join(
+        span_bytes(1, n, attributes=agent if n < 200 else call, start_time_unix_nano=n) for n in range(1, 201)
+    )
+    keys = judge.judge(a_job(spans=spans)).keys
+    assert [value for _, value in keys] == [f"{n:016x}" for n in (*range(1, MOST_ENTRIES + 1), 200)]
 
 
 def test_a_failing_trace_becomes_a_case_where_cases_are_wanted():
