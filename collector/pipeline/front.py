@@ -94,15 +94,13 @@ class Front:
 
     def reserve(self, size: int = 0) -> Reservation:
         """See ``Intake.reserve``."""
-        if self._stopping:
-            raise Refused(Refusal.SHUTTING_DOWN, "shutting down; send again later", 1.0)
+        self._refuse_at_the_end()
         return self.admission.reserve(size)
 
     async def accept(self, batch: Batch) -> None:
         """See ``Intake.accept``."""
         try:
-            if self._stopping:
-                raise Refused(Refusal.SHUTTING_DOWN, "shutting down; send again later", 1.0)
+            self._refuse_at_the_end()
             self.admission.admit(sum(piece.size for piece in batch.pieces))
             # A sender that hangs up must not stop what is committed from being judged.
             await asyncio.shield(self._take(batch))
@@ -286,6 +284,10 @@ class Front:
             await self._submit(self.buffer.drain(self._busy))
             await asyncio.gather(*self._batches, return_exceptions=True)
             await asyncio.sleep(0.01)
+
+    def _refuse_at_the_end(self) -> None:
+        if self._stopping:
+            raise Refused(Refusal.SHUTTING_DOWN, "shutting down; send again later", 1.0)
 
     def _held_bytes(self) -> int:
         waiting = self._journal.waiting_bytes if self._journal is not None else 0

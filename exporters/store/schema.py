@@ -2,15 +2,16 @@
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 
 from exporters.store.engine import Database, Lock, take, take_time
 from exporters.store.errors import StoreError
 from exporters.store.tables import metadata
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 VERSION_TABLE = "sidecheck_version"
@@ -37,9 +38,14 @@ def prepare(database: Database) -> None:
             _upgrade(connection)
 
 
-def head() -> str | None:
+def head() -> str:
     """The newest migration that this version knows."""
-    return ScriptDirectory.from_config(_config()).get_current_head()
+    return max(_revisions())
+
+
+def _revisions() -> frozenset[str]:
+    """All migrations, which are numbered in their order: to import alembic takes longer than to open a database."""
+    return frozenset(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
 
 
 def _checked_version(database: Database, connection: sa.Connection) -> str | None:
@@ -48,8 +54,7 @@ def _checked_version(database: Database, connection: sa.Connection) -> str | Non
         _refuse_foreign(database, tables)
         return None
     version = connection.execute(sa.text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608 - a constant
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-    if version is not None and version not in known:
+    if version is not None and version not in _revisions():
         raise StoreError(
             f"{database.place} was written by a newer sidecheck (its schema is {version}, this one knows {head()}): "
             "upgrade sidecheck or name another store"
@@ -68,6 +73,8 @@ def _refuse_foreign(database: Database, tables: set[str]) -> None:
 
 
 def _upgrade(connection: sa.Connection) -> None:
+    from alembic import command
+
     logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of every step
     config = _config()
     config.attributes["connection"] = connection
@@ -75,7 +82,9 @@ def _upgrade(connection: sa.Connection) -> None:
     command.upgrade(config, "head")
 
 
-def _config() -> Config:
+def _config() -> "Config":
+    from alembic.config import Config
+
     config = Config()
     # ConfigParser reads a percent sign in the path as the start of a variable.
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 import zstandard
 from alembic import command
+from alembic.script import ScriptDirectory
 from store_builders import NOW, a_case, a_verdict, about, trace_id
 
 from checks.report import Outcome
@@ -81,6 +82,13 @@ def fill(connection: sa.Connection) -> None:
     named = {"id": case.id, "trace_id": trace_id(1), "fingerprint": "f" * 16, "kind": case.kind.value}
     flags = {"status": "candidate", "service": "shop", "automatic": True, "touched": False, "revision": 0}
     insert(connection, "cases", **named, **flags, created_ns=NOW, updated_ns=NOW, body=codec.case_to_json(case))
+
+
+def test_the_migrations_are_numbered_in_the_order_in_which_they_follow_each_other():
+    script = ScriptDirectory.from_config(schema._config())
+    found = [each.revision for each in script.walk_revisions()]
+    assert (schema.head(), schema._revisions()) == (script.get_current_head(), frozenset(found))
+    assert found == sorted(found, reverse=True)
 
 
 @pytest.fixture
