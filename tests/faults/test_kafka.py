@@ -21,8 +21,8 @@ from faults.kit.traffic import Make, Request, plain
 from kafka_senders import TOPICS, done, settings
 
 REPLICAS, PARTITIONS = 3, 12
-SECONDS = short_or_long(20.0, 60.0)
-EVERY_S = short_or_long(5.0, 10.0)
+SECONDS = short_or_long(12.0, 60.0)
+EVERY_S = short_or_long(3.0, 10.0)
 RATE = short_or_long(20.0, 60.0)
 LONGEST_GAP_S = 3.5
 SEED = int(os.environ.get("SIDECHECK_SEED", "20"))

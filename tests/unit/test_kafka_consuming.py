@@ -248,6 +248,30 @@ def test_a_broker_that_does_not_answer_is_a_problem_until_it_does(bench):
     assert bench.consuming.problem is None
 
 
+def test_records_that_were_polled_are_not_lost_by_an_error_that_comes_after(bench):
+    class Once(dict):
+        def get(self, _at):
+            bench.kafka.group = {}
+            raise KafkaTimeoutError
+
+    bench.kafka.revoke(AT)
+    bench.kafka.assign(AT)
+    bench.kafka.group = Once()
+    with pytest.raises(KafkaTimeoutError):
+        bench.turn(*some(0, 1))
+    bench.turn()
+    assert bench.intake.taken == [0, 1]
+
+
+def test_an_offset_beyond_the_end_is_told_and_nothing_of_it_counted_as_lost(bench):
+    bench.kafka.revoke(AT)
+    bench.kafka.group[AT] = 99
+    bench.kafka.assign(AT)
+    bench.turn(*some(0))
+    assert bench.intake.taken == [0]
+    assert bench.metric("sidecheck_kafka_lost_records_total") == 0
+
+
 def test_an_error_of_the_client_is_the_supervisors(bench):
     bench.kafka.script.append(KafkaTimeoutError())
     with pytest.raises(KafkaTimeoutError):

@@ -24,11 +24,11 @@ class NoWait(Backoff):
 
     def __init__(self) -> None:
         super().__init__()
-        self.failures = 0
+        self.waits = 0
 
     def next_s(self) -> float:
-        self.failures += 1
-        return 0.001
+        self.waits += 1
+        return super().next_s() / 1_000
 
 
 class Client:
@@ -71,7 +71,7 @@ async def test_a_client_that_cannot_be_made_is_made_again_and_health_says_so_mea
         made.start()
         await until(lambda: made.problem is None)
         await made.stop()
-    assert made._backoff.failures == 2
+    assert made._backoff.waits == 2
     assert [line["event"] for line in lines if line["event"].startswith("Kafka")] == ["Kafka is read"]
 
 
@@ -87,6 +87,28 @@ async def test_a_client_that_breaks_is_replaced_and_its_partitions_are_given_up(
     assert client.made[0].closed
     assert len(intake.handed_over) >= 2
     assert "secret" not in json.dumps(lines, default=str)
+
+
+async def test_errors_that_pass_leave_the_consumer_and_its_partitions_alone(receiver):
+    client, intake = Client(), FakeIntake()
+    client.script = [*[KafkaConnectionError()] * 3, {AT: [FakeRecord(0, span_bytes(1, 1))]}]
+    made = receiver(client, intake)
+    made.start()
+    await until(lambda: intake.batches)
+    assert made.problem is None
+    assert len(client.made) == 1
+    assert intake.handed_over == []
+    await made.stop()
+
+
+async def test_a_consumer_that_never_gets_over_an_error_is_replaced(receiver):
+    client = Client()
+    client.script = [KafkaConnectionError()] * 50
+    made = receiver(client)
+    made.start()
+    await until(lambda: len(client.made) > 1)
+    client.script = []
+    await made.stop()
 
 
 async def test_stopping_gives_the_partitions_away_and_commits(receiver):

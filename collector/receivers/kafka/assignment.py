@@ -68,8 +68,9 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # the librar
 
     def replace(self, at: TopicPartition) -> Partition:
         """Begin anew with a partition whose offsets went back."""
-        self.partitions[at] = Partition(at.topic, at.partition, self._topics[at.topic])
-        return self.partitions[at]
+        fresh = self.partitions[at] = Partition(at.topic, at.partition, self._topics[at.topic])
+        fresh.is_begun = True
+        return fresh
 
     def _end(self, ended: Collection[TopicPartition], event: str, within_s: float) -> dict[TopicPartition, Partition]:
         gone = {at: self.partitions.pop(at) for at in ended if at in self.partitions}

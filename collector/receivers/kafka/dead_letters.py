@@ -22,7 +22,7 @@ from collector.receivers.kafka.options import KafkaOptions, producer_config
 FILE_NAME = "dead-letters.jsonl"
 MOST_BYTES = 64 << 20
 """Of each of the two files: the one that is written, and the one before."""
-SENT_WITHIN_S = 10.0
+SENT_WITHIN_S = 5.0
 TOPIC_AGAIN_S = 30.0
 """After the topic could not be reached, letters go to the file for so long."""
 PRODUCER: Mapping[str, Any] = {"max_request_size": 1 << 30, "max_block_ms": int(SENT_WITHIN_S * 1000)}

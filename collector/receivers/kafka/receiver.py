@@ -14,19 +14,22 @@ from queue import Queue
 from typing import Any
 
 import structlog
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, RetriableError
 
 from collector.intake import Meter, PullIntake
 from collector.logs import place_of
 from collector.progress import Position
 from collector.receivers.kafka.client import GroupConsumer
-from collector.receivers.kafka.consuming import Consuming, on_loop
+from collector.receivers.kafka.consuming import Consuming
 from collector.receivers.kafka.dead_letters import DeadLetter, DeadLetters
+from collector.receivers.kafka.hand import OnLoop
 from collector.receivers.kafka.options import KafkaOptions
 from collector.receivers.kafka.partition import Partition
 from collector.receivers.limits import ReceiverLimits
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
+MOST_FAILURES = 10
+"""After so many in a row, some three minutes, a consumer is replaced."""
 TAKEN_WITHIN_S = 60.0
 """How long the event loop may take over a few records before this is a fault."""
 CLOSE_WITHIN_MS = 2_000
@@ -45,16 +48,17 @@ class Backoff:
 
     def __init__(self, jitter: Callable[[], float] = random.random) -> None:
         self._jitter = jitter
-        self._failures = 0
+        self.failures = 0
+        """In a row."""
 
     def worked(self) -> None:
         """Begin again with short waits."""
-        self._failures = 0
+        self.failures = 0
 
     def next_s(self) -> float:
         """The seconds to wait after one more failure."""
-        longest = min(LONGEST_WAIT_S, FIRST_WAIT_S * float(1 << self._failures))
-        self._failures = min(self._failures + 1, 10)
+        longest = min(LONGEST_WAIT_S, FIRST_WAIT_S * float(1 << min(self.failures, 10)))
+        self.failures += 1
         return longest * (0.5 + 0.5 * self._jitter())
 
 
@@ -139,19 +143,30 @@ class KafkaReceiver:
             self._options,
             self._limits,
             self._intake,
-            on_loop(loop, TAKEN_WITHIN_S),
+            _on_loop(loop, TAKEN_WITHIN_S),
             self._letters,
             self._meter,
         )
         try:
             while not self._stopping.is_set():
-                consuming.turn()
+                self._turn(consuming)
                 self._put_lost(loop)
-                self._tell(consuming.problem)
-                if consuming.problem is None:
-                    self._backoff.worked()
         finally:
             consuming.close(CLOSE_WITHIN_MS)
+
+    def _turn(self, consuming: Consuming) -> None:
+        """Let a consumer work. Errors that pass do not end it: a new one would wait until its session is over."""
+        try:
+            consuming.turn()
+        except RetriableError as error:
+            if self._backoff.failures >= MOST_FAILURES:
+                raise
+            self._tell(f"Kafka ({self._options.where}) does not answer: {_named(error)}; trying again")
+            self._stopping.wait(self._backoff.next_s())
+        else:
+            self._tell(consuming.problem)
+            if consuming.problem is None:
+                self._backoff.worked()
 
     def _put_lost(self, loop: asyncio.AbstractEventLoop) -> None:
         while not self._lost.empty():
@@ -168,6 +183,13 @@ class KafkaReceiver:
             else:
                 log.error("Kafka degraded", problem=problem)
         self._problem = problem
+
+
+def _on_loop(loop: asyncio.AbstractEventLoop, within_s: float) -> OnLoop:
+    def run(work: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, loop).result(within_s)
+
+    return run
 
 
 def _named(error: Exception) -> str:

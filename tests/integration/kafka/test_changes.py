@@ -1,9 +1,7 @@
-"""What changes under a server that reads a real Kafka: the broker, topics, partitions, offsets; and how it logs in."""
+"""What changes under a server that reads a real Kafka: the broker, topics, partitions, offsets."""
 
-import base64
 import json
 
-import pytest
 from kafka.structs import OffsetAndMetadata, TopicPartition
 from kafka_senders import TOPICS, consuming, done, send, send_keyed, some_spans, trace_id
 from servers import CLIENT, Serving, eventually, until
@@ -33,14 +31,14 @@ def test_a_broker_that_is_killed_makes_health_degraded_and_reading_goes_on_from_
         kafka.broker.stop()
         try:
             told = until("health is degraded", lambda: health(server).get("problems"))
-            assert f"Kafka ({kafka.broker.bootstrap}) does not answer" in told[0]
+            assert told[0].startswith(f"Kafka ({kafka.broker.bootstrap}) does not answer: ")
         finally:
             kafka.broker.start()
         send(kafka, "traces", *(some_spans(n) for n in range(21, 41)))
         assert eventually(lambda: evaluated(server), 40) == 40
         done(kafka, "traces")
         assert eventually(lambda: health(server)["status"], "ok") == "ok"
-        assert len(lines(server, "Kafka degraded")) == 1
+        assert len(lines(server, "Kafka degraded")) == len(lines(server, "partitions taken over")) == 1
 
 
 def test_a_server_starts_without_its_broker_and_reads_when_that_comes(kafka, tmp_path):
@@ -105,33 +103,3 @@ def test_an_offset_beyond_the_end_begins_with_what_is_there(kafka, tmp_path):
         assert eventually(lambda: evaluated(server), 5) == 5
         done(kafka, "traces")
         assert len(lines(server, "a partition begins anew")) == 1
-
-
-def a_token(user: str) -> str:
-    """An unsigned JSON web token: the test's broker believes it."""
-    parts = ({"alg": "none"}, {"sub": user, "iat": 0, "exp": 4_000_000_000})
-    return ".".join([base64.urlsafe_b64encode(json.dumps(p).encode()).decode().rstrip("=") for p in parts] + [""])
-
-
-@pytest.mark.parametrize("how", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "TLS"])
-def test_every_way_to_log_in(kafka, tmp_path, how):
-    import brokers
-
-    kafka.create(*TOPICS)
-    send(kafka, "traces", some_spans(1))
-    secret = tmp_path / "secret"
-    secret.write_text(
-        {"PLAIN": brokers.PLAIN_PASSWORD, "OAUTHBEARER": a_token("reader")}.get(how, brokers.SCRAM_PASSWORD)
-    )
-    listener, option = ("TLS", {}) if how == "TLS" else ("SASL", {"sasl_mechanism": how})
-    client = {"security_protocol": {"TLS": "SSL", "SASL": "SASL_PLAINTEXT"}[listener], **option}
-    more = {"SIDECHECK_KAFKA__BOOTSTRAP_SERVERS": kafka.broker.address(listener)}
-    if how == "TLS":
-        client["ssl_cafile"] = str(kafka.broker.authority)
-    elif how == "OAUTHBEARER":
-        more["SIDECHECK_KAFKA__TOKEN_FILE"] = str(secret)
-    else:
-        client["sasl_plain_username"] = brokers.USER
-        more["SIDECHECK_KAFKA__PASSWORD_FILE"] = str(secret)
-    with consuming(kafka, tmp_path / "data", SIDECHECK_KAFKA__CONSUMER=json.dumps(client), **more) as server:
-        server.judged(trace_id(1))

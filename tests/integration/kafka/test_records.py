@@ -112,7 +112,7 @@ def test_without_a_dead_letter_topic_or_where_it_is_missing_letters_go_to_a_file
 
 def test_records_wait_while_there_is_no_room_and_none_is_lost(corner, tmp_path):
     """An open trace takes 2 KiB: the budget's share holds some 100 of them, and each stays open for a second."""
-    number = 600
+    number = 300
     send(corner, "traces", *(some_spans(n, 2) for n in range(1, number + 1)))
     with consuming(corner, tmp_path / "data", SIDECHECK_LIMITS__MEMORY="512KiB") as server:
         until("reading has paused", lambda: server.metric("sidecheck_kafka_paused") == 1)
