@@ -28,6 +28,7 @@ class ClosedTrace:
     positions: tuple[Position, ...] = ()
     left_out: int = 0
     counted: bool = False
+    log_count: int = 0
 
     @property
     def size(self) -> int:

@@ -167,6 +167,18 @@ async def test_late_spans_beyond_what_a_trace_may_hold_are_left_out_and_counted(
     assert line.dropped == {("span", "trace_limit"): 1}
 
 
+async def test_late_spans_beyond_the_number_that_a_trace_may_have_are_left_out_and_counted(line):
+    await line.receive(a_piece(1, 1, 2, 3))
+    await line.flow(2)
+    for late in ((4, 5, 6), (7, 8, 9)):
+        await line.receive(a_piece(1, *late))
+        await line.flow(2)
+    stored = line.store.trace(trace_id(1))
+    assert (stored.span_count, stored.truncated) == (5, True)
+    assert line.dropped == {("span", "trace_limit"): 4}
+    assert line.count("sidecheck_traces_evaluated_total") == 1
+
+
 async def test_a_trace_that_the_store_lost_is_accepted_anew_when_late_spans_come(line):
     """The late span waited for a record that the store then could not take: its trace counts as a new one."""
     gate = line.store.hold("save")
