@@ -14,6 +14,7 @@ class ClosedTrace:
     ``has_root`` says whether a span without a parent is among ``spans``. ``positions`` say where its pieces stand: rows
     of the journal, offsets of partitions. ``left_out`` counts the spans of a piece that were one too many and were cut
     off. ``counted`` says that it is counted as accepted.
+    ``log_count`` counts its log records.
     """
 
     trace_id: str

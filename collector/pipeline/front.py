@@ -223,7 +223,7 @@ class Front:
         if trace.late or trace.span_count:
             return True
         if trace.logs:  # an app's ordinary log lines of a trace that was not sampled
-            self.losses.dropped("logs", "no_spans", [trace.trace_id])
+            self.losses.dropped("logs", "no_spans", [trace.trace_id], trace.log_count)
         self._release(self.decided.ended([trace.trace_id]))
         return False  # else feedback that came before its trace: it waits in the store
 
@@ -297,7 +297,8 @@ class Front:
             became = self.buffer.add(piece, now, position)
             kept += became is Added.KEPT
             if became is Added.OVER_LIMIT:
-                self.losses.dropped("span", "trace_limit", [piece.trace_id], piece.count)
+                self.losses.dropped("span", "trace_limit", [piece.trace_id], len(piece.span_ids))
+                self.losses.dropped("logs", "trace_limit", [piece.trace_id], piece.log_count)
         if position is not None:
             position.source.began(position.number, kept)
             if not kept:
