@@ -56,7 +56,7 @@ class Trace:
 
     ``spans`` and ``logs`` are in order of time whatever the order of arrival, each span once.
     ``feedback`` is what came beside the telemetry (API, Kafka); what is inside spans and logs is read from there.
-    ``truncated`` is true where spans were left out because a limit was met.
+    ``truncated`` is true where spans were left out because a limit was met, or values were cut (``checks.cut``).
     """
 
     trace_id: str

@@ -116,6 +116,11 @@ def split_compressed(data: bytes, number: int) -> tuple[bytes, ...]:
     return tuple(parts)
 
 
+def unpacked_size(data: bytes) -> int:
+    """Bytes of all parts that ``join_compressed`` was given, and of what it put before them; from the frame's head."""
+    return max(0, zstandard.frame_content_size(data)) if data else 0
+
+
 def case_to_json(case: Case) -> str:
     """A case, whole."""
     parts = {name: _plain(getattr(case, name)) for name in ("source", "context", "expectation")}

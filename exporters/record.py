@@ -66,6 +66,10 @@ class Record:
     replaces_ns: int | None = None
     """``evaluated_ns`` of the evaluation that this one was made from and replaces, ``None`` for the first."""
 
+    spans_left_out: int = 0
+    """Late spans that were left out because the trace met a limit."""
+    logs_left_out: int = 0
+
     @property
     def is_failing(self) -> bool:
         """Whether any check failed."""

@@ -159,8 +159,10 @@ class Line:
 
     LIMITS = AssemblyLimits(settle_ns=2 * S, idle_ns=30 * S, max_age_ns=600 * S, max_spans=5, max_bytes=20_000)
 
-    def __init__(self, store: Store, memory_bytes: int = 1_000_000, journal: Any = None) -> None:
-        self.pool, self.metrics, self.clock = InProcessPool(), Metrics(1_000), Clock()
+    def __init__(
+        self, store: Store, memory_bytes: int = 1_000_000, journal: Any = None, pool: InProcessPool | None = None
+    ) -> None:
+        self.pool, self.metrics, self.clock = pool or InProcessPool(), Metrics(1_000), Clock()
         self.store = FlakyStore(store)
         self.front = Front(
             FrontOptions(self.LIMITS, memory_bytes),

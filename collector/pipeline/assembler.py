@@ -17,6 +17,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status as StatusMessage
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from checks.constructor import constructor_of
+from checks.cut import has_mark
 from checks.span import Event, Link, LogRecord, Scope, Span, SpanKind, Status, StatusCode
 from checks.trace import CloseReason, Feedback, Trace
 
@@ -48,19 +49,21 @@ def assemble(
         logs: OTLP ``LogsData``, or several joined; empty for none.
         closed_by: Why the trace was closed.
         feedback: What came beside the telemetry.
-        truncated: Whether spans were left out because a limit was met.
+        truncated: Whether spans were left out because a limit was met. So it is in any case where a value was cut.
 
     Raises:
         google.protobuf.message.DecodeError: If the bytes are not what they should be.
     """
     wanted = bytes.fromhex(trace_id)
+    found = tuple(sorted(_spans(spans, wanted), key=_in_time)) if spans else ()
+    records = tuple(_logs(logs, wanted)) if logs else ()
     return _new_trace(
         trace_id=trace_id,
-        spans=tuple(sorted(_spans(spans, wanted), key=_in_time)) if spans else (),
+        spans=found,
         closed_by=closed_by,
-        logs=tuple(_logs(logs, wanted)) if logs else (),
+        logs=records,
         feedback=feedback,
-        truncated=truncated,
+        truncated=truncated or has_mark(found, records),
     )
 
 

@@ -56,6 +56,7 @@ class _Open:
     has_root: bool = False
     spans: list[bytes] = field(default_factory=list)
     logs: list[bytes] = field(default_factory=list)
+    log_count: int = 0
     ids: set[bytes] = field(default_factory=set)
     digests: set[int] = field(default_factory=set)
     size: int = 0
@@ -95,6 +96,7 @@ class _Open:
             left_out=self.left_out,
             counted=self.counted,
             returns=self.returns and bool(self.positions),
+            log_count=self.log_count,
         )
 
 
@@ -275,6 +277,7 @@ class TraceBuffer:
             entry.ids.update(piece.span_ids)
         if piece.logs:
             entry.logs.append(piece.logs)
+            entry.log_count += piece.log_count
         entry.size += piece.size
         self.bytes += piece.size
         taken = piece.size + PIECE_BYTES + SPAN_BYTES * len(piece.span_ids)

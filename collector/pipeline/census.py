@@ -86,12 +86,14 @@ class Census:
             return sum(self._discard(trace_id) for trace_id in trace_ids)
 
     def lose(self, closed: Sequence[ClosedTrace], reason: str) -> None:
-        """Count closed traces that nobody will judge: new ones as traces, of known ones the spans that came late."""
+        """Count closed traces that nobody will judge: new ones as traces, of known ones what came late."""
         new = [trace.trace_id for trace in closed if not trace.late]
         self.end(len(new))
         self._losses.dropped("trace", reason, new)
-        late = {trace.trace_id: trace.span_count for trace in closed if trace.late}
-        self._losses.dropped("span", reason, late, sum(late.values()))
+        late = [trace for trace in closed if trace.late]
+        ids = [trace.trace_id for trace in late]
+        self._losses.dropped("logs", reason, ids, sum(trace.log_count for trace in late))
+        self._losses.dropped("span", reason, ids, sum(trace.span_count for trace in late))
 
     async def _tell_apart(self, new: Sequence[tuple[str, bool]], now_ns: Callable[[], int]) -> None:
         ids = [trace_id for trace_id, _ in new]

@@ -14,7 +14,7 @@ class ClosedTrace:
     ``has_root`` says whether a span without a parent is among ``spans``. ``positions`` say where its pieces stand: rows
     of the journal, offsets of partitions. ``left_out`` counts the spans of a piece that were one too many and were cut
     off. ``counted`` says that it is counted as accepted, ``returns`` that its sources give all of it again to
-    whoever owns them next.
+    whoever owns them next. ``log_count`` counts its log records.
     """
 
     trace_id: str
@@ -30,6 +30,7 @@ class ClosedTrace:
     left_out: int = 0
     counted: bool = False
     returns: bool = False
+    log_count: int = 0
 
     @property
     def size(self) -> int:

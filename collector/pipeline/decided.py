@@ -15,6 +15,7 @@ from checks.trace import CloseReason
 from collector.pipeline.buffer import TRACE_BYTES, AssemblyLimits
 from collector.pipeline.closed_trace import ClosedTrace
 from collector.pipeline.judge import Job
+from collector.pipeline.merging import Earlier
 from collector.progress import Position
 from exporters import codec
 from exporters.packed import PARTS, Packed
@@ -48,7 +49,10 @@ class Decided:
         """Those of them that their sources give again to whoever owns them next."""
         self.held = 0
         """The memory that they take."""
+        self.loaded = 0
+        """The part of it that is what the store held of them before."""
         self._sizes: dict[str, int] = {}
+        self._loaded: dict[str, int] = {}
         self.problem: str | None = None
         """Why the store does not answer at this moment; ``None`` while it does."""
 
@@ -68,6 +72,7 @@ class Decided:
             positions += self.under_way.pop(trace_id, ())
             self.returning.discard(trace_id)
             self.held -= self._sizes.pop(trace_id, 0)
+            self.loaded -= self._loaded.pop(trace_id, 0)
         return positions
 
     async def _ask(self, ask: Callable[[Sequence[str]], Result], trace_ids: Sequence[str]) -> Result:
@@ -102,9 +107,25 @@ class Decided:
         """Those of ``trace_ids`` that were forgotten on demand and must not come back."""
         return await self._ask(self._store.forgotten, trace_ids)
 
+    async def sizes(self, trace_ids: Sequence[str]) -> Mapping[str, int]:
+        """How many bytes ``kept`` would load of each of these traces; nothing of one that is not stored."""
+        return await self._ask(self._store.sizes, trace_ids) if trace_ids else {}
+
     async def kept(self, trace_ids: Sequence[str]) -> Mapping[str, Kept]:
-        """What the store holds of these traces."""
-        return await self._ask(self._store.load, trace_ids) if trace_ids else {}
+        """What the store holds of these traces. It is counted among what is held until they have ended."""
+        found = await self._ask(self._store.load, trace_ids) if trace_ids else {}
+        for trace_id, kept in found.items():
+            self._grew(trace_id, COPIES * len(kept.data))
+        return found
+
+    def _grew(self, trace_id: str, size: int) -> None:
+        """Of a trace that is judged once more because another replica was faster, only what came last is there."""
+        if trace_id in self.under_way:
+            more = size - self._loaded.get(trace_id, 0)
+            self._loaded[trace_id] = size
+            self._sizes[trace_id] += more
+            self.held += more
+            self.loaded += more
 
 
 def is_retryable(error: Exception) -> bool:
@@ -112,32 +133,23 @@ def is_retryable(error: Exception) -> bool:
     return isinstance(error, StoreError) and error.is_retryable
 
 
-def merge(trace: ClosedTrace, kept: Kept | None, limits: AssemblyLimits) -> tuple[Job, bool]:
-    """A job of what came now and what was kept, and whether what came now found room.
-
-    What is kept already is not kept again: after a crash the journal repeats it, so do clients that lost an answer, and
-    so does Kafka to the next owner of a partition.
-    Late spans do not make a trace grow without bound: where both together are over twice ``limits.max_bytes``, what
-    came now is left out and the trace is marked as truncated.
-    """
+def job_of(trace: ClosedTrace, kept: Kept | None, limits: AssemblyLimits) -> Job:
+    """A job of what came now and what was kept. The two are put together where the job is done, within ``limits``."""
     if kept is None:
-        return Job(trace.trace_id, trace.spans, trace.logs, trace.closed_by, truncated=trace.truncated), True
-    old = kept.spans, kept.logs
-    both = _together(old[0], trace.spans), _together(old[1], trace.logs)
-    fits = both == old or sum(map(len, both)) <= 2 * limits.max_bytes
-    spans, logs = both if fits else old
-    job = Job(
+        return Job(trace.trace_id, trace.spans, trace.logs, trace.closed_by, truncated=trace.truncated)
+    earlier = Earlier(kept.data, kept.span_count, trace.span_count, trace.log_count, limits) if kept.data else None
+    return Job(
         trace_id=trace.trace_id,
-        spans=spans,
-        logs=logs,
+        spans=trace.spans,
+        logs=trace.logs,
         closed_by=trace.closed_by,
         feedback=kept.feedback,
-        truncated=trace.truncated or kept.truncated or not fits,
+        truncated=trace.truncated or kept.truncated,
         previous=kept.verdicts,
         previous_feedback=kept.judged_feedback,
         replaces_ns=kept.evaluated_ns,
+        earlier=earlier,
     )
-    return job, fits
 
 
 def reclosed(packed: Packed) -> ClosedTrace:
@@ -152,10 +164,3 @@ def reclosed(packed: Packed) -> ClosedTrace:
         truncated=packed.column("truncated"),
         late=True,
     )
-
-
-def _together(kept: bytes, came: bytes) -> bytes:
-    """Both, or the one that holds the other: whoever reads a trace again from its first span has all that was kept."""
-    if came in kept:
-        return kept
-    return came if kept in came else kept + came

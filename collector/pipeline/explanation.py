@@ -107,7 +107,7 @@ class Explainer:
                 trace_id, TraceState.QUARANTINED, None, sentence, stored.evaluated_ns if stored else None
             )
         if stored is not None:
-            cut = "; spans beyond a limit were left out" if stored.truncated else ""
+            cut = "; spans or values beyond a limit were left out or cut" if stored.truncated else ""
             sentence = f"judged with {_spans(stored.span_count)}, closed by {stored.closed_by.value}{cut}"
             return Explanation(trace_id, TraceState.STORED, stored.closed_by.value, sentence, stored.evaluated_ns)
         loss = self._front.losses.of(trace_id) if self._front is not None else None

@@ -20,7 +20,7 @@ from collector.pipeline.buffer import Added, TraceBuffer
 from collector.pipeline.census import Census
 from collector.pipeline.closed_trace import ClosedTrace
 from collector.pipeline.counting import count_accepted, count_refused
-from collector.pipeline.decided import Decided, Either, merge, reclosed
+from collector.pipeline.decided import Decided, Either, reclosed
 from collector.pipeline.dispatch import Dispatch
 from collector.pipeline.feedback import FeedbackDesk
 from collector.pipeline.handover import HandOver
@@ -30,6 +30,7 @@ from collector.pipeline.judge import Job
 from collector.pipeline.keeping import Keeping
 from collector.pipeline.losses import Losses
 from collector.pipeline.options import FrontOptions
+from collector.pipeline.reopening import Reopening
 from collector.pipeline.replay import replayed
 from collector.progress import Position, Progress
 from exporters.metrics.prometheus import Metrics
@@ -72,7 +73,9 @@ class Front:
         self.losses = Losses(metrics, wall_ns)
         self.hand_over = HandOver(self.buffer, self.decided)  # see PullIntake.hand_over
         ours = self.hand_over.still_ours
-        keep = Keeping(options, store, pool, metrics, self.losses, ours, self._jobs, self.reopen, wall_ns)
+        self._reopening = Reopening(options, self.decided, metrics, self._release)
+        jobs = self._reopening.jobs_at_once
+        keep = Keeping(options, store, pool, metrics, self.losses, ours, jobs, self.reopen, wall_ns)
         self.dispatch = Dispatch(keep, self._ended)
         self._slots = asyncio.Semaphore(pool.workers * BATCHES_A_WORKER)
         self._batches: set[asyncio.Task[None]] = set()
@@ -220,44 +223,35 @@ class Front:
         if trace.late or trace.span_count:
             return True
         if trace.logs:  # an app's ordinary log lines of a trace that was not sampled
-            self.losses.dropped("logs", "no_spans", [trace.trace_id])
+            self.losses.dropped("logs", "no_spans", [trace.trace_id], trace.log_count)
         self._release(self.decided.ended([trace.trace_id]))
         return False  # else feedback that came before its trace: it waits in the store
 
     async def _inspect(self, closed: Sequence[ClosedTrace]) -> None:
+        left = {trace.trace_id: trace for trace in closed}
         try:
-            jobs = await self._jobs(closed)
-            if not jobs:
-                return
-            judged = await self._pool.inspect(jobs)
-            late = {trace.trace_id for trace in closed if trace.late}
-            for packed in judged.traces:
-                if packed.is_first and packed.trace_id in late:  # the store never took, or lost, its first part
-                    self.census.begin()
-            for tally in judged.tallies:
-                self._metrics.add(tally)
-            self.census.end(sum(packed.is_first for packed in judged.traces))
-            await self.dispatch.put(judged.traces)
+            async for jobs in self._reopening.jobs(closed):
+                await self._judge(jobs, left)
         except Exception as error:  # noqa: BLE001 - counted, and the line lives on
-            log.error("traces could not be judged", error=place_of(error), traces=len(closed))
-            self.census.lose(closed, "internal_error")
-            self._release(self.decided.ended(trace.trace_id for trace in closed))
+            log.error("traces could not be judged", error=place_of(error), traces=len(left))
+            lost = [trace for trace_id, trace in left.items() if trace_id in self.decided.under_way]
+            self.census.lose(lost, "internal_error")
+            self._release(self.decided.ended(trace.trace_id for trace in lost))
         finally:
             self._slots.release()
 
-    async def _jobs(self, closed: Sequence[ClosedTrace]) -> list[Job]:
-        kept = await self.decided.kept([t.trace_id for t in closed if t.late or t.touched])
-        jobs = []
-        for trace in closed:
-            job, fits = merge(trace, kept.get(trace.trace_id), self._options.assembly)
-            if not fits:
-                self.losses.dropped("span", "trace_limit", [trace.trace_id], trace.span_count)
-            if job.spans:
-                jobs.append(job)
-            else:  # what was kept is gone: retention was faster
-                self._release(self.decided.ended([trace.trace_id]))
-        self._metrics.inc("sidecheck_late_spans_total", sum(trace.span_count for trace in closed if trace.late))
-        return jobs
+    async def _judge(self, jobs: Sequence[Job], left: dict[str, ClosedTrace]) -> None:
+        """Have jobs done and stored; what is on its way to the store is ``left`` no longer."""
+        judged = await self._pool.inspect(jobs)
+        for packed in judged.traces:
+            if packed.is_first and left[packed.trace_id].late:  # the store never took, or lost, its first part
+                self.census.begin()
+        for tally in judged.tallies:
+            self._metrics.add(tally)
+        self.census.end(sum(packed.is_first for packed in judged.traces))
+        for packed in judged.traces:
+            del left[packed.trace_id]
+        await self.dispatch.put(judged.traces)
 
     def _ended(self, records: Sequence[Packed], dropped: str | None) -> None:
         positions = self.decided.ended(record.trace_id for record in records)
@@ -307,7 +301,8 @@ class Front:
             became = self.buffer.add(piece, now, position)
             kept += became is Added.KEPT
             if became is Added.OVER_LIMIT:
-                self.losses.dropped("span", "trace_limit", [piece.trace_id], piece.count)
+                self.losses.dropped("span", "trace_limit", [piece.trace_id], len(piece.span_ids))
+                self.losses.dropped("logs", "trace_limit", [piece.trace_id], piece.log_count)
         if position is not None:
             position.source.began(position.number, kept)
             if not kept:

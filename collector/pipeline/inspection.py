@@ -9,10 +9,11 @@ import asyncio
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import TimeoutError as TaskTimeout
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from pebble import CONSTS, ProcessExpired, ProcessPool
@@ -20,7 +21,6 @@ from pebble.pool.process import WORKERS_NAME
 
 from checks.plan import PlannedCheck
 from collector.logs import place_of
-from collector.pipeline.closed_trace import ClosedTrace
 from collector.pipeline.judge import Job, Judged, JudgeOptions, unjudged
 from collector.pipeline.quarantine import Quarantine
 from collector.pipeline.suspects import Suspects
@@ -42,18 +42,20 @@ KILLED_AFTER_S = 0.5
 """Workers ignore the polite signal (see ``start_worker``); after so long comes the other one."""
 
 log = structlog.get_logger()
+Item = TypeVar("Item")
 
 
-def batches(closed: Sequence[ClosedTrace]) -> Iterator[list[ClosedTrace]]:
-    """Traces in their order, in batches as a worker takes them."""
-    batch: list[ClosedTrace] = []
-    size = 0
-    for trace in closed:
-        if batch and (len(batch) == BATCH or size + trace.size > BATCH_BYTES):
+def batches(items: Iterable[Item], size_of: Callable[[Item], int] = attrgetter("size")) -> Iterator[list[Item]]:
+    """Traces (or what is made of them) in their order, in batches as a worker takes them."""
+    batch: list[Item] = []
+    total = 0
+    for item in items:
+        size = size_of(item)
+        if batch and (len(batch) == BATCH or total + size > BATCH_BYTES):
             yield batch
-            batch, size = [], 0
-        batch.append(trace)
-        size += trace.size
+            batch, total = [], 0
+        batch.append(item)
+        total += size
     if batch:
         yield batch
 

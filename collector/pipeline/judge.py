@@ -18,6 +18,7 @@ from checks.trace import CloseReason, Feedback, Trace
 from checks.view import view
 from collector.conventions.read import read
 from collector.pipeline.assembler import assemble
+from collector.pipeline.merging import Earlier, merged
 from exporters.dataset.case import Case
 from exporters.dataset.promote import draft
 from exporters.dataset.redact import RedactionFailed, Redactor
@@ -37,7 +38,10 @@ MOST_ENTRIES = 16
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A trace to judge: encoded OTLP as in ``Piece``, and what came beside it."""
+    """A trace to judge: encoded OTLP as in ``Piece``, and what came beside it.
+
+    ``earlier`` is what the store holds of it; ``whole`` puts both together.
+    """
 
     trace_id: str
     spans: bytes
@@ -48,6 +52,12 @@ class Job:
     previous: tuple[Verdict, ...] | None = None
     previous_feedback: tuple[Feedback, ...] | None = None
     replaces_ns: int | None = None
+    earlier: Earlier | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of telemetry, unpacked."""
+        return len(self.spans) + len(self.logs) + (self.earlier.size if self.earlier is not None else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,17 +109,18 @@ class Judge:
         The checks in ``left_out`` are not run: each gets ``ERRORED``, for the reason that is given with its name.
         """
         plan = [planned for planned in self._plan if planned.name not in left_out]
-        report = runner.run(_interaction(job), plan, deadline=self._deadline)
+        report = runner.run(_interaction(whole(job)[0]), plan, deadline=self._deadline)
         return _with_errors(report, self._plan, left_out) if left_out else report
 
     def judge(self, job: Job, left_out: Mapping[str, str] = NONE_LEFT_OUT) -> Record:
         """The verdicts on one trace as a record for the sinks; ``left_out`` as in ``report``."""
-        return self._record(job, self.report(job, left_out))
+        job, over = whole(job)
+        return _noting(over, self._record(job, self.report(job, left_out)))
 
     def try_check(self, job: Job, check: str) -> None:
         """Run one check on a trace and keep nothing, to see whether this process survives it."""
         plan = [planned for planned in self._plan if planned.name == check]
-        runner.run(_interaction(job), plan, deadline=self._deadline)
+        runner.run(_interaction(whole(job)[0]), plan, deadline=self._deadline)
 
     def _record(self, job: Job, report: Report) -> Record:
         interaction = report.interaction
@@ -154,6 +165,24 @@ class Judge:
             return None, True
 
 
+Over = tuple[int, int]
+"""Spans and log records that came late and found no room."""
+
+
+def whole(job: Job) -> tuple[Job, Over]:
+    """The job with what the store held of its trace and what came now as one, and what of that found no room."""
+    if job.earlier is None:
+        return job, (0, 0)
+    both = merged(job.earlier, job.spans, job.logs)
+    over = both.spans_left_out, both.logs_left_out
+    truncated = job.truncated or any(over)
+    return replace(job, spans=both.spans, logs=both.logs, truncated=truncated, earlier=None), over
+
+
+def _noting(over: Over, record: Record) -> Record:
+    return replace(record, spans_left_out=over[0], logs_left_out=over[1]) if any(over) else record
+
+
 def _interaction(job: Job) -> Interaction:
     return read(assemble(job.trace_id, job.spans, job.logs, job.closed_by, job.feedback, job.truncated))
 
@@ -175,7 +204,8 @@ def _errored(check: str, version: str, error: str) -> Verdict:
 def unjudged(job: Job, plan: Sequence[tuple[str, str]], error: str, now_ns: int) -> Record:
     """The record of a trace that no worker survived: every check ``ERRORED``; ``plan`` is (name, version) a check."""
     verdicts = tuple(_errored(name, version, error) for name, version in plan)
-    return Record(
+    job, over = whole(job)
+    record = Record(
         trace_id=job.trace_id,
         service="unknown_service",
         convention="none",
@@ -193,6 +223,7 @@ def unjudged(job: Job, plan: Sequence[tuple[str, str]], error: str, now_ns: int)
         evaluated_ns=now_ns,
         replaces_ns=job.replaces_ns,
     )
+    return _noting(over, record)
 
 
 def _redactor() -> Redactor:

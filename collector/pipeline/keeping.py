@@ -5,16 +5,17 @@ two are judged together, and the last verdicts are those on all that anyone has.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Iterable, Sequence
 
 from collector.pipeline import quarantine
 from collector.pipeline.census import FORGOTTEN
 from collector.pipeline.closed_trace import ClosedTrace
 from collector.pipeline.decided import reclosed
-from collector.pipeline.inspection import InspectionPool
+from collector.pipeline.inspection import InspectionPool, batches
 from collector.pipeline.judge import Job
 from collector.pipeline.losses import Losses
 from collector.pipeline.options import FrontOptions
+from exporters import codec
 from exporters.metrics.prometheus import Metrics
 from exporters.packed import Packed
 from exporters.store import Store
@@ -35,7 +36,7 @@ class Keeping:
         metrics: Metrics,
         losses: Losses,
         ours: Callable[[Sequence[Packed]], Sequence[Packed]],
-        jobs: Callable[[Sequence[ClosedTrace]], Awaitable[Sequence[Job]]],
+        jobs: Callable[[Sequence[ClosedTrace]], AsyncIterator[Sequence[Job]]],
         reopen: Callable[[Iterable[str]], None],
         wall_ns: Callable[[], int],
     ) -> None:
@@ -68,12 +69,20 @@ class Keeping:
         return result.overtaken
 
     async def _judge_again(self, records: Sequence[Packed]) -> Sequence[Packed]:
-        if not records:
-            return ()
-        jobs = await self._jobs([reclosed(record) for record in records])
+        again: list[Packed] = []
+        for part in batches(records, _unpacked):
+            async for jobs in self._jobs([reclosed(record) for record in part]):
+                again += await self._judged(jobs)
+        return again
+
+    async def _judged(self, jobs: Sequence[Job]) -> Sequence[Packed]:
         again = await self._pool.inspect([job for job in jobs if job.previous is not None])
         for tally in again.tallies:
             self._metrics.add(tally)
         # What retention or somebody's wish took away meanwhile was counted with the first verdicts.
         gone = [job for job in jobs if job.previous is None]
         return (*again.traces, *(await self._pool.inspect(gone)).traces) if gone else again.traces
+
+
+def _unpacked(record: Packed) -> int:
+    return codec.unpacked_size(record.data)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from collector.pipeline.judge import Job
+from collector.pipeline.judge import Job, whole
 
 MOST_TRACES = 100
 MOST_BYTES = 256 * 1024 * 1024
@@ -58,7 +58,7 @@ class Quarantine:
         log.error("trace quarantined", trace_id=job.trace_id, reason=reason)
         try:
             with self._lock:
-                self._write(job, reason)
+                self._write(whole(job)[0], reason)
                 self._make_room()
         except OSError as error:
             log.error("the quarantined trace could not be written", trace_id=job.trace_id, error=error.strerror)

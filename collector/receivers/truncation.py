@@ -1,14 +1,12 @@
-"""Cutting of attribute values that are too large. Owns the mark that says so."""
+"""Cutting of attribute values that are too large, with the mark that says so (``checks.cut``)."""
 
 from collections.abc import Iterable, Iterator, MutableSequence
 from typing import Any, Protocol
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
-MARK = "sidecheck.truncated"
-"""The attribute that lists the keys whose values were cut; it stands beside them."""
+from checks.cut import MARK, MARKED_CHARACTERS
 
-_MARKED_KEY_CHARACTERS = 256
 _NUMBER_BYTES = 8
 
 
@@ -24,7 +22,7 @@ class Attributes(Protocol):
 
 def cut_attributes(attributes: Attributes, limit: int) -> bool:
     """Cut, in place, every value that is larger than ``limit`` bytes, and mark which; return whether any was."""
-    keys = [item.key[:_MARKED_KEY_CHARACTERS] for item in attributes if cut_value(item.value, limit)]
+    keys = [item.key[:MARKED_CHARACTERS] for item in attributes if cut_value(item.value, limit)]
     if keys:
         mark_cut(attributes, keys)
     return bool(keys)

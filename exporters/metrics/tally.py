@@ -85,6 +85,9 @@ def _first(made: Tally, item: Record) -> None:
 
 
 def _again(made: Tally, item: Record, before: Mapping[str, Outcome]) -> None:
+    for what, left_out in (("span", item.spans_left_out), ("logs", item.logs_left_out)):
+        if left_out:
+            made.inc("sidecheck_dropped_total", ("what", what), ("reason", "trace_limit"), by=left_out)
     for verdict in item.verdicts:
         old = before.get(verdict.check, Outcome.NOT_APPLICABLE)
         if old.is_decided and old is not verdict.outcome:

@@ -51,15 +51,15 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What is needed to judge a trace again. ``spans`` and ``logs`` are encoded OTLP, as in ``Record``.
+    """What is needed to judge a trace again. ``data`` is its telemetry as it is stored: ``Packed.data``.
 
     ``verdicts`` is ``None`` for a trace that was never judged and only has feedback waiting. ``feedback`` is what came
     beside the telemetry; what stands in spans and logs is not repeated here. ``judged_feedback`` is all the feedback
     that ``verdicts`` know, from both. ``evaluated_ns`` tells this evaluation from others of the trace.
     """
 
-    spans: bytes = b""
-    logs: bytes = b""
+    data: bytes = b""
+    span_count: int = 0
     verdicts: tuple[Verdict, ...] | None = None
     feedback: tuple[Feedback, ...] = ()
     truncated: bool = False

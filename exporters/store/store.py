@@ -123,6 +123,11 @@ class Store:
         with self._database.read() as connection:
             return trace_queries.known(connection, trace_ids)
 
+    def sizes(self, trace_ids: Sequence[str]) -> dict[str, int]:
+        """Bytes that these traces take; unknown ids are left out."""
+        with self._database.read() as connection:
+            return trace_queries.sizes(connection, trace_ids)
+
     def load(self, trace_ids: Sequence[str]) -> dict[str, Kept]:
         """What is needed to judge these traces again, also where only feedback is known; unknown ids are left out."""
         with self._database.read() as connection:

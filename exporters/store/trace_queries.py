@@ -58,19 +58,26 @@ def known(connection: sa.Connection, trace_ids: Sequence[str]) -> set[str]:
     return found
 
 
+def sizes(connection: sa.Connection, trace_ids: Sequence[str]) -> dict[str, int]:
+    """How many bytes each of ``trace_ids`` takes, as it is stored."""
+    found: dict[str, int] = {}
+    for chunk in chunks(trace_ids):
+        query = sa.select(traces.c.trace_id, traces.c.stored_bytes).where(traces.c.trace_id.in_(chunk))
+        found.update((trace_id, size) for trace_id, size in connection.execute(query))
+    return found
+
+
 def kept(connection: sa.Connection, trace_ids: Sequence[str]) -> dict[str, Kept]:
     """What judging these traces again needs; an id of which nothing is known is left out."""
     said = feedback_rows.of_traces(connection, trace_ids)
     found = {trace_id: Kept(feedback=items) for trace_id, items in said.items()}
     for chunk in chunks(trace_ids):
-        joined = sa.select(traces.c.trace_id, traces.c.truncated, traces.c.evaluated_ns, payloads).join(
-            traces, traces.c.id == payloads.c.trace
-        )
+        own = (traces.c.trace_id, traces.c.span_count, traces.c.truncated, traces.c.evaluated_ns)
+        joined = sa.select(*own, payloads).join(traces, traces.c.id == payloads.c.trace)
         for row in connection.execute(joined.where(traces.c.trace_id.in_(chunk))):
-            spans, logs, _ = codec.split_compressed(row.data, PARTS)
             found[row.trace_id] = Kept(
-                spans=spans,
-                logs=logs,
+                data=row.data,
+                span_count=row.span_count,
                 verdicts=codec.verdicts_from_json(row.verdicts),
                 feedback=said.get(row.trace_id, ()),
                 truncated=row.truncated,

@@ -201,6 +201,19 @@ def test_logs_without_a_trace_are_taken_and_counted(server):
     assert server.metric("sidecheck_spans_refused_total", reason="no_trace_id") == before + 1
 
 
+@pytest.mark.parametrize("send", [by_grpc, by_http])
+def test_an_answer_that_is_cut_for_its_size_marks_its_trace_and_is_not_taken_for_broken_json(server, send):
+    answer = json.dumps({"rows": [*range(200_000)]})
+    said = [{"role": "assistant", "parts": [{"type": "text", "content": answer}]}]
+    recorded = {"operation.name": "chat", "output.type": "json", "output.messages": json.dumps(said)}
+    attributes = [KeyValue(key=f"gen_ai.{key}", value=AnyValue(string_value=value)) for key, value in recorded.items()]
+    span = a_span(attributes=attributes)
+    send(server, body_of(span))
+    shown = server.judged(span.trace_id.hex())
+    outcomes = {verdict["check"]: verdict["outcome"] for verdict in shown["verdicts"]}
+    assert (shown["truncated"], outcomes["valid_json"], shown["case"]) == (True, "not_applicable", None)
+
+
 @pytest.mark.parametrize("trace_id", ["xyz", "0" * 31, "%00", "../../etc/passwd", "f" * 32])
 @pytest.mark.parametrize("path", ["", "/online-eval"])
 def test_the_api_answers_a_bad_trace_id_on_purpose(server, trace_id, path):

@@ -8,7 +8,7 @@ from store_builders import a_record, a_verdict, about, save, trace_id
 from checks.trace import CloseReason, Feedback
 from collector.pipeline.buffer import AssemblyLimits
 from collector.pipeline.closed_trace import ClosedTrace
-from collector.pipeline.decided import Decided, Either, merge
+from collector.pipeline.decided import COPIES, Decided, Either, job_of
 from exporters.store import Kept, StoreError
 
 LIMITS = AssemblyLimits(max_bytes=1_000)
@@ -54,7 +54,7 @@ async def test_a_trace_that_is_stored_or_dropped_is_no_longer_on_its_way_and_fre
     assert decided.ended([trace_id(1)]) == []
 
 
-@pytest.mark.parametrize(("method", "ask"), [("known", "known"), ("load", "kept")])
+@pytest.mark.parametrize(("method", "ask"), [("known", "known"), ("load", "kept"), ("sizes", "sizes")])
 async def test_a_locked_store_is_asked_again(store, flaky, decided, method, ask):
     save(store, a_record(1))
     flaky.fail(method, LOCKED, LOCKED)
@@ -78,36 +78,38 @@ async def test_nothing_is_asked_about_nothing(flaky, decided):
     assert await decided.kept([]) == {}
 
 
+async def test_what_is_loaded_of_a_trace_counts_as_held_until_it_has_ended(store, decided):
+    save(store, a_record(1, spans=bytes(10_000)), a_record(2))
+    decided.began([a_closed(1), a_closed(2)])
+    held = decided.held
+    kept = await decided.kept([trace_id(1), trace_id(2)])
+    assert decided.loaded == sum(COPIES * len(each.data) for each in kept.values()) == decided.held - held > 0
+    await decided.kept([trace_id(1)])
+    assert decided.loaded == decided.held - held
+    decided.ended([trace_id(1), trace_id(2)])
+    assert (decided.loaded, decided.held) == (0, 0)
+
+
+async def test_what_is_loaded_of_a_trace_that_is_not_on_its_way_is_not_counted(store, decided):
+    save(store, a_record(1))
+    await decided.kept([trace_id(1)])
+    assert (decided.loaded, decided.held) == (0, 0)
+
+
 def test_a_trace_of_which_nothing_is_kept_is_judged_as_it_came():
-    job, fits = merge(a_closed(truncated=True), None, LIMITS)
-    assert (job.spans, job.truncated, job.previous, fits) == (a_closed().spans, True, None, True)
+    job = job_of(a_closed(truncated=True), None, LIMITS)
+    assert (job.spans, job.truncated, job.previous, job.earlier) == (a_closed().spans, True, None, None)
 
 
-def test_late_spans_and_logs_join_what_was_kept_with_its_feedback_and_verdicts():
+def test_late_spans_are_judged_with_the_feedback_and_the_verdicts_that_were_kept():
     said, verdict = Feedback(score=1.0), a_verdict()
-    kept = Kept(b"early spans ", b"early logs ", (verdict,), (said,), judged_feedback=(said,))
-    job, fits = merge(a_closed(spans=b"late spans", logs=b"late logs"), kept, LIMITS)
-    assert (job.spans, job.logs) == (b"early spans late spans", b"early logs late logs")
+    job = job_of(a_closed(), Kept(b"data", 1, (verdict,), (said,), judged_feedback=(said,)), LIMITS)
     assert (job.feedback, job.previous, job.previous_feedback) == ((said,), (verdict,), (said,))
-    assert (job.truncated, fits) == (False, True)
-
-
-def test_what_comes_again_is_not_kept_twice_and_needs_no_room():
-    kept = Kept(b"x" * 600 + b"again" + b"y" * 1_000, b"log again")
-    job, fits = merge(a_closed(spans=b"x" * 600 + b"again", logs=b"log again"), kept, LIMITS)
-    assert (job.spans, job.logs) == (b"x" * 600 + b"again" + b"y" * 1_000, b"log again")
-    assert fits
-    assert not job.truncated
+    assert (job.earlier.data, job.truncated) == (b"data", False)
 
 
 def test_a_trace_that_was_truncated_stays_so():
-    job, _ = merge(a_closed(), Kept(truncated=True), LIMITS)
-    assert job.truncated
-
-
-def test_late_spans_that_find_no_room_are_left_out_and_the_trace_is_truncated():
-    job, fits = merge(a_closed(spans=b"y" * 1_001), Kept(b"x" * 1_000), LIMITS)
-    assert (job.spans, job.truncated, fits) == (b"x" * 1_000, True, False)
+    assert job_of(a_closed(), Kept(truncated=True), LIMITS).truncated
 
 
 def test_either_looks_into_both_containers_as_they_are_now():

@@ -97,7 +97,32 @@ async def test_log_records_without_spans_are_dropped_and_counted(line):
     await line.receive(a_piece(1, logs=2))
     await line.flow(30)
     assert line.pool.batches == []
-    assert line.dropped == {("logs", "no_spans"): 1}
+    assert line.dropped == {("logs", "no_spans"): 2}
+
+
+async def test_log_records_of_a_trace_over_its_limit_are_dropped_and_counted_one_by_one(line):
+    await line.receive(a_piece(1, 1, 2, 3, 4, 5))
+    await line.flow()
+    await line.receive(a_piece(1, logs=3))
+    assert line.dropped == {("logs", "trace_limit"): 3}
+
+
+async def test_late_log_records_that_cannot_be_judged_are_dropped_and_counted_one_by_one(line):
+    await line.receive(a_piece())
+    await line.flow(2)
+    line.pool.error = RuntimeError("no worker")
+    await line.receive(a_piece(1, 2), a_piece(1, logs=3))
+    await line.flow(2)
+    assert line.dropped == {("span", "internal_error"): 1, ("logs", "internal_error"): 3}
+
+
+async def test_late_log_records_beyond_what_a_trace_may_hold_are_dropped_and_counted_one_by_one(line):
+    await line.receive(a_piece(1, 1, attributes=[text("big", "x" * 15_000)]))
+    await line.flow(2)
+    for span in (2, 3):
+        await line.receive(a_piece(1, span, logs=span, attributes=[text("big", "y" * 15_000)]))
+        await line.flow(2)
+    assert line.dropped == {("span", "trace_limit"): 1, ("logs", "trace_limit"): 3}
 
 
 async def test_log_records_before_their_spans_are_judged_with_them(line):
@@ -165,6 +190,18 @@ async def test_late_spans_beyond_what_a_trace_may_hold_are_left_out_and_counted(
     stored = line.store.trace(trace_id(1))
     assert (stored.span_count, stored.truncated) == (2, True)
     assert line.dropped == {("span", "trace_limit"): 1}
+
+
+async def test_late_spans_beyond_the_number_that_a_trace_may_have_are_left_out_and_counted(line):
+    await line.receive(a_piece(1, 1, 2, 3))
+    await line.flow(2)
+    for late in ((4, 5, 6), (7, 8, 9)):
+        await line.receive(a_piece(1, *late))
+        await line.flow(2)
+    stored = line.store.trace(trace_id(1))
+    assert (stored.span_count, stored.truncated) == (5, True)
+    assert line.dropped == {("span", "trace_limit"): 4}
+    assert line.count("sidecheck_traces_evaluated_total") == 1
 
 
 async def test_a_trace_that_the_store_lost_is_accepted_anew_when_late_spans_come(line):

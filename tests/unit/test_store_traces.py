@@ -18,6 +18,7 @@ from checks.finding import Finding, Severity
 from checks.report import Outcome
 from checks.trace import CloseReason
 from exporters.dataset.case import CaseStatus
+from exporters.packed import pack
 from exporters.store import BadCursor, Kept, TraceQuery
 from exporters.store.traces import HISTORY
 
@@ -115,9 +116,10 @@ def test_loading_gives_what_judging_again_needs(store):
     save(store, record)
     assert store.load([trace_id(1), trace_id(2)]) == {
         trace_id(1): Kept(
-            b"spans", b"logs", record.verdicts, (), truncated=True, judged_feedback=(seen,), evaluated_ns=NOW
+            pack(record).data, 2, record.verdicts, (), truncated=True, judged_feedback=(seen,), evaluated_ns=NOW
         )
     }
+    assert store.sizes([trace_id(1), trace_id(2)]) == {trace_id(1): pack(record).column("stored_bytes")}
 
 
 def test_loading_many_takes_them_all(store):

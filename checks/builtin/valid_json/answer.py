@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from checks.cut import ends_in_cut
 from checks.finding import Evidence
 from checks.interaction import Interaction, ModelCall
 
@@ -46,7 +47,16 @@ def find_answer(interaction: Interaction, *, always: bool) -> Answer | None:
 
     It is the last answer of a model that was asked for JSON. Where the app made something else of it (rendered it, put
     it into an envelope), the model's own text is taken; with ``always``, it is the final answer whatever was asked.
+    An answer that was cut on its way here cannot be judged.
     """
+    answer = _recorded_answer(interaction, always=always)
+    trace = interaction.trace
+    if answer is None or (trace.truncated and ends_in_cut(answer.text, trace.spans, trace.logs)):
+        return None
+    return answer
+
+
+def _recorded_answer(interaction: Interaction, *, always: bool) -> Answer | None:
     final = interaction.final_output
     if not always and not any(_asks_for_json(call) for call in interaction.model_calls):
         return None

@@ -1,7 +1,7 @@
 """``valid_json``: where the app asked for JSON, the answer is JSON (RFC 8259) and keeps the schema.
 
-A refusal that the provider marked is no JSON failure, and an answer that only calls tools holds nothing to parse: the
-check does not apply to either.
+A refusal that the provider marked is no JSON failure, an answer that only calls tools holds nothing to parse, and one
+that was cut on its way here (``limits.attribute_value``) says nothing of the app: the check does not apply to these.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
