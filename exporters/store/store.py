@@ -245,7 +245,10 @@ class Store:
             )
 
     def retain(self, now_ns: int, age_ns: int, max_bytes: int, flagged_age_ns: int) -> Removed:
-        """Remove what is too old and, oldest first, what is too much; see ``exporters.store.retention``."""
+        """Remove what is too old and, oldest first, what is too much; see ``exporters.store.retention``.
+
+        To be called again where it ``is_unfinished``.
+        """
         limits = retention.Limits(age_ns, max_bytes, flagged_age_ns)
         return retention.retain(self._database, limits, now_ns, self._lost)
 
