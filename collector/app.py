@@ -4,7 +4,6 @@ The other processes, which are less, have one of their own: ``collector.api_only
 """
 
 import asyncio
-import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 
 STOP_WITHIN_S = 6.0
 """Kubernetes and systemd give 30 and 90 s; a terminal's user gives less."""
-RETAIN_EVERY_S = 60.0
+RETAIN_EVERY_S = 15.0
 GAUGES_EVERY_S = 5.0
 CLAIM_EVERY_S = 2.0
 """How long feedback waits that came to a process which judges nothing."""
@@ -142,5 +141,5 @@ class Sidecar(Process):
 
     async def _retain(self) -> None:
         keep = self.settings.store.retention
-        await asyncio.to_thread(self.store.retain, time.time_ns(), keep.age, keep.size, keep.flagged)
+        await upkeep.retain(self.store, keep.age, keep.size, keep.flagged)
         await asyncio.to_thread(upkeep.tidy_quarantine, self.store, self._quarantine)

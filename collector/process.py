@@ -89,8 +89,12 @@ class Process(ABC):
 
     async def _open_store(self, hold_ns: int) -> Store:
         """Open the store until the end. Raises ``exporters.store.StoreError``."""
-        url, data_dir = self.settings.store.url, self.settings.data_dir
-        store = await asyncio.to_thread(Store.open, url, data_dir, hold_ns, self._lost)
+        settings = self.settings
+        # The journal forgets what the store has: that must be as safe there as it was in the journal.
+        full_sync = settings.journal.sync == "full"
+        store = await asyncio.to_thread(
+            Store.open, settings.store.url, settings.data_dir, hold_ns, self._lost, full_sync=full_sync
+        )
         self._stack.callback(store.close)
         return store
 

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -81,16 +81,20 @@ def url_of(url: str | None, data_dir: Path) -> sa.URL:
 
 
 class Database:
-    """A pool of connections with a ``read`` and a ``write`` transaction. Safe to use from many threads."""
+    """A pool of connections with a ``read`` and a ``write`` transaction. Safe to use from many threads.
 
-    def __init__(self, url: sa.URL, busy_ms: int = BUSY_MS) -> None:
+    With ``full_sync`` SQLite has a commit on the disk before it returns, so that it survives a power cut; PostgreSQL
+    does so anyway.
+    """
+
+    def __init__(self, url: sa.URL, busy_ms: int = BUSY_MS, *, full_sync: bool = False) -> None:
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self.place = f"the store {url.render_as_string(hide_password=True)}"
         self._busy_ms = busy_ms
         self._turn = threading.Lock()
         self._writer = threading.Lock()
         try:
-            self._engine = (_sqlite_engine if self.is_sqlite else _postgres_engine)(url, busy_ms)
+            self._engine = _sqlite_engine(url, busy_ms, full_sync) if self.is_sqlite else _postgres_engine(url, busy_ms)
         except ImportError:
             raise StoreError(
                 f"{self.place}: the driver psycopg is missing; install it with: pip install 'sidecheck[postgres]'"
@@ -181,20 +185,20 @@ class Database:
         return StoreUnavailable(f"{self.place}: locked, other writes take longer than {self._busy_ms} ms")
 
 
-def _sqlite_engine(url: sa.URL, busy_ms: int) -> sa.Engine:
+def _sqlite_engine(url: sa.URL, busy_ms: int, full_sync: bool) -> sa.Engine:
     # The driver's timeout is SQLite's busy_timeout.
     engine = sa.create_engine(url, hide_parameters=True, connect_args={"timeout": busy_ms / 1000})
-    sa.event.listen(engine, "connect", _prepare_sqlite)
+    sa.event.listen(engine, "connect", partial(_prepare_sqlite, "FULL" if full_sync else "NORMAL"))
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
-def _prepare_sqlite(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
+def _prepare_sqlite(synchronous: str, connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
     # sqlite3 would begin transactions by rules of its own, too late for a lock that must come first.
     connection.isolation_level = None
     # The last one in KiB, for each connection: a run of keys and the ends of the indexes stay in it between two saves.
     # The page size is that of a new file: the telemetry of a trace takes half a page.
-    for pragma in ("page_size=8192", "foreign_keys=ON", "synchronous=NORMAL", "cache_size=-16000"):
+    for pragma in ("page_size=8192", "foreign_keys=ON", f"synchronous={synchronous}", "cache_size=-16000"):
         connection.execute(f"PRAGMA {pragma}")
 
 

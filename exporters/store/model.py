@@ -200,13 +200,15 @@ class Counts:
 class Removed:
     """What retention removed: traces by age and by size, and feedback that waited in vain.
 
-    ``flagged`` of those traces were failing ones that nobody had reviewed.
+    ``flagged`` of those traces were failing ones that nobody had reviewed. ``is_unfinished`` says that time was up, and
+    there may be more.
     """
 
     aged: int = 0
     over_size: int = 0
     flagged: int = 0
     feedback: int = 0
+    is_unfinished: bool = False
 
 
 Lost = Callable[[str, str, int], None]

@@ -74,17 +74,20 @@ class Store:
         data_dir: Path = Path(),
         hold_ns: int = reopenings.HOLD_NS,
         lost: Lost = unheeded,
+        *,
+        full_sync: bool = False,
     ) -> "Store":
         """Open the database at ``url``; ``None`` is the SQLite file ``sidecheck.db`` in ``data_dir``.
 
-        What is missing (folder, file, tables, migrations) is made. ``hold_ns`` and ``lost`` as in the class.
+        What is missing (folder, file, tables, migrations) is made. ``hold_ns`` and ``lost`` as in the class,
+        ``full_sync`` as in ``Database``.
 
         Raises:
             StoreError: it cannot be reached, is damaged, belongs to something else or to a newer sidecheck. Nothing is
                 changed or deleted then.
         """
         address = url_of(url, data_dir)
-        database = Database(address)
+        database = Database(address, full_sync=full_sync)
         if database.is_sqlite:
             _make_folder(Path(str(address.database)).parent)
         try:
@@ -247,7 +250,10 @@ class Store:
             )
 
     def retain(self, now_ns: int, age_ns: int, max_bytes: int, flagged_age_ns: int) -> Removed:
-        """Remove what is too old and, oldest first, what is too much; see ``exporters.store.retention``."""
+        """Remove what is too old and, oldest first, what is too much; see ``exporters.store.retention``.
+
+        To be called again where it ``is_unfinished``.
+        """
         limits = retention.Limits(age_ns, max_bytes, flagged_age_ns)
         return retention.retain(self._database, limits, now_ns, self._lost)
 

@@ -43,6 +43,15 @@ def test_the_file_is_in_wal_mode(tmp_path):
     assert sqlite3.connect(tmp_path / "sidecheck.db").execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
+@pytest.mark.parametrize(("full_sync", "expected"), [(True, 2), (False, 1)])
+def test_every_connection_waits_for_the_disk_where_that_is_asked_for(tmp_path, full_sync, expected):
+    with Store.open(None, tmp_path, full_sync=full_sync) as store:
+        database = store._database
+        with database.write() as writer, database.read() as reader, database.read() as another:
+            levels = [c.exec_driver_sql("PRAGMA synchronous").scalar_one() for c in (writer, reader, another)]
+    assert levels == [expected] * 3  # https://www.sqlite.org/pragma.html#pragma_synchronous
+
+
 def test_the_migrations_make_the_tables_that_the_code_uses(store_url, tmp_path):
     Store.open(store_url, tmp_path).close()
     engine = sa.create_engine(store_url)

@@ -1,5 +1,6 @@
 """What retention removes, in which order, and what it spares."""
 
+import itertools
 import os
 
 import pytest
@@ -8,8 +9,10 @@ from builders import a_thumb
 from store_builders import DAY, NOW, a_failing_record, a_record, about, save, trace_id
 
 from checks.trace import FeedbackTarget
+from collector.pipeline import upkeep
 from exporters.dataset.case import CaseStatus
-from exporters.store import CaseLimits, Removed, Store
+from exporters.store import CaseLimits, Removed, Store, retention
+from exporters.store.retention import BATCH, MOST_S, Limits
 from exporters.store.tables import metadata
 
 AGE, FLAGGED = DAY, 30 * DAY
@@ -109,6 +112,31 @@ def test_a_limit_that_cannot_be_met_ends(store):
 def test_what_is_over_the_limit_by_many_batches_goes_in_one_call(store):
     save(store, *(a_record(n, evaluated_ns=0) for n in range(1, 700)))
     assert retain(store).aged == 699
+
+
+def test_a_call_ends_when_its_time_is_up_and_the_next_goes_on(store):
+    save(store, *(a_record(n, evaluated_ns=0) for n in range(1, 2 * BATCH + 2)))
+    limits, ticks = Limits(AGE, ROOMY, FLAGGED), itertools.count(0, MOST_S)
+    removed = [retention.retain(store._database, limits, NOW, monotonic=lambda: next(ticks)) for _ in range(4)]
+    assert [(each.aged, each.is_unfinished) for each in removed] == [
+        (BATCH, True),
+        (BATCH, True),
+        (1, True),
+        (0, False),
+    ]
+
+
+async def test_however_much_there_is_to_remove_goes_before_the_next_round(store):
+    class Hurried:
+        """A store whose calls each remove one batch."""
+
+        def retain(self, now_ns, *limits):
+            ticks = itertools.count(0, MOST_S)
+            return retention.retain(store._database, Limits(*limits), now_ns, monotonic=lambda: next(ticks))
+
+    save(store, *(a_record(n, evaluated_ns=0) for n in range(1, 2 * BATCH + 2)))
+    await upkeep.retain(Hurried(), AGE, ROOMY, FLAGGED, lambda: NOW)
+    assert left(store, 2 * BATCH + 1) == []
 
 
 def test_nothing_of_a_removed_trace_stays_behind(store, store_url):
