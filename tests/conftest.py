@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 import externals
 import pytest
 import sqlalchemy as sa
+import stamina
 
 if TYPE_CHECKING:
     import brokers
+
+    from exporters.store import Store
 
 
 @pytest.fixture(scope="session")
@@ -76,3 +79,20 @@ def kafka(kafka_broker) -> "brokers.Corner":
     import brokers
 
     return brokers.corner(kafka_broker)
+
+
+@pytest.fixture
+def store(store_url, tmp_path) -> "Iterator[Store]":
+    """An empty store."""
+    from exporters.store import Store
+
+    with Store.open(store_url, tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def no_waiting() -> Iterator[None]:
+    """What is tried again is tried at once, and five times at most."""
+    stamina.set_testing(True, attempts=5)
+    yield
+    stamina.set_testing(False)

@@ -10,7 +10,8 @@ from typing import Any
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from otlp import a_log_record, a_logs_request, a_proto_span, a_trace_request
 
-from checks.trace import CloseReason
+from checks.report import Outcome
+from checks.trace import CloseReason, Feedback, FeedbackTarget
 from collector.intake import Batch, Piece, Source
 from collector.pipeline.buffer import AssemblyLimits
 from collector.pipeline.front import Front
@@ -20,6 +21,8 @@ from exporters.metrics.prometheus import Metrics
 from exporters.store import Store, StoreError, StoreUnavailable
 
 S = 1_000_000_000
+ABOUT = FeedbackTarget(trace_id=f"{1:032x}")
+THUMB_DOWN = Feedback(score=0.0, thumbs_up=False, time_ns=7)
 LOCKED = StoreUnavailable("the store is locked by another process")
 BROKEN = StoreError("the store is damaged")
 
@@ -207,6 +210,10 @@ class Line:
             if found and all(f'{key}="{value}"' in (found[1] or "") for key, value in labels.items()):
                 total += float(found[2])
         return int(total)
+
+    def outcome(self, trace: int = 1, check: str = "user_feedback") -> Outcome:
+        """The outcome that the store knows."""
+        return next(v.outcome for v in self.store.trace(trace_id(trace)).verdicts if v.check == check)
 
     @property
     def dropped(self) -> dict[tuple[str, str], int]:

@@ -6,7 +6,6 @@ import sqlite3
 from dataclasses import replace
 
 import pytest
-import stamina
 from fastapi.testclient import TestClient
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from pipeline_fakes import BROKEN, Line, S, a_job, a_piece, text, trace_id
@@ -28,12 +27,7 @@ ANN = [text("user.id", "ann"), text("session.id", "visit-7"), text("said", SECRE
 BOB = [text("user.id", "bob"), text("said", "other words")]
 THUMB = Feedback(score=0.0, thumbs_up=False, user_id="ann", comment="mine", time_ns=7)
 
-
-@pytest.fixture(autouse=True)
-def _no_waiting():
-    stamina.set_testing(True, attempts=5)
-    yield
-    stamina.set_testing(False)
+pytestmark = pytest.mark.usefixtures("no_waiting")
 
 
 @pytest.fixture

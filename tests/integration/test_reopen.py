@@ -1,7 +1,6 @@
 """A judged trace is opened again by what comes late: real front, store and judge; a clock that is moved by hand."""
 
 import pytest
-import stamina
 from fastapi.testclient import TestClient
 from pipeline_fakes import Line, a_piece, text, trace_id
 
@@ -10,7 +9,7 @@ from collector.pipeline.buffer import AssemblyLimits
 from collector.pipeline.judge import Judge, JudgeOptions
 from exporters.dataset.case import CaseStatus
 from exporters.review.routes import create_api
-from exporters.store import CaseQuery, Store
+from exporters.store import CaseQuery
 
 HOUR = 3600
 TRACE = trace_id(1)
@@ -23,18 +22,7 @@ CALL = [
 ]
 ABOUT = FeedbackTarget(trace_id=TRACE)
 
-
-@pytest.fixture(autouse=True)
-def _no_waiting():
-    stamina.set_testing(True, attempts=5)
-    yield
-    stamina.set_testing(False)
-
-
-@pytest.fixture
-def store(store_url, tmp_path):
-    with Store.open(store_url, tmp_path) as opened:
-        yield opened
+pytestmark = pytest.mark.usefixtures("no_waiting")
 
 
 class Roomy(Line):

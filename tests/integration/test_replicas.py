@@ -1,7 +1,6 @@
 """Two lines on one store: real fronts, store and judge; whatever reaches whichever, the verdicts are on all of it."""
 
 import pytest
-import stamina
 from pipeline_fakes import LOCKED, Line, a_piece, text, trace_id
 
 from checks.trace import Feedback, FeedbackTarget
@@ -17,22 +16,11 @@ ABOUT = FeedbackTarget(trace_id=TRACE)
 DOWN = Feedback(0.0, thumbs_up=False, user_id="ann", source="api")
 USER = [text("user.id", "bob")]
 
+pytestmark = pytest.mark.usefixtures("no_waiting")
+
 
 class Replica(Line):
     LIMITS = AssemblyLimits()
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting():
-    stamina.set_testing(True, attempts=5)
-    yield
-    stamina.set_testing(False)
-
-
-@pytest.fixture
-def store(store_url, tmp_path):
-    with Store.open(store_url, tmp_path) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -1,15 +1,16 @@
-"""What the store's unit tests share: an empty store on each database."""
+"""What the unit tests of the store, and of the line to it, share."""
 
 import pytest
+from pipeline_fakes import Line
 
 from exporters.store import Store
 
 
 @pytest.fixture
-def store(store_url, tmp_path):
-    """An empty store."""
-    with Store.open(store_url, tmp_path) as opened:
-        yield opened
+async def line(store):
+    """A front with its fakes on that store, moved by hand."""
+    async with Line(store) as made:
+        yield made
 
 
 @pytest.fixture

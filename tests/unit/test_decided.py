@@ -1,7 +1,6 @@
 """What was judged before, asked of a store that is sometimes away, and how late spans join it."""
 
 import pytest
-import stamina
 from pipeline_fakes import BROKEN, LOCKED, FlakyStore, span_bytes
 from store_builders import a_record, a_verdict, about, save, trace_id
 
@@ -13,12 +12,7 @@ from exporters.store import Kept, StoreError
 
 LIMITS = AssemblyLimits(max_bytes=1_000)
 
-
-@pytest.fixture(autouse=True)
-def _no_waiting():
-    stamina.set_testing(True, attempts=5)
-    yield
-    stamina.set_testing(False)
+pytestmark = pytest.mark.usefixtures("no_waiting")
 
 
 @pytest.fixture

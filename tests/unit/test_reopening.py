@@ -5,7 +5,6 @@ import pickle
 import tracemalloc
 
 import pytest
-import stamina
 from peaks import peak
 from pipeline_fakes import InProcessPool, Line, a_piece, text, trace_id
 from store_builders import a_record, save
@@ -23,12 +22,7 @@ MIB = 1 << 20
 LIMITS = AssemblyLimits()
 THUMB_DOWN = Feedback(score=0.0, thumbs_up=False, time_ns=7)
 
-
-@pytest.fixture(autouse=True)
-def _no_waiting():
-    stamina.set_testing(True, attempts=5)
-    yield
-    stamina.set_testing(False)
+pytestmark = pytest.mark.usefixtures("no_waiting")
 
 
 class Opened:

@@ -26,12 +26,6 @@ def other(store_url, tmp_path):
         yield opened
 
 
-@pytest.fixture
-def store(store_url, tmp_path):
-    with Store.open(store_url, tmp_path) as opened:
-        yield opened
-
-
 def half(number, **parts):
     """What one of two replicas knows of the first trace."""
     return a_record(1, spans=f"half {number}".encode(), evaluated_ns=NOW + number, **parts)
