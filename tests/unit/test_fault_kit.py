@@ -10,7 +10,6 @@ from faults.kit.traffic import plain
 from pipeline_fakes import span_bytes
 from store_builders import a_record, a_verdict, save, trace_id
 
-from collector.pipeline.judge import compress
 from exporters.store import Store
 
 SPANS = {trace_id(1): [f"{number:016x}" for number in (1, 2)]}
@@ -33,7 +32,7 @@ def verdict_on(ledger, tmp_path):
     """Store the first trace with these spans, and compare."""
 
     def compared(*spans, judged=2, verdicts=VERDICTS):
-        encoded = compress(b"".join(span_bytes(1, span) for span in spans))
+        encoded = b"".join(span_bytes(1, span) for span in spans)
         with Store.open(None, tmp_path) as store:
             save(store, a_record(1, spans=encoded, span_count=judged, verdicts=verdicts))
         return compare(ledger, tmp_path, CHECKS)
