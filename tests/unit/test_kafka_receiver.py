@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import logging
 import threading
 
 import pytest
@@ -150,3 +151,27 @@ def test_waits_double_with_jitter_up_to_a_bound_and_begin_again_after_it_worked(
     assert all(a <= b for a, b in itertools.pairwise(wait for _, wait in waits))
     high.worked()
     assert high.next_s() == FIRST_WAIT_S
+
+
+async def test_why_connections_are_lost_is_told_with_the_problem(receiver):
+    client = Client(*[KafkaTimeoutError()] * 3)
+    made = receiver(client)
+    made._complaints.listen()
+    connection = logging.getLogger("kafka.net.connection")
+    connection.error("%s: Connection lost: %s", "node", "SaslAuthenticationFailedError: Authentication failed: wrong")
+    connection.error("%s: Connection lost: %s", "node", "KafkaConnectionError: socket disconnected")
+    made._complain(KafkaTimeoutError())
+    assert made.problem == (
+        "Kafka (kafka:9092) cannot be read: KafkaTimeoutError (Authentication failed: wrong); trying again"
+    )
+    made.start()
+    await until(lambda: made.problem is None)
+    assert made._complaints.last is None
+    await made.stop()
+
+
+def test_what_the_client_logs_goes_nowhere_else(receiver, capfd):
+    receiver(Client())._complaints.listen()
+    logging.getLogger("kafka.net.connection").error("Connection lost: x")
+    logging.getLogger("kafka.coordinator").error("an attempt")
+    assert capfd.readouterr().err == ""

@@ -1,8 +1,12 @@
-"""The client library's consumer, with one fault of it mended."""
+"""The client library: its consumer, with one fault mended, and what it says of connections."""
 
+import logging
 from typing import Any
 
 from kafka import KafkaConsumer
+
+LOST, CUT_OFF = "Connection lost: ", "socket disconnected"
+LONGEST_REASON = 200
 
 
 class GroupConsumer(KafkaConsumer):  # type: ignore[misc]  # the library has no types
@@ -23,3 +27,33 @@ class GroupConsumer(KafkaConsumer):  # type: ignore[misc]  # the library has no 
             return getattr(coordinator, "_join_task", None) is not None or bool(asked())
 
         coordinator.need_rejoin = need_rejoin
+
+
+class Complaints(logging.Handler):
+    """Why connections were lost, as the client says it to its log and to nobody else: a password, a certificate.
+
+    Attributes:
+        last: The last reason; ``None`` since ``clear``. It is the client's and the broker's text on the connection.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.last: str | None = None
+
+    def listen(self) -> None:
+        """Take over the client's logging. It logs each attempt at a broker that is away, for as long as it is."""
+        logging.getLogger("kafka").setLevel(logging.CRITICAL)
+        connection = logging.getLogger("kafka.net.connection")
+        connection.setLevel(logging.ERROR)
+        connection.propagate = False
+        connection.handlers = [self]
+
+    def clear(self) -> None:
+        """Note that all is well."""
+        self.last = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the reason. After a refused login the next attempts are just cut off: that tells less."""
+        _, told, reason = record.getMessage().partition(LOST)
+        if told and not (self.last and CUT_OFF in reason):
+            self.last = reason.rpartition("Error: ")[2][:LONGEST_REASON]

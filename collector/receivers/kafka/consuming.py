@@ -55,15 +55,14 @@ class Consuming:
     ) -> None:
         self._meter = meter
         self._monotonic = monotonic
-        self._where = options.where
         self._hand = Hand(Reader(limits, options.encoding, options.headers), intake, on_loop, letters)
         self._paused = False
         self._said: set[tuple[str, str]] = set()
         self._commit_at = self._look_at = 0.0
         self._ends: dict[TopicPartition, int] = {}
         self._gaps: list[tuple[TopicPartition, int, int]] = []
-        self.problem: str | None = None
-        """What is wrong at this moment, in a sentence; ``None`` while all is well."""
+        self.trouble: KafkaError | None = None
+        """What keeps the broker from answering; ``None`` while it does."""
         assignor = ColocatingAssignor()
         self._consumer = make(**consumer_config(options, assignor))
         self._assignment = Assignment(
@@ -184,13 +183,12 @@ class Consuming:
         """Ask for the ends of the partitions: for the lag, and to know whether the broker is there."""
         if self._monotonic() < self._look_at:
             return
-        problem = None
+        self.trouble = None
         try:
             self._ends = self._asked_ends()
         except KafkaError as error:
-            problem = f"Kafka ({self._where}) does not answer: {type(error).__name__}; trying again"
-        self._look_at = self._monotonic() + (LOOK_AGAIN_S if problem else LOOK_EVERY_S)
-        self.problem = problem
+            self.trouble = error
+        self._look_at = self._monotonic() + (LOOK_AGAIN_S if self.trouble else LOOK_EVERY_S)
 
     def _asked_ends(self) -> dict[TopicPartition, int]:
         """The ends of the partitions that are read here; of any other where there are none."""

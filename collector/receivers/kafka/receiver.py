@@ -5,7 +5,6 @@ Owns supervision and health; what one consumer does is in ``consuming``.
 
 import asyncio
 import contextlib
-import logging
 import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +18,7 @@ from kafka.errors import KafkaError, RetriableError
 from collector.intake import Meter, PullIntake
 from collector.logs import place_of
 from collector.progress import Position
-from collector.receivers.kafka.client import GroupConsumer
+from collector.receivers.kafka.client import Complaints, GroupConsumer
 from collector.receivers.kafka.consuming import Consuming
 from collector.receivers.kafka.dead_letters import DeadLetter, DeadLetters
 from collector.receivers.kafka.hand import OnLoop
@@ -81,6 +80,7 @@ class KafkaReceiver:
         self._make_consumer = consumer
         self._backoff = backoff or Backoff()
         self._letters = DeadLetters(options, meter)
+        self._complaints = Complaints()
         self._lost: Queue[tuple[list[DeadLetter], Done]] = Queue(MOST_LOST)
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -93,9 +93,7 @@ class KafkaReceiver:
 
     def start(self) -> None:
         """Begin to read."""
-        # The client logs each attempt at a broker that is away, some with what it was about to send. The problem is
-        # told here, once, and on /healthz.
-        logging.getLogger("kafka").setLevel(logging.CRITICAL)
+        self._complaints.listen()
         missing = [package for package, module in EXTRA.items() if find_spec(module) is None]
         if missing:
             log.warning("some codecs, or fast checksums, are missing: pip install 'sidecheck[kafka]'", packages=missing)
@@ -131,7 +129,7 @@ class KafkaReceiver:
             try:
                 self._consume(loop)
             except Exception as error:  # noqa: BLE001 - the thread must live; it begins again with a new consumer
-                self._tell(f"Kafka ({self._options.where}): {_named(error)}; trying again")
+                self._complain(error)
                 self._put_lost(loop)
                 self._stopping.wait(self._backoff.next_s())
         self._put_lost(loop)
@@ -156,17 +154,22 @@ class KafkaReceiver:
 
     def _turn(self, consuming: Consuming) -> None:
         """Let a consumer work. Errors that pass do not end it: a new one would wait until its session is over."""
+        trouble: Exception | None
         try:
             consuming.turn()
+            trouble = consuming.trouble
         except RetriableError as error:
             if self._backoff.failures >= MOST_FAILURES:
                 raise
-            self._tell(f"Kafka ({self._options.where}) does not answer: {_named(error)}; trying again")
+            self._complain(error)
             self._stopping.wait(self._backoff.next_s())
+            return
+        if trouble is not None:
+            self._complain(trouble)
         else:
-            self._tell(consuming.problem)
-            if consuming.problem is None:
-                self._backoff.worked()
+            self._backoff.worked()
+            self._complaints.clear()
+            self._tell(None)
 
     def _put_lost(self, loop: asyncio.AbstractEventLoop) -> None:
         while not self._lost.empty():
@@ -174,6 +177,10 @@ class KafkaReceiver:
             self._letters.put(letters)
             with contextlib.suppress(RuntimeError):  # the event loop has ended
                 loop.call_soon_threadsafe(done)
+
+    def _complain(self, error: Exception) -> None:
+        reason = f" ({self._complaints.last})" if self._complaints.last else ""
+        self._tell(f"Kafka ({self._options.where}) cannot be read: {_named(error)}{reason}; trying again")
 
     def _tell(self, problem: str | None) -> None:
         """Note how it stands; a change is logged."""

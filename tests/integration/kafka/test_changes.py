@@ -31,7 +31,7 @@ def test_a_broker_that_is_killed_makes_health_degraded_and_reading_goes_on_from_
         kafka.broker.stop()
         try:
             told = until("health is degraded", lambda: health(server).get("problems"))
-            assert told[0].startswith(f"Kafka ({kafka.broker.bootstrap}) does not answer: ")
+            assert told[0].startswith(f"Kafka ({kafka.broker.bootstrap}) cannot be read: ")
         finally:
             kafka.broker.start()
         send(kafka, "traces", *(some_spans(n) for n in range(21, 41)))

@@ -11,7 +11,7 @@ from kafka_senders import QUICK_CLIENT, send, some_spans
 from servers import until
 
 from collector.receivers.kafka.assignor import ColocatingAssignor
-from collector.receivers.kafka.client import GroupConsumer
+from collector.receivers.kafka.client import Complaints, GroupConsumer
 from collector.receivers.kafka.options import Content, KafkaOptions, consumer_config, producer_config
 
 WAYS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "TLS")
@@ -66,6 +66,9 @@ def test_every_way_to_log_in_reads_and_writes(kafka, options, how):
         consumer.close()
 
 
-def test_a_wrong_password_is_an_error_and_does_not_hang(options):
+def test_a_wrong_password_is_told_and_does_not_hang(options):
+    complaints = Complaints()
+    complaints.listen()
     with pytest.raises(KafkaError):
         GroupConsumer(**consumer_config(options("PLAIN", "wrong"), ColocatingAssignor()))
+    assert complaints.last == "Authentication failed: Invalid username or password"
