@@ -1,17 +1,22 @@
 """The page and the API over a shared store, alone: ``sidecheck serve --only api``.
 
-Takes no telemetry, judges nothing and keeps no journal. Feedback goes into the store, and from there to the processes
-that judge. Retention is theirs as well: a store that none of them writes to does not grow.
+Takes no telemetry, judges nothing and keeps no journal. Its one worker is started when a person promotes a trace that
+has no case. Feedback goes into the store, and from there to the processes that judge. Retention is theirs as well: a
+store that none of them writes to does not grow.
 """
 
 import asyncio
 import time
 from collections.abc import Iterable
 
+from checks import catalogue
+from collector.part_options import judge_options
 from collector.pipeline import upkeep
+from collector.pipeline.drafting import Drafting
 from collector.pipeline.explanation import Explainer
 from collector.pipeline.feedback import FeedbackDesk
 from collector.pipeline.forgetting import forget_beside
+from collector.pipeline.inspection import InspectionPool
 from collector.pipeline.losses import Losses
 from collector.ports import Ports
 from collector.process import Addresses, Process
@@ -34,16 +39,24 @@ class ApiOnly(Process):
         ports = Ports(settings, self._stack, ("api", "metrics"))
         # Nothing is held back for this process: it judges nothing.
         self.store = await self._open_store(hold_ns=0)
+        pool = self._make_pool()
+        self._stack.push_async_callback(asyncio.to_thread, pool.close)
         desk = FeedbackDesk(self.store, self.metrics, Losses(self.metrics, time.time_ns), time.time_ns)
         metrics = ports.serve_metrics(self.metrics, self.health)
         api = create_api(
             self.store,
             trace_url=settings.api.trace_url,
+            draft_case=Drafting(self.store, pool, asyncio.get_running_loop()),
             forget=self._forget,
             explain=Explainer(self.store, settings.checks, settings.data_dir / "quarantine"),
         )
         self.addresses = Addresses(api=ports.serve_api(api, desk), metrics=metrics)
         self._repeat(GAUGES_EVERY_S, "gauges", self._refresh_gauges)
+
+    def _make_pool(self) -> InspectionPool:
+        settings = self.settings
+        plan = catalogue.build(settings.checks)
+        return InspectionPool(judge_options(settings), plan, 1, settings.data_dir / "quarantine")
 
     def _problems(self) -> Iterable[str | None]:
         return ()

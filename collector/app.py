@@ -12,14 +12,14 @@ from fastapi import FastAPI
 
 from checks import catalogue
 from collector.intake import Batch
-from collector.part_options import front_options, kafka_options, receiver_limits
+from collector.part_options import front_options, judge_options, kafka_options, receiver_limits
 from collector.pipeline import upkeep
+from collector.pipeline.drafting import Drafting
 from collector.pipeline.explanation import Explainer
 from collector.pipeline.forgetting import Forgetting
 from collector.pipeline.front import Front
 from collector.pipeline.inspection import InspectionPool, available_cores
 from collector.pipeline.journal import Entry, Journal, Sync
-from collector.pipeline.judge import JudgeOptions
 from collector.ports import Ports
 from collector.process import Addresses, Process
 from collector.receivers import decode
@@ -86,6 +86,7 @@ class Sidecar(Process):
         return create_api(
             self.store,
             trace_url=settings.api.trace_url,
+            draft_case=Drafting(self.store, self._pool, asyncio.get_running_loop()),
             forget=Forgetting(self.front, self.store, self._journal, settings.data_dir),
             explain=Explainer(self.store, settings.checks, self._quarantine, self.front),
         )
@@ -93,7 +94,7 @@ class Sidecar(Process):
     def _make_pool(self) -> InspectionPool:
         settings = self.settings
         return InspectionPool(
-            JudgeOptions(settings.checks, settings.promotion.mode != "off", settings.promotion.redact),
+            judge_options(settings),
             catalogue.build(settings.checks),
             settings.worker_count(available_cores()),
             self._quarantine,

@@ -6,6 +6,7 @@ import structlog
 
 from collector import cgroup
 from collector.pipeline.buffer import AssemblyLimits
+from collector.pipeline.judge import JudgeOptions
 from collector.pipeline.options import FrontOptions
 from collector.receivers.limits import ConnectionLimits, ReceiverLimits
 from collector.settings import Settings
@@ -30,6 +31,11 @@ def front_options(settings: Settings) -> FrontOptions:
         case_limits=CaseLimits(settings.promotion.per_cluster, settings.promotion.per_day),
         quarantine=settings.data_dir / "quarantine",
     )
+
+
+def judge_options(settings: Settings) -> JudgeOptions:
+    """The workers' options, out of the settings."""
+    return JudgeOptions(settings.checks, settings.promotion.mode != "off", settings.promotion.redact)
 
 
 def receiver_limits(settings: Settings) -> ReceiverLimits:

@@ -24,7 +24,9 @@ from collector.logs import place_of
 from collector.pipeline.judge import Job, Judged, JudgeOptions, unjudged
 from collector.pipeline.quarantine import Quarantine
 from collector.pipeline.suspects import Suspects
-from collector.pipeline.worker import EXIT_WORN_OUT, judge_batch, start_worker, try_check
+from collector.pipeline.worker import EXIT_WORN_OUT, draft_case, judge_batch, start_worker, try_check
+from exporters.dataset.case import Case
+from exporters.dataset.redact import RedactionFailed
 
 BATCH = 128
 BATCH_BYTES = 2 * 1024 * 1024
@@ -110,6 +112,18 @@ class InspectionPool:
             return await self._inspect(jobs)
         finally:
             self._inspecting -= 1
+
+    async def draft(self, job: Job) -> Case | None:
+        """The case that a judged trace makes; see ``Judge.draft``.
+
+        Raises ``RedactionFailed``, also where its worker was lost.
+        """
+        try:
+            case: Case | None = await self._send(draft_case, (job,), self._seconds)
+        except (ProcessExpired, TaskTimeout) as error:
+            self._on_restart()
+            raise RedactionFailed(_lost(error, self._seconds)) from None
+        return case
 
     def close(self, *, wait_s: float = 5.0) -> None:
         """End the workers: those still busy with a trace after ``wait_s`` are killed, those that only start at once."""

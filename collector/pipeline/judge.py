@@ -122,6 +122,18 @@ class Judge:
         plan = [planned for planned in self._plan if planned.name == check]
         runner.run(_interaction(whole(job)[0]), plan, deadline=self._deadline)
 
+    def draft(self, job: Job) -> Case | None:
+        """The case that a judged trace makes by the verdicts that stand (``previous``); ``None`` where it makes none.
+
+        Raises ``RedactionFailed``: it must not be written.
+        """
+        if not self._options.drafts_cases:
+            return None
+        try:
+            return self._drafted(Report(_interaction(whole(job)[0]), job.previous or ()))
+        except DeadlineExceeded:
+            raise RedactionFailed("its personal data could not be removed in time") from None
+
     def _record(self, job: Job, report: Report) -> Record:
         interaction = report.interaction
         trace = interaction.trace
@@ -159,10 +171,13 @@ class Judge:
         if not self._options.drafts_cases:
             return None, False
         try:
-            with self._deadline(DRAFT_WITHIN_NS):
-                return draft(report, self._redactor, plan=self._plan), False
+            return self._drafted(report), False
         except (RedactionFailed, DeadlineExceeded):
             return None, True
+
+    def _drafted(self, report: Report) -> Case | None:
+        with self._deadline(DRAFT_WITHIN_NS):
+            return draft(report, self._redactor, plan=self._plan)
 
 
 Over = tuple[int, int]

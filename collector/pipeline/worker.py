@@ -15,6 +15,7 @@ from pathlib import Path
 
 from collector.pipeline import heap
 from collector.pipeline.judge import Job, Judge, Judged, JudgeOptions
+from exporters.dataset.case import Case
 
 MIB = 1 << 20
 MEMORY_BYTES = 1024 * MIB
@@ -49,6 +50,10 @@ class _Worker:
         self._deadline.install()  # a check may have taken the signal for itself
         return Judged.of([self.judge.judge(job, left_out) for job in jobs])
 
+    def drafted(self, job: Job) -> Case | None:
+        self._deadline.install()
+        return self.judge.draft(job)
+
     @property
     def is_worn_out(self) -> bool:
         return _memory(_IN_MEMORY) - self._began_with > KEPT_BYTES
@@ -77,6 +82,11 @@ def judge_batch(jobs: Sequence[Job], left_out: Mapping[str, str]) -> Judged:
 def try_check(job: Job, check: str) -> None:
     """Run one check on a trace, to see whether the process survives it."""
     _started().judge.try_check(job, check)
+
+
+def draft_case(job: Job) -> Case | None:
+    """The case that a judged trace makes; see ``Judge.draft``."""
+    return _started().drafted(job)
 
 
 def _started() -> _Worker:

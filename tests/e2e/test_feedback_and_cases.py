@@ -1,5 +1,6 @@
 """From a failing trace to a regression case, and from a thumbs-down to a verdict, on a real server."""
 
+import contextlib
 import json
 from collections.abc import Iterator
 
@@ -125,6 +126,30 @@ def test_personal_data_is_not_in_the_case_that_it_makes(server):
     assert values
     line = json.dumps(case_of(server, trace_id, "--include", "candidates"), ensure_ascii=False)
     assert not [value for value in values if value in line]
+
+
+@pytest.mark.parametrize("by_the_page_alone", [False, True], ids=["the sidecar", "the page alone"])
+def test_a_trace_of_whose_kind_there_were_enough_is_promoted_by_a_person_without_personal_data(
+    tmp_path, by_the_page_alone
+):
+    sent, first = trace_of("pii")
+    trace_id = "5" * 32
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(serving(tmp_path / "data", SIDECHECK_PROMOTION__PER_CLUSTER="1"))
+        asked = stack.enter_context(serving(tmp_path / "data", "--only", "api")) if by_the_page_alone else server
+        by_grpc(server, sent.spans, TRACES)
+        server.judged(first)
+        by_grpc(server, sent.spans.replace(bytes.fromhex(first), bytes.fromhex(trace_id)), TRACES)
+        judged = server.judged(trace_id)
+        assert (judged["failing"], judged["case"]) == (True, None)
+        promoted = asked.post(f"/api/traces/{trace_id}/promote", {"who": "Ann", "why": "real"})
+        assert (promoted.status_code, promoted.json()["status"]) == (200, "promoted")
+        line = json.dumps(case_of(server, trace_id), ensure_ascii=False)
+        assert asked.stop() == 0
+    (pii,) = [v for v in judged["verdicts"] if v["check"] == "pii"]
+    places = [e for f in pii["findings"] for e in f["evidence"] if e["path"] == "output"]
+    assert places
+    assert not [e for e in places if judged["view"]["output"][e["start"] : e["end"]] in line]
 
 
 def test_what_people_said_is_in_no_metric_and_no_log(server):

@@ -5,17 +5,19 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
-from pipeline_fakes import a_job, trace_id
+from pipeline_fakes import a_job, span_bytes, trace_id
 
 from checks import catalogue
 from checks.report import Outcome, Verdict
 from collector.pipeline.inspection import InspectionPool
 from collector.pipeline.judge import JudgeOptions
 from exporters import codec
+from exporters.dataset.redact import RedactionFailed
 
 CHECKS = {
     "hostile": {"use": "hostile_checks:Hostile", "deadline": "300ms"},
@@ -33,9 +35,9 @@ class Pools:
         self.restarts = 0
         self.made: list[InspectionPool] = []
 
-    def __call__(self, workers: int = 1, **parts) -> InspectionPool:
+    def __call__(self, workers: int = 1, options: JudgeOptions = OPTIONS, **parts) -> InspectionPool:
         pool = InspectionPool(
-            OPTIONS, catalogue.build(CHECKS), workers, self.quarantine, on_restart=self._restarted, **parts
+            options, catalogue.build(CHECKS), workers, self.quarantine, on_restart=self._restarted, **parts
         )
         self.made.append(pool)
         return pool
@@ -196,3 +198,12 @@ def test_workers_busy_or_idle_end_with_a_front_process_that_was_killed(tmp_path)
         front.kill()
         # The workers have the same standard output: its end comes when the last of them is gone.
         assert front.communicate(timeout=10) == (b"", None)
+
+
+async def test_a_case_that_no_worker_survives_is_withheld_and_the_next_trace_is_judged(pools):
+    pool = pools(seconds_a_trace=0.2, options=replace(OPTIONS, drafts_cases=True, redacts=False))
+    slow = b"".join(span_bytes(1, number) for number in range(1, 100_000))
+    with pytest.raises(RedactionFailed, match="its worker process was not done"):
+        await pool.draft(a_job(1, spans=slow))
+    assert pools.restarts == 1
+    assert await pool.draft(a_job(2)) is None

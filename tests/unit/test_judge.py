@@ -1,6 +1,7 @@
 """One closed trace in, one record out."""
 
 import pickle
+from dataclasses import replace
 
 import pytest
 from otlp import a_trace_request, recorded
@@ -129,6 +130,23 @@ def test_a_case_is_redacted_unless_that_is_switched_off():
     plan = {"user_feedback": {}}
     assert "jo.hansen@kundenpost.de" in Judge(JudgeOptions(plan, redacts=False)).judge(job).case.input
     assert "jo.hansen@kundenpost.de" not in Judge(JudgeOptions(plan)).judge(job).case.input
+
+
+def test_a_judged_trace_makes_the_same_case_later_by_the_verdicts_that_stand():
+    judge = Judge(JudgeOptions({"citations": {}}))
+    job = a_recorded_job()
+    record = judge.judge(job)
+    again = replace(job, previous=record.verdicts)
+    assert judge.draft(again) == record.case is not None
+    assert Judge(JudgeOptions({"latency": {}})).draft(again).fingerprint == record.case.fingerprint
+
+
+def test_a_judged_trace_makes_no_case_where_nothing_failed_or_no_cases_are_wanted():
+    passed = a_job(previous=(a_verdict("citations", Outcome.PASSED),))
+    assert Judge(JudgeOptions({"citations": {}})).draft(passed) is None
+    job = a_recorded_job()
+    failed = replace(job, previous=Judge(JudgeOptions({"citations": {}})).judge(job).verdicts)
+    assert Judge(JudgeOptions({"citations": {}}, drafts_cases=False)).draft(failed) is None
 
 
 def test_a_plan_that_cannot_be_is_refused_when_the_judge_is_made():
