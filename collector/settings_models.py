@@ -255,8 +255,10 @@ class Retention(Section):
     age: PositiveDuration = Field(
         24 * _HOUR, description="how long an evaluated trace is kept, so that late feedback finds it"
     )
-    size: Size = Field(2048 * _MIB, description="most bytes of traces that are kept; the oldest go first")
-    flagged: PositiveDuration = Field(720 * _HOUR, description="how long a failing trace is kept that nobody reviewed")
+    size: Size = Field(2048 * _MIB, description="most bytes of traces that are kept, beside cases; the oldest go first")
+    flagged: PositiveDuration = Field(
+        720 * _HOUR, description="how long a failing trace that nobody reviewed is kept, and a case that nobody touched"
+    )
 
 
 class Store(Section):

@@ -19,6 +19,7 @@ from exporters.dataset.case import Case, Context, ExampleType, Source
 from exporters.dataset.expectations import Leak, error_codes, expect, kind_of, leaks_in
 from exporters.dataset.plain import plain
 from exporters.dataset.redact import Redactor
+from exporters.dataset.size import shortened
 
 _FROM_DIGIT = re.compile(r"\d[\w-]*+")
 """The rest of a word from its first digit on."""
@@ -49,7 +50,8 @@ def draft(
     case = _case(report, failed, plan)
     if redact is not None:
         case = _redacted(case, _leaks(report, plan), redact)
-    return replace(case, fingerprint=fingerprint(case.source.service, failed, case.input))
+    # What is cut was redacted before: half of a name or a number would not be found.
+    return shortened(replace(case, fingerprint=fingerprint(case.source.service, failed, case.input)))
 
 
 def case_id(trace_id: str) -> str:
