@@ -35,7 +35,7 @@ def front_options(settings: Settings) -> FrontOptions:
 def receiver_limits(settings: Settings) -> ReceiverLimits:
     """The receivers' limits, out of the settings."""
     limits = settings.limits
-    return ReceiverLimits(limits.request, limits.spans_per_request, limits.attribute_value)
+    return ReceiverLimits(limits.request, limits.spans_per_request, limits.attribute_value, limits.compression_ratio)
 
 
 def kafka_options(settings: Settings) -> "KafkaOptions":
