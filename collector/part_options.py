@@ -41,7 +41,7 @@ def judge_options(settings: Settings) -> JudgeOptions:
 def receiver_limits(settings: Settings) -> ReceiverLimits:
     """The receivers' limits, out of the settings."""
     limits = settings.limits
-    return ReceiverLimits(limits.request, limits.spans_per_request, limits.attribute_value)
+    return ReceiverLimits(limits.request, limits.spans_per_request, limits.attribute_value, limits.compression_ratio)
 
 
 def kafka_options(settings: Settings) -> "KafkaOptions":

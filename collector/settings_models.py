@@ -163,6 +163,9 @@ class Limits(Section):
         description="telemetry held in memory; beyond it senders are asked to wait. At most half of the cgroup's limit",
     )
     request: Size = Field(20 * _MIB, description="largest request, unpacked")
+    compression_ratio: Count = Field(
+        200, description="how many times larger than it was sent a request may get when it is unpacked, beyond 1 MiB"
+    )
     spans_per_request: Count = Field(100_000, description="most spans in one request")
     attribute_value: Size = Field(_MIB, description="longest attribute value; a longer one is cut")
     connections: Count = Field(1000, description="most connections to each port, and most gRPC calls at one time")
@@ -255,8 +258,10 @@ class Retention(Section):
     age: PositiveDuration = Field(
         24 * _HOUR, description="how long an evaluated trace is kept, so that late feedback finds it"
     )
-    size: Size = Field(2048 * _MIB, description="most bytes of traces that are kept; the oldest go first")
-    flagged: PositiveDuration = Field(720 * _HOUR, description="how long a failing trace is kept that nobody reviewed")
+    size: Size = Field(2048 * _MIB, description="most bytes of traces that are kept, beside cases; the oldest go first")
+    flagged: PositiveDuration = Field(
+        720 * _HOUR, description="how long a failing trace that nobody reviewed is kept, and a case that nobody touched"
+    )
 
 
 class Store(Section):

@@ -124,7 +124,9 @@ class _Output:
             raise too_large(self._limits)
         if self._size > self._by_ratio:
             ratio = self._limits.compression_ratio
-            raise Refused(Refusal.TOO_LARGE, f"the body unpacks to more than {ratio} times its size; it is refused")
+            raise Refused(
+                Refusal.TOO_LARGE, f"the body unpacks to more than {ratio} times its size (limits.compression_ratio)"
+            )
         self._unpacked(len(chunk))
         self._chunks.append(chunk)
 

@@ -19,6 +19,7 @@ from exporters.dataset.case import Case, Context, ExampleType, Expectation, Sour
 from exporters.dataset.expectations import Leak, error_codes, expect, kind_of, leaks_in
 from exporters.dataset.plain import plain
 from exporters.dataset.redact import Redactor
+from exporters.dataset.size import shortened
 
 _FROM_DIGIT = re.compile(r"\d[\w-]*+")
 """The rest of a word from its first digit on."""
@@ -53,7 +54,8 @@ def draft(
         leaks = _leaks(report, plan)
         demanded = _with_values(demanded, leaks, report.interaction.final_output or "")
         case = _redacted(_case(report, demanded), leaks, redact)
-    return replace(case, fingerprint=fingerprint(case.source.service, failed, case.input))
+    # What is cut was redacted before: half of a name or a number would not be found.
+    return shortened(replace(case, fingerprint=fingerprint(case.source.service, failed, case.input)))
 
 
 def case_id(trace_id: str) -> str:

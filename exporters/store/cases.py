@@ -14,6 +14,10 @@ from exporters.store.tables import case_checks, case_history, cases, traces
 SIDECHECK = "sidecheck"
 """Who changed a case when no person did."""
 REVIEWED = (CaseStatus.PROMOTED, CaseStatus.DISMISSED)
+HISTORY = 50
+"""Earlier versions of a case that its trace's new verdicts replaced; older ones go."""
+PEOPLES_HISTORY = 500
+"""The same of those that people replaced: far more than a reviewer makes, fewer than a script gone wrong does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,7 @@ def change(
         "old_body": row.body,
     }
     connection.execute(sa.insert(case_history), before)
+    _trim_history(connection, before)
     values = {
         **_columns_of(case),
         "status": status.value,
@@ -89,6 +94,43 @@ def flag(connection: sa.Connection, trace_id: str, status: CaseStatus) -> None:
     """Let retention spare a failing trace until its case is reviewed."""
     flagged = sa.and_(traces.c.failing, sa.literal(status not in REVIEWED))
     connection.execute(sa.update(traces).where(traces.c.trace_id == trace_id).values(flagged=flagged))
+
+
+def _trim_history(connection: sa.Connection, added: Mapping[str, Any]) -> None:
+    is_own = added["who"] == SIDECHECK
+    most = HISTORY if is_own else PEOPLES_HISTORY
+    if added["revision"] <= most:
+        return
+    own = case_history.c.case_id == added["case_id"]
+    alike = own & ((case_history.c.who == SIDECHECK) == sa.literal(is_own))
+    newest = sa.select(case_history.c.revision).where(alike).order_by(case_history.c.revision.desc())
+    last = connection.execute(newest.limit(1).offset(most)).scalar()
+    if last is not None:
+        connection.execute(sa.delete(case_history).where(alike, case_history.c.revision <= last))
+
+
+def remove_unseen(connection: sa.Connection, before_ns: int, most: int) -> int:
+    """Remove cases that no person ever touched and that did not change since ``before_ns``; returns how many."""
+    unseen = (
+        sa.select(cases.c.id)
+        .where(cases.c.status.in_([CaseStatus.CANDIDATE.value, CaseStatus.WITHDRAWN.value]))
+        .where(cases.c.created_ns < before_ns, cases.c.updated_ns < before_ns)  # the first has an index
+        .where(cases.c.touched == sa.false())
+        .limit(most)
+        # Another replica is just changing what is locked.
+        .with_for_update(skip_locked=True)
+    )
+    gone = connection.execute(unseen).scalars().all()
+    for chunk in chunks(gone):
+        connection.execute(sa.delete(cases).where(cases.c.id.in_(chunk)))
+    return len(gone)
+
+
+def stored_bytes(connection: sa.Connection) -> int:
+    """Bytes of the cases and of their history, of SQLite; without what it takes to keep and to find them."""
+    bodies = (sa.cast(body, sa.LargeBinary) for body in (cases.c.body, case_history.c.old_body))
+    sizes = (connection.execute(sa.select(sa.func.sum(sa.func.length(body)))).scalar() for body in bodies)
+    return sum(int(size or 0) for size in sizes)
 
 
 def _columns_of(case: Case) -> Mapping[str, Any]:

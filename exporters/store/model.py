@@ -198,7 +198,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """What retention removed: traces by age and by size, and feedback that waited in vain.
+    """What retention removed: traces by age and by size, feedback that waited in vain, cases that nobody touched.
 
     ``flagged`` of those traces were failing ones that nobody had reviewed. ``is_unfinished`` says that time was up, and
     there may be more.
@@ -208,6 +208,7 @@ class Removed:
     over_size: int = 0
     flagged: int = 0
     feedback: int = 0
+    cases: int = 0
     is_unfinished: bool = False
 
 

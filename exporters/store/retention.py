@@ -2,8 +2,10 @@
 
 Age counts from the last evaluation by the sidecar's clock, so an app whose clock is wrong loses nothing. Failing traces
 that nobody reviewed are spared by age, and by size as long as others can go; but the limit in bytes holds even where
-everything fails. Cases stay. Everything goes in small transactions, so that saves get in between; of many replicas one
-removes at a time, so that not each of them removes what is too much.
+everything fails. Cases stay, but for those that nobody ever touched: they have as long as a failing trace that nobody
+reviewed. They do not count for the limit in bytes, else many cases would leave no room for traces. Everything goes in
+small transactions, so that saves get in between; of many replicas one removes at a time, so that not each of them
+removes what is too much.
 """
 
 import time
@@ -13,6 +15,7 @@ from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
+from exporters.store import cases as case_rows
 from exporters.store import keys
 from exporters.store.engine import Database, Lock, chunks, take, take_if_free
 from exporters.store.model import Lost, Removed, unheeded
@@ -20,6 +23,8 @@ from exporters.store.tables import cases, clusters, feedback, forgotten, metadat
 
 BATCH = 500
 """Traces that go in one transaction."""
+MOST_CASES = 5_000
+"""Cases that go in one call; far fewer are made in a day."""
 MOST_S = 2.0
 """How long one call goes on: a process that is to end waits for it. Measured: 30,000 traces in that time, of an SQLite
 file that nobody else writes to."""
@@ -51,6 +56,7 @@ def retain(
     removed = Removed(feedback=_expire_waiting(database, now_ns - limits.age_ns))
     if removed.feedback:
         lost("feedback", "waited_too_long", removed.feedback)
+    limits = replace(limits, max_bytes=limits.max_bytes + _bytes_of_cases(database))
     until = monotonic() + MOST_S
     while batch := _remove_batch(database, limits, now_ns):
         if batch.over_size and batch.flagged:
@@ -63,6 +69,7 @@ def retain(
         )
         if monotonic() >= until:
             return replace(removed, is_unfinished=True)
+    removed = replace(removed, cases=_remove_unseen_cases(database, now_ns - limits.flagged_age_ns))
     _forget_clusters(database, now_ns - limits.flagged_age_ns)
     _expire_forgotten(database, now_ns - max(limits.age_ns, limits.flagged_age_ns))
     return removed
@@ -156,6 +163,22 @@ def _expire_waiting(database: Database, before_ns: int) -> int:
             return 0
         waited = feedback.c.trace_id.is_(None) & (feedback.c.received_ns < before_ns)
         return connection.execute(sa.delete(feedback).where(waited)).rowcount
+
+
+def _bytes_of_cases(database: Database) -> int:
+    """What cases take of the bytes that traces are held against. On PostgreSQL those are the traces' alone."""
+    if not database.is_sqlite:
+        return 0
+    with database.read() as connection:
+        return case_rows.stored_bytes(connection)
+
+
+def _remove_unseen_cases(database: Database, before_ns: int) -> int:
+    with _turn(database) as connection:
+        if connection is None:
+            return 0
+        take(connection, Lock.CASES)
+        return case_rows.remove_unseen(connection, before_ns, MOST_CASES)
 
 
 def _forget_clusters(database: Database, before_ns: int) -> None:

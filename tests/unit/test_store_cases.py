@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 from store_builders import DAY, LIMITS, NOW, a_case, a_failing_record, a_record, a_verdict, save, trace_id
 
+from checks.finding import Finding
 from checks.report import Outcome
 from exporters.dataset.case import CaseStatus, ExampleType, Expectation, Source
-from exporters.store import CaseLimits, CaseQuery, Conflict, NotFound
+from exporters.store import CaseLimits, CaseQuery, Conflict, NotFound, cases
+from exporters.store.cases import HISTORY
 
 CANDIDATE, PROMOTED, DISMISSED, WITHDRAWN = (
     CaseStatus.CANDIDATE,
@@ -294,3 +296,32 @@ def test_the_gauges_count_every_status(store):
 def test_a_passing_trace_makes_no_case_whatever_else_is_saved_with_it(store):
     save(store, a_failing_record(1), a_record(2, verdicts=(a_verdict(outcome=Outcome.ERRORED),)), limits=LIMITS)
     assert ids(store.cases(CaseQuery())) == ["case-1"]
+
+
+def test_a_trace_that_is_judged_again_and_again_leaves_a_bounded_history(store):
+    for _ in range(HISTORY):
+        save(store, a_failing_record(), a_record(2))
+        save(store, a_record(), a_record(2))
+    changes = store.case("case-1").history
+    assert [change.revision for change in changes] == list(range(2 * HISTORY - 1, HISTORY - 1, -1))
+
+
+def test_a_user_who_turns_again_and_again_pushes_no_person_out_of_the_history(store):
+    thumbs_down = a_verdict("user_feedback", findings=(Finding("thumbs_down", "a user was not content"),))
+    case = a_case(source=Source(trace_id(1), "shop", "gpt-4o", ("user_feedback",)))
+    discontent = a_failing_record(case=case, verdicts=(thumbs_down,))
+    save(store, discontent)
+    store.promote("case-1", "ann", "", NOW)
+    for _ in range(HISTORY):
+        save(store, a_record())
+        save(store, discontent)
+    whos = [change.who for change in store.case("case-1").history]
+    assert whos == ["sidecheck"] * HISTORY + ["ann"]
+
+
+def test_what_people_did_to_a_case_is_bounded_too(store, monkeypatch):
+    monkeypatch.setattr(cases, "PEOPLES_HISTORY", 3)
+    save(store, a_failing_record())
+    for n in range(1, 7):
+        store.edit_case("case-1", {"tags": (str(n),)}, "ann", "", NOW)
+    assert [change.revision for change in store.case("case-1").history] == [6, 5, 4]

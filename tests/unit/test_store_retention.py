@@ -6,7 +6,7 @@ import os
 import pytest
 import sqlalchemy as sa
 from builders import a_thumb
-from store_builders import DAY, NOW, a_failing_record, a_record, about, save, trace_id
+from store_builders import DAY, NOW, a_case, a_failing_record, a_record, about, save, trace_id
 
 from checks.trace import FeedbackTarget
 from collector.pipeline import upkeep
@@ -170,6 +170,36 @@ def test_feedback_that_waited_in_vain_goes(store, counted, lost):
     assert store.counts().waiting_feedback == 1
 
 
+def test_a_case_that_nobody_touched_goes_with_what_nobody_reviewed(store):
+    save(store, a_failing_record(1), a_failing_record(2), now_ns=NOW - FLAGGED - 1)
+    save(store, a_record(2), now_ns=NOW - FLAGGED - 1)  # withdraws its case
+    save(store, a_failing_record(3), now_ns=NOW - FLAGGED)
+    assert retain(store).cases == 2
+    assert [store.case(f"case-{n}") is None for n in (1, 2, 3)] == [True, True, False]
+
+
+@pytest.mark.parametrize("touch", ["promote", "dismiss", "edit_case"])
+def test_a_case_that_a_person_touched_stays(store, touch):
+    save(store, a_failing_record(), now_ns=NOW - 2 * FLAGGED)
+    change = ({"tags": ("seen",)},) if touch == "edit_case" else ()
+    getattr(store, touch)("case-1", *change, "ann", "", NOW - 2 * FLAGGED)
+    assert retain(store).cases == 0
+
+
+def test_a_case_that_was_promoted_without_a_person_stays(store):
+    save(store, a_failing_record(), status=CaseStatus.PROMOTED, now_ns=NOW - 2 * FLAGGED)
+    assert retain(store).cases == 0
+
+
+def test_many_cases_leave_the_traces_their_room(store):
+    texts = [os.urandom(1_000_000).hex() for _ in range(2)]
+    save(store, *(a_failing_record(n, case=a_case(n, observed_output=text)) for n, text in enumerate(texts, 1)))
+    save(store, a_failing_record(1, case=a_case(1, observed_output="changed")))
+    save(store, *(big(n) for n in (3, 4, 5)))
+    assert retain(store, max_bytes=2_500_000).over_size == 1
+    assert left(store) == [1, 2, 3, 4]
+
+
 def test_a_cluster_is_forgotten_when_it_is_old_and_no_case_is_kept_of_it(store):
     save(store, a_failing_record(1), limits=CaseLimits(per_cluster=0), now_ns=NOW - FLAGGED - 1)
     retain(store)
@@ -179,6 +209,7 @@ def test_a_cluster_is_forgotten_when_it_is_old_and_no_case_is_kept_of_it(store):
 
 def test_an_old_cluster_stays_while_a_case_of_it_is_kept(store):
     save(store, a_failing_record(1), now_ns=NOW - FLAGGED - 1)
+    store.promote("case-1", "ann", "", NOW - FLAGGED - 1)
     retain(store)
     assert store.case("case-1").cluster_size == 1
 
