@@ -6,7 +6,7 @@ the parser. Knows plans of numbers, and no text.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, cached_property
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -33,10 +33,8 @@ class NumberingPlan:
 
     def __init__(self, region: str) -> None:
         """Make the plan of a region (ISO 3166) that libphonenumber knows."""
-        from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
-
         self._own = own = _metadata(region)
-        self._regions = regions = tuple(COUNTRY_CODE_TO_REGION_CODE[int(own.country_code or 0)])
+        self._regions = regions = tuple(_regions_by_code()[int(own.country_code or 0)])
         self._main = main = _metadata(regions[0])  # by its rules a number is read that is written with the calling code
         self._code = str(own.country_code)
         self._abroad = re.compile(own.international_prefix or _NEVER)
@@ -117,11 +115,10 @@ class NumberingPlan:
 
 def split_code(digits: str) -> tuple[int, str]:
     """The calling code that digits behind a plus begin with, and the rest. 0 where there is none."""
-    from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
-
+    known = _regions_by_code()
     for length in range(1, _LONGEST_CALLING_CODE + 1) if not digits.startswith("0") else ():
         code = int(digits[:length])
-        if code in COUNTRY_CODE_TO_REGION_CODE:  # no code is the beginning of another
+        if code in known:  # no code is the beginning of another
             return code, digits[length:]
     return 0, digits
 
@@ -133,11 +130,19 @@ def reads_international(code: int, national: str) -> Answer:
 
 
 @cache
+def _regions_by_code() -> Mapping[int, Sequence[str]]:
+    from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
+
+    regions: Mapping[int, Sequence[str]] = COUNTRY_CODE_TO_REGION_CODE
+    return regions
+
+
+@cache
 def _plan_of(calling_code: int) -> NumberingPlan | None:
     """The plan of the countries of a calling code, of some 200; ``None`` if it is of no country, as of satellites."""
-    from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, REGION_CODE_FOR_NON_GEO_ENTITY
+    from phonenumbers import REGION_CODE_FOR_NON_GEO_ENTITY
 
-    region = COUNTRY_CODE_TO_REGION_CODE[calling_code][0]
+    region = _regions_by_code()[calling_code][0]
     return None if region == REGION_CODE_FOR_NON_GEO_ENTITY else NumberingPlan(region)
 
 

@@ -16,35 +16,42 @@ from checks.builtin.pii.sieve import Sieved
 class Form(NamedTuple):
     """How the numbers of a kind are written.
 
-    ``digits`` is the least of them, ``shape`` matches in the classes of ``sieve``, ``first`` at the first digit. Where
-    there is a ``clear`` shape, one that is not so clear counts only behind a word that names the ``entity``.
+    ``digits`` is the least of them. ``shape`` matches in the classes of ``sieve``, and ``part`` is in all that it
+    matches; ``first`` matches at the first digit. Where there is a ``clear`` shape, one that is not so clear counts
+    only behind a word that names the ``entity``.
     """
 
     entity: str
     digits: int
+    part: bytes
     shape: re.Pattern[bytes]
     first: re.Pattern[str] | None = None
     clear: re.Pattern[bytes] | None = None
 
     def may_fit(self, sieved: Sieved, start: int, end: int, shape: bytes) -> bool:
         """Whether a number of this kind, that the policy accepts, may be in a stretch."""
-        if not self.shape.search(shape) or (self.first and not self.first.search(sieved.text, start, end)):
+        if self.part not in shape or not self.shape.search(shape):
+            return False
+        if self.first and not self.first.search(sieved.text, start, end):
             return False
         return not self.clear or bool(self.clear.search(shape)) or may_be_named(self.entity, sieved.text, start, end)
 
 
 _SOCIAL = re.compile(rb"(?<!0)000[-.]?00[-.]?0000(?!0)")
 _CLEAR = re.compile(rb"(?<!0)000[-.]00[-.]0000(?!0)")
+_CARD = re.compile(rb"(?<!0)0000-?0{3,4}-?0{3,4}-?0{3,5}(?!0)")
+_QUAD = re.compile(rb"0\.0{1,3}\.0{1,3}\.0")
+_FIRST_OF_CARD = re.compile("(?<![0-9])[13-6]")
+_FIRST_OF_ITIN = re.compile("(?<![0-9])9[0-9]{2}[^0-9]?[0-9]{2}[^0-9]?[0-9]{4}")
 _FORMS: Mapping[str, Form] = {
-    "CREDIT_CARD": Form(
-        "CREDIT_CARD", 13, re.compile(rb"(?<!0)0000-?0{3,4}-?0{3,4}-?0{3,5}(?!0)"), re.compile("(?<![0-9])[13-6]")
-    ),
-    "US_SSN": Form("US_SSN", 9, _SOCIAL, clear=_CLEAR),
-    "US_ITIN": Form("US_ITIN", 9, _SOCIAL, re.compile("(?<![0-9])9[0-9]{2}[^0-9]?[0-9]{2}[^0-9]?[0-9]{4}"), _CLEAR),
-    "IPV4": Form("IP_ADDRESS", 4, re.compile(rb"0\.0{1,3}\.0{1,3}\.0")),
+    "CREDIT_CARD": Form("CREDIT_CARD", 13, b"0000", _CARD, _FIRST_OF_CARD),
+    "US_SSN": Form("US_SSN", 9, b"0000", _SOCIAL, clear=_CLEAR),
+    "US_ITIN": Form("US_ITIN", 9, b"0000", _SOCIAL, _FIRST_OF_ITIN, _CLEAR),
+    "IPV4": Form("IP_ADDRESS", 4, b".0", _QUAD),
 }
-_SHORTEST = 9
-"""Characters: seven digits with three dots between them are ten, and other numbers have nine digits."""
+_FEWEST = 9
+_DOTS = 3
+"""A number has nine digits, or is a dotted quad."""
 _SHORT = 64
 _ENDLESS = b"0" * 18
 """More digits side by side than any of these numbers has."""
@@ -61,12 +68,14 @@ def find_numbers(finders: Iterable[tuple[Form, FindIn]], sieved: Sieved) -> list
     """What the finders find in the stretches of digits."""
     found: list[PiiMatch] = []
     for start, end, is_long in sieved.numbers:
-        if is_long and end - start < _SHORTEST:
+        if is_long and end - start < _FEWEST:
             continue
         shape = sieved.classes[start:end]
         if len(shape) > _SHORT:
             shape = shape.replace(_ENDLESS, b"")
         digits = shape.count(b"0")
+        if digits < _FEWEST and shape.count(b".") < _DOTS:
+            continue
         for form, find in finders:
             if digits >= form.digits and form.may_fit(sieved, start, end, shape):
                 found += find(sieved.text, start, end + _BEYOND)

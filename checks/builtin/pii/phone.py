@@ -19,12 +19,28 @@ if TYPE_CHECKING:
 
 _NUMBER_CHARS = 16
 """A longer run counts as so many numbers: it may hold a whole list of them."""
+_NUMBER_PARTS = 8
+"""So does one that has to be taken apart into many pieces: a number has about four."""
 _TRIES = 32
 """How many wrong starts may be made in one run, for one region."""
-_Answers = dict[tuple[str, bool], dict[str, Answer]]
-"""What was asked in one scan: the digits and whether there is a plus, and what the plans of the regions say to them."""
 _VALID = 1
 """The leniency of libphonenumber at which a number must be a valid one, and may be written in any groups of digits."""
+
+
+_Answers = dict[tuple[str, bool], dict[str, Answer]]
+"""What was asked in one scan: the digits and whether there is a plus, and the regions in which they could be valid."""
+
+
+_Parts = tuple[int, list[tuple[Part, dict[str, Answer]]]]
+"""How many parts of a candidate are tried, and of those, in order, the ones that could be numbers."""
+
+
+class _Reading:
+    """What has been looked at in one run: its candidates, which begin anywhere, and the parts of them."""
+
+    def __init__(self) -> None:
+        self.candidates: dict[Stretch, _Parts] = {}
+        self.parts: dict[Stretch, Part | None] = {}
 
 
 class PhoneScanner:
@@ -57,13 +73,14 @@ class PhoneScanner:
                 continue
             if limit is not None and tried >= limit:
                 return found, run.start
-            tried += 1 + len(run.value) // _NUMBER_CHARS
+            reading = _Reading()
             is_plain = self._leniency == _VALID and run.is_plain()
-            numbers = self._read(run, answers) if is_plain else self._parse(run)
+            numbers = self._read(run, reading, answers) if is_plain else self._parse(run)
             found += (PiiMatch(start, end, "PHONE_NUMBER", self._score) for start, end in numbers)
+            tried += max(1 + len(run.value) // _NUMBER_CHARS, len(reading.parts) // _NUMBER_PARTS)
         return found, None
 
-    def _read(self, run: Run, answers: _Answers) -> Iterable[Stretch]:
+    def _read(self, run: Run, reading: _Reading, answers: _Answers) -> Iterable[Stretch]:
         """All numbers in a plain run. Most are one number in some region: that is asked first, and is cheap.
 
         What the policy would not accept counts here: a number that holds one which it would accept hides it.
@@ -71,36 +88,44 @@ class PhoneScanner:
         text, start, end = run.text, run.start, run.end
         if not run.is_piece and candidate(text, start, end) == (start, end):
             part = whole(text, start, end)
-            if part and any(_is_number(part, text, *answer) for answer in self._answers(part, answers).items()):
+            if part is not None and self._is_number_anywhere(part, text, answers):
                 return [(start, end)]
             if run.value.isdigit():
                 return []
-        options: dict[Stretch, list[Part]] = {}
-        return {found for region in self._plans for found in self._of_region(region, run, options, answers)}
+        return {found for region in self._plans for found in self._of_region(region, run, reading, answers)}
 
-    def _of_region(
-        self, region: str, run: Run, options: dict[Stretch, list[Part]], answers: _Answers
-    ) -> Iterator[Stretch]:
-        """What libphonenumber reads in a plain run for one region. It goes on behind each number that it finds."""
-        text, (position, end), tries = run.text, run.read, _TRIES
-        while tries > 0 and (span := candidate(text, position, end)) and span[0] < run.end:
-            if span not in options:
-                options[span] = list(dict.fromkeys(parts(text, *span)))
-            position, tries = span[1], tries - 1
-            for part in options[span]:
-                in_regions = self._answers(part, answers)
-                if region in in_regions and _is_number(part, text, region, in_regions[region]):
-                    yield part.start, part.end
-                    position = part.end
-                    break
-                tries -= 1
-
-    def _answers(self, part: Part, known: _Answers) -> dict[str, Answer]:
-        """The regions in which the digits could be a valid number, and whether they certainly are one there."""
+    def _is_number_anywhere(self, part: Part, text: str, known: _Answers) -> bool:
+        """Whether a part is a valid number of any region. The first certain answer is enough; mostly there is one."""
         key = part.digits, part.has_plus
         if key not in known:
+            possible: dict[str, Answer] = {}
+            for region, answer in self._asked(*key):
+                if answer and part.is_sure:
+                    return True
+                if answer is not False:
+                    possible[region] = answer
+            known[key] = possible
+        return any(_is_number(part, text, region, known[key]) for region in [*known[key]])
+
+    def _of_region(self, region: str, run: Run, reading: _Reading, answers: _Answers) -> Iterator[Stretch]:
+        """What libphonenumber reads in a plain run for one region. It goes on behind each number that it finds."""
+        (position, end), tries = run.read, _TRIES
+        while tries > 0 and (span := candidate(run.text, position, end)) and span[0] < run.end:
+            if span not in reading.candidates:
+                reading.candidates[span] = self._take_apart(parts(run.text, *span, reading.parts), answers)
+            all_tries, could_be = reading.candidates[span]
+            position, tries = span[1], tries - all_tries
+            for part, in_regions in could_be:
+                if region in in_regions and _is_number(part, run.text, region, in_regions):
+                    yield part.start, part.end
+                    position, tries = part.end, tries + all_tries
+                    break
+
+    def _take_apart(self, tried: Sequence[Part], known: _Answers) -> _Parts:
+        for key in {(part.digits, part.has_plus) for part in tried} - known.keys():
             known[key] = {region: answer for region, answer in self._asked(*key) if answer is not False}
-        return known[key]
+        answered = ((part, known[part.digits, part.has_plus]) for part in tried)
+        return 1 + len(tried), [(part, in_regions) for part, in_regions in answered if in_regions]
 
     def _asked(self, digits: str, has_plus: bool) -> Iterator[tuple[str, Answer]]:
         code, national = split_code(digits) if has_plus else (0, digits)
@@ -129,15 +154,18 @@ class PhoneScanner:
             yield start + match.start, start + match.end
 
 
-def _is_number(part: Part, text: str, region: str, answer: Answer) -> bool:
+def _is_number(part: Part, text: str, region: str, in_regions: dict[str, Answer]) -> bool:
     """Whether a part is a valid number of a region. libphonenumber is asked where the answer is not certain."""
+    answer = in_regions[region]
     if answer is not None and part.is_sure:
         return answer
     from phonenumbers import PhoneNumberMatcher
 
-    for match in PhoneNumberMatcher(part.shown(text), region, leniency=_VALID, max_tries=1):
-        return sum(char.isdigit() for char in match.raw_string) == len(part.digits)
-    return False
+    found = next(iter(PhoneNumberMatcher(part.shown(text), region, leniency=_VALID, max_tries=1)), None)
+    is_number = found is not None and sum(map(str.isdigit, found.raw_string)) == len(part.digits)
+    if part.is_sure:
+        in_regions[region] = is_number
+    return is_number
 
 
 def _one_per_calling_code(regions: Iterable[str]) -> Iterator[str]:

@@ -16,6 +16,7 @@ _CANDIDATE = re.compile(
 _USUAL = frozenset(["", *" ,;:.()\"'/-\n"])
 _NEITHER_END = " -./()[]+"
 _LEADS = frozenset("([+")
+_BRACKET_SIGNS = frozenset("()[]")
 _DIGITS = re.compile("[0-9]+")
 _LONGEST = 24
 """Digits: a prefix for calls abroad, a calling code and the longest national number."""
@@ -64,15 +65,25 @@ def whole(text: str, start: int, end: int) -> Part | None:
     return None if _is_time(text, value, end) else _part(text, start, value)
 
 
-def parts(text: str, start: int, end: int) -> Iterator[Part]:
-    """The parts of a candidate in the order in which they are tried; a number ends that."""
+def parts(text: str, start: int, end: int, known: dict[tuple[int, int], Part | None] | None = None) -> list[Part]:
+    """The parts of a candidate in the order in which they are tried, each once; a number ends that.
+
+    ``known`` keeps the parts of this text from one candidate to the next: those that overlap have most in common.
+    """
     value = text[start:end]
     if _is_time(text, value, end):
-        return
+        return []
+    known = {} if known is None else known
+    found: dict[tuple[int, int], Part] = {}
     for at, piece in _pieces(value):
-        part = _part(text, start + at, piece.rstrip(_NEITHER_END))
+        bare = piece.rstrip(_NEITHER_END)
+        key = start + at, start + at + len(bare)
+        if key not in known:
+            known[key] = _part(text, start + at, bare)
+        part = known[key]
         if part is not None:
-            yield part
+            found.setdefault(key, part)
+    return list(found.values())
 
 
 def _pieces(value: str) -> Iterator[tuple[int, str]]:
@@ -88,7 +99,7 @@ def _pieces(value: str) -> Iterator[tuple[int, str]]:
 
 def _part(text: str, start: int, value: str) -> Part | None:
     digits = "".join(_DIGITS.findall(value))
-    if not 2 <= len(digits) <= _LONGEST or not _BRACKETS.fullmatch(value) or _PAGES.search(value):
+    if not 2 <= len(digits) <= _LONGEST or (not _BRACKET_SIGNS.isdisjoint(value) and _is_badly_bracketed(value)):
         return None
     end = start + len(value)
     before = False if value[0] in _LEADS else _rules_out(text[max(0, start - 1) : start])
@@ -96,6 +107,11 @@ def _part(text: str, start: int, value: str) -> Part | None:
     if before is True or behind is True:
         return None
     return Part(start, end, digits, "+" in value, int(before is None), int(behind is None))
+
+
+def _is_badly_bracketed(value: str) -> bool:
+    """Whether brackets do not close, or follow what looks like the pages of a journal."""
+    return _BRACKETS.fullmatch(value) is None or _PAGES.search(value) is not None
 
 
 def _is_time(text: str, value: str, end: int) -> bool:

@@ -5,8 +5,9 @@ Knows where libphonenumber would begin to read and what the policy could accept,
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from operator import attrgetter
 from typing import NamedTuple
 
 from checks.builtin.pii.context import CONTEXT_CHARS
@@ -35,7 +36,9 @@ _SIGN = (
 _EXTENSION = re.compile(rf"(?i)[0-9]#?{_SIGN}[:.]?\Z")
 _EXTENDED = re.compile(rf"(?i){_SIGN}[:.]?[ \t,-]*[0-9]|#")
 _MOST_EXTENSIONS = 8
-_SIGN_ENDS = frozenset("tni\u0131\u00f3\u0301ox\uff58#\uff03~\uff5e\uff54\uff4e\u0431=:.")
+_SIGN_ENDS = frozenset(
+    "tnioxTNIOX\u0131\u0130\u00f3\u00d3\u0301\uff58\uff38\uff54\uff34\uff4e\uff2e\u0431\u0411#\uff03~\uff5e=:."
+)
 """How the sign of an extension ends, and the punctuation directly behind it."""
 _NUMBER_PART = re.compile(rf"[0-9{PHONE_PUNCTUATION}+]")
 _RUN_CHARS = 250
@@ -46,6 +49,9 @@ _ENDLESS = re.compile("[0-9]{21}")
 _PLAIN = re.compile(r"[0-9 ()\[\]./+-]+")
 _LONGEST = 20
 """Digits side by side that libphonenumber takes for one number at most."""
+
+
+_start_of = attrgetter("start")
 
 
 class Run(NamedTuple):
@@ -103,8 +109,10 @@ class Run(NamedTuple):
         """Whether no number in the run could win: beside these findings, in order, too few digits are left for one."""
         if not sure or self.is_international:
             return False
+        first = max(0, bisect_right(sure, self.start, key=_start_of) - 1)
+        if sure[first].start <= self.start and self.end <= sure[first].end:
+            return True  # as mostly
         left, begin = [], self.start
-        first = max(0, bisect_right(sure, self.start, key=lambda match: match.start) - 1)
         for match in islice(sure, first, None):
             if match.start >= self.end:
                 break
@@ -146,8 +154,14 @@ def runs(sieved: Sieved) -> Iterator[Run]:
             yield from _cut(text, _start(text, digits.start()), digits.end())
 
 
-def _cut(text: str, start: int, end: int) -> Iterator[Run]:
-    first = start
+def _cut(text: str, start: int, end: int) -> Iterable[Run]:
+    if end - start <= _RUN_CHARS:
+        return (Run(text, start, end, start, end, text[start:end]),)
+    return _pieces(text, start, end)
+
+
+def _pieces(text: str, first: int, end: int) -> Iterator[Run]:
+    start = first
     while end - start > _RUN_CHARS:
         space = text.rfind(" ", start + 1, start + _RUN_CHARS)
         cut = space if space > 0 else start + _RUN_CHARS
@@ -160,11 +174,13 @@ def _cut(text: str, start: int, end: int) -> Iterator[Run]:
 def _start(text: str, start: int) -> int:
     """Where to begin reading so as to read these digits as the whole text's reader does."""
     for _ in range(_MOST_EXTENSIONS):
-        ahead = text[max(0, start - _EXTENSION_CHARS) : start].rstrip(" \t,-")
-        before = _EXTENSION.search(ahead) if ahead[-1:].lower() in _SIGN_ENDS else None
+        first, at = max(0, start - _EXTENSION_CHARS), start - 1
+        while at >= first and text[at] in " \t,-":
+            at -= 1
+        before = _EXTENSION.search(text[first : at + 1]) if at >= first and text[at] in _SIGN_ENDS else None
         if before is None:
             break
-        sign = start = max(0, start - _EXTENSION_CHARS) + before.start()
+        sign = start = first + before.start()
         while start > 0 and _NUMBER_PART.match(text, start - 1) and sign - start < _RUN_CHARS:
             start -= 1
     tail = max(0, start - _LEAD_CHARS)
