@@ -315,8 +315,8 @@ def test_a_user_who_turns_again_and_again_pushes_no_person_out_of_the_history(st
     for _ in range(HISTORY):
         save(store, a_record())
         save(store, discontent)
-    whos = [change.who for change in store.case("case-1").history]
-    assert whos == ["sidecheck"] * HISTORY + ["ann"]
+    owner = [change.who for change in store.case("case-1").history]
+    assert owner == ["sidecheck"] * HISTORY + ["ann"]
 
 
 def test_what_people_did_to_a_case_is_bounded_too(store, monkeypatch):
