@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from checks import catalogue
 from collector.intake import Batch
-from collector.part_options import front_options, judge_options, kafka_options, receiver_limits
+from collector.part_options import front_options, judge_options, kafka_options, receiver_limits, worker_memory
 from collector.pipeline import upkeep
 from collector.pipeline.drafting import Drafting
 from collector.pipeline.explanation import Explainer
@@ -20,6 +20,7 @@ from collector.pipeline.forgetting import Forgetting
 from collector.pipeline.front import Front
 from collector.pipeline.inspection import InspectionPool, available_cores
 from collector.pipeline.journal import Entry, Journal, Sync
+from collector.pipeline.worker import MEMORY_BYTES
 from collector.ports import Ports
 from collector.process import Addresses, Process
 from collector.receivers import decode
@@ -93,13 +94,15 @@ class Sidecar(Process):
 
     def _make_pool(self) -> InspectionPool:
         settings = self.settings
+        workers = settings.worker_count(available_cores())
         return InspectionPool(
             judge_options(settings),
             catalogue.build(settings.checks),
-            settings.worker_count(available_cores()),
+            workers,
             self._quarantine,
             on_restart=lambda: self.metrics.inc("sidecheck_worker_restarts_total"),
             on_removed=lambda: self.metrics.inc("sidecheck_dropped_total", what="quarantined", reason="folder_full"),
+            memory_bytes=worker_memory(settings, workers, MEMORY_BYTES),
         )
 
     def _open_journal(self) -> Journal | None:

@@ -13,6 +13,13 @@ MOUNT = Path("/sys/fs/cgroup")
 SHARE = 0.5
 """The part of the limit that telemetry may take; the rest is for Python, the libraries and the worker processes."""
 
+OWN_BYTES = 128 << 20
+"""What a process of sidecheck takes before it does anything. Measured: 112 MiB in front, 122 MiB a worker with the
+default checks, of which some is shared."""
+
+WORKER_LEAST = 128 << 20
+"""A worker that may take less fails at the first large trace."""
+
 _UNLIMITED = 1 << 60
 """v1 writes "no limit" as the largest number of pages, in bytes."""
 
@@ -31,6 +38,21 @@ def memory_limit(own_cgroup: Path = OWN_CGROUP, mount: Path = MOUNT) -> int | No
 def affordable(memory_bytes: int, limit: int | None) -> int:
     """The memory budget that fits under a limit: at most ``SHARE`` of it."""
     return memory_bytes if limit is None else max(1, min(memory_bytes, int(limit * SHARE)))
+
+
+def for_a_worker(most: int, limit: int | None, telemetry_bytes: int, workers: int) -> int:
+    """The memory that each worker may take under a limit for all: an even share of what is left, at most ``most``.
+
+    Args:
+        most: What a worker may take where there is no limit.
+        limit: What ``memory_limit`` gave.
+        telemetry_bytes: What ``affordable`` gave.
+        workers: How many there are, beside the front process.
+    """
+    if limit is None:
+        return most
+    left = limit - telemetry_bytes - OWN_BYTES * (workers + 1)
+    return min(most, max(WORKER_LEAST, left // workers))
 
 
 def _files(own_cgroup: Path, mount: Path) -> Iterator[Path]:

@@ -81,3 +81,13 @@ def memory_budget(settings: Settings) -> int:
     if budget < settings.limits.memory:
         log.warning("limits.memory is lowered to fit into this container", memory=budget, container=limit)
     return budget
+
+
+def worker_memory(settings: Settings, workers: int, usual: int) -> int:
+    """The memory that each worker may take beyond what it begins with; less than usual in a small container."""
+    limit = cgroup.memory_limit()
+    budget = cgroup.affordable(settings.limits.memory, limit)
+    memory = cgroup.for_a_worker(usual, limit, budget, workers)
+    if memory < usual:
+        log.info("workers may take less memory than usual, to fit into this container", memory=memory, container=limit)
+    return memory

@@ -3,6 +3,7 @@
 Owns how a port is served (limits, TLS, tokens). What is served there, and in which order, is for the process to say.
 """
 
+import asyncio
 import ssl
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp
 from collector.access.calls import guard_calls
 from collector.access.entrance import Entrance
 from collector.access.http import guard_api, guard_metrics, guard_otlp
+from collector.access.watch import LOOK_EVERY_S
 from collector.connections import Busy, busy
 from collector.intake import FeedbackIntake, Intake
 from collector.part_options import connection_limits, receiver_limits
@@ -49,6 +51,7 @@ class Ports:
             else:
                 self._listeners[section] = listener
                 stack.callback(listener.close)
+        stack.callback(asyncio.create_task(self._look_at_tokens(), name="tokens").cancel)
 
     def serve_metrics(self, metrics: Metrics, health: Callable[[], Health]) -> str:
         """Serve ``/metrics``, ``/healthz`` and ``/readyz``; gives the address."""
@@ -84,6 +87,14 @@ class Ports:
         await server.start()
         self._stack.push_async_callback(server.stop, GRPC_GRACE_S)
         return str(replace(listen, port=port))
+
+    async def _look_at_tokens(self) -> None:
+        """Read what has changed, also at a port where nobody comes."""
+        while True:
+            for entrance in self._entrances.values():
+                if entrance.tokens is not None:
+                    entrance.tokens.look()
+            await asyncio.sleep(LOOK_EVERY_S)
 
     def _serve(
         self,

@@ -12,11 +12,12 @@ from checks.finding import Finding
 from checks.interaction import Interaction
 
 HANGS_FOR_S = 60
+GROWS_BY = 300 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Hostile:
-    """Ends, hangs or breaks the process that judges; a trace of any other service passes."""
+    """Ends, hangs, breaks or fills the process that judges; a trace of any other service passes."""
 
     info: ClassVar[CheckInfo] = CheckInfo("hostile", "7", "Ends, hangs or breaks the process that judges.")
 
@@ -36,6 +37,8 @@ class Hostile:
                     pass
             case "hangs":
                 hang_in_c()
+            case "grows":
+                bytes(GROWS_BY)
         return ()
 
 

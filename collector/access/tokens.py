@@ -43,13 +43,21 @@ class TokenFile:
 
     def accepts(self, token: bytes) -> bool:
         """Whether this is one of the tokens. Takes as long for each, right or wrong."""
-        if self._watch.changed():
-            self._read_again()
+        self.look()
         digest = _digest(token)
         found = False
         for valid in self._digests:
             found |= hmac.compare_digest(digest, valid)
         return found
+
+    def look(self) -> None:
+        """Read the file again if it has changed.
+
+        To be called from time to time, also while nobody comes: of two changes that nobody saw the first would be
+        skipped, and where the file breaks with the second, tokens that the first took away would stay valid.
+        """
+        if self._watch.changed():
+            self._read_again()
 
     def _read_again(self) -> None:
         try:

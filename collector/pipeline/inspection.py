@@ -24,7 +24,14 @@ from collector.logs import place_of
 from collector.pipeline.judge import Job, Judged, JudgeOptions, unjudged
 from collector.pipeline.quarantine import Quarantine
 from collector.pipeline.suspects import Suspects
-from collector.pipeline.worker import EXIT_WORN_OUT, draft_case, judge_batch, start_worker, try_check
+from collector.pipeline.worker import (
+    EXIT_WORN_OUT,
+    MEMORY_BYTES,
+    draft_case,
+    judge_batch,
+    start_worker,
+    try_check,
+)
 from exporters.dataset.case import Case
 from exporters.dataset.redact import RedactionFailed
 
@@ -71,7 +78,7 @@ class InspectionPool:
     """Worker processes that judge traces.
 
     ``on_restart`` is called once for each worker that had to be replaced, ``on_removed`` for each quarantined trace
-    that was removed to make room.
+    that was removed to make room. ``memory_bytes`` is what each worker may take, see ``worker``.
     """
 
     def __init__(
@@ -83,6 +90,7 @@ class InspectionPool:
         on_restart: Callable[[], None] = lambda: None,
         on_removed: Callable[[], None] = lambda: None,
         seconds_a_trace: float = SECONDS_A_TRACE,
+        memory_bytes: int = MEMORY_BYTES,
     ) -> None:
         self.workers = workers
         self._plan = plan
@@ -91,6 +99,7 @@ class InspectionPool:
         self._on_restart = on_restart
         self._seconds = seconds_a_trace
         self._options = options
+        self._memory_bytes = memory_bytes
         self._is_closed = False
         self._inspecting = 0
         CONSTS.term_timeout = KILLED_AFTER_S
@@ -140,7 +149,7 @@ class InspectionPool:
         return ProcessPool(
             max_workers=self.workers,
             initializer=start_worker,
-            initargs=[self._options],
+            initargs=[self._options, self._memory_bytes],
             context=multiprocessing.get_context("spawn"),
         )
 

@@ -19,11 +19,11 @@ from exporters.dataset.case import Case
 
 MIB = 1 << 20
 MEMORY_BYTES = 1024 * MIB
-"""What a worker may allocate beyond what its checks and their libraries took when they were loaded. Beyond it a check
-gets a ``MemoryError``, or ends the process where its library cannot bear one. Linux only: elsewhere there is no limit
-that is enforced."""
-KEPT_BYTES = MEMORY_BYTES // 2
-"""A worker that holds so much more than at its start, between two batches, is replaced: some check does not let go."""
+"""What a worker may usually allocate beyond what its checks and their libraries took when they were loaded. Beyond it a
+check gets a ``MemoryError``, or ends the process where its library cannot bear one. Linux only: elsewhere there is no
+limit that is enforced."""
+KEPT = 0.5
+"""A worker that holds so much of it between two batches is replaced: some check does not let go."""
 EXIT_WORN_OUT = 77
 """The exit code of a worker that asks to be replaced. Its batch was not begun."""
 
@@ -35,16 +35,16 @@ _worker: "_Worker | None" = None
 
 
 class _Worker:
-    """The judge of this process, and the memory it began with."""
+    """The judge of this process, and the memory that it may hold between two batches."""
 
-    def __init__(self, options: JudgeOptions) -> None:
+    def __init__(self, options: JudgeOptions, memory_bytes: int) -> None:
         from collector.pipeline.deadline import SignalDeadline
 
         self._deadline = SignalDeadline()
         self.judge = Judge(options, deadline=self._deadline)
         self.judge.load()
         heap.collect_rarely()
-        self._began_with = _memory(_IN_MEMORY)
+        self._most = _memory(_IN_MEMORY) + int(memory_bytes * KEPT)
 
     def judged(self, jobs: Sequence[Job], left_out: Mapping[str, str]) -> Judged:
         self._deadline.install()  # a check may have taken the signal for itself
@@ -56,10 +56,10 @@ class _Worker:
 
     @property
     def is_worn_out(self) -> bool:
-        return _memory(_IN_MEMORY) - self._began_with > KEPT_BYTES
+        return _memory(_IN_MEMORY) > self._most
 
 
-def start_worker(options: JudgeOptions) -> None:
+def start_worker(options: JudgeOptions, memory_bytes: int = MEMORY_BYTES) -> None:
     """Prepare the process: leave signals to the front process, die with it, load the checks, limit the memory."""
     global _worker  # noqa: PLW0603 - a worker process is its own world and has exactly one judge
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -67,8 +67,8 @@ def start_worker(options: JudgeOptions) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _die_with_the_front_process()
     heap.keep_small()
-    _worker = _Worker(options)
-    _limit_memory()
+    _worker = _Worker(options, memory_bytes)
+    _limit_memory(memory_bytes)
 
 
 def judge_batch(jobs: Sequence[Job], left_out: Mapping[str, str]) -> Judged:
@@ -108,11 +108,11 @@ def _die_with_the_front_process() -> None:
         os._exit(1)
 
 
-def _limit_memory() -> None:
+def _limit_memory(memory_bytes: int) -> None:
     """Limit private memory rather than address space: what is only mapped (a model's file) costs nobody anything."""
     if sys.platform != "linux":
         return
-    most = _memory(_PRIVATE) + MEMORY_BYTES
+    most = _memory(_PRIVATE) + memory_bytes
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     if hard == resource.RLIM_INFINITY or most < hard:
         resource.setrlimit(resource.RLIMIT_DATA, (most, hard))

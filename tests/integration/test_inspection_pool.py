@@ -10,6 +10,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
+from hostile_checks import GROWS_BY
 from pipeline_fakes import a_job, span_bytes, trace_id
 
 from checks import catalogue
@@ -125,6 +126,12 @@ async def test_a_check_that_raises_gets_an_errored_verdict_without_the_text_of_t
     assert verdict.outcome is Outcome.ERRORED
     assert verdict.error.startswith("ValueError at hostile_checks:")
     assert pools.restarts == 0
+
+
+async def test_a_worker_takes_no_more_memory_than_it_may(pools):
+    (narrow,) = (await pools(memory_bytes=GROWS_BY // 2).inspect([a_job(1, "grows")])).traces
+    (roomy,) = (await pools(memory_bytes=GROWS_BY * 2).inspect([a_job(1, "grows")])).traces
+    assert [outcomes(packed)["hostile"] for packed in (narrow, roomy)] == [Outcome.ERRORED, Outcome.PASSED]
 
 
 async def test_a_trace_whose_bytes_cannot_be_read_is_quarantined_alone(pools):

@@ -1,6 +1,10 @@
 """What the settings mean for the parts of a process, read off a process that runs."""
 
+import asyncio
+
 import pytest
+from guarded_servers import a_token_file
+from structlog.testing import capture_logs
 
 from collector.api_only import ApiOnly
 from collector.settings import Settings
@@ -14,3 +18,14 @@ async def test_the_store_is_as_safe_from_a_power_cut_as_the_journal(tmp_path, sy
         with process.store._database.write() as connection:
             level = connection.exec_driver_sql("PRAGMA synchronous").scalar_one()
     assert level == expected  # https://www.sqlite.org/pragma.html#pragma_synchronous
+
+
+async def test_tokens_are_read_again_though_nobody_comes(tmp_path):
+    nowhere = {"listen": "127.0.0.1:0"}
+    tokens = a_token_file(tmp_path, "old")
+    settings = {"api": {**nowhere, "token_file": str(tokens)}, "metrics": nowhere, "data_dir": str(tmp_path)}
+    with capture_logs() as logs:
+        async with ApiOnly(Settings.model_validate(settings)), asyncio.timeout(20):
+            tokens.write_text("newer")
+            while not any(line["event"] == "tokens were read again" for line in logs):  # noqa: ASYNC110 - of the process
+                await asyncio.sleep(0.05)

@@ -129,6 +129,17 @@ def test_a_file_that_breaks_in_use_is_logged_and_the_tokens_stay_until_it_is_men
     assert file.accepts(b"mended")
 
 
+def test_a_token_that_was_taken_away_while_nobody_came_is_not_valid_after_the_file_broke(tokens, path, clock):
+    file = tokens("old")
+    path.write_text("newer")
+    clock.now += 1
+    file.look()
+    path.write_text("two words")
+    clock.now += 1
+    assert not file.accepts(b"old")
+    assert file.accepts(b"newer")
+
+
 @pytest.mark.parametrize(
     ("header", "token"),
     [

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.cgroup import affordable, memory_limit
+from collector.cgroup import OWN_BYTES, WORKER_LEAST, affordable, for_a_worker, memory_limit
 
 MIB = 2**20
 UNLIMITED_V1 = 9223372036854771712
@@ -68,3 +68,20 @@ def test_telemetry_may_take_half_of_the_limit():
 def test_a_budget_that_fits_is_not_touched():
     assert affordable(100 * MIB, 256 * MIB) == 100 * MIB
     assert affordable(100 * MIB, None) == 100 * MIB
+
+
+def test_without_a_limit_a_worker_may_take_what_is_usual():
+    assert for_a_worker(1024 * MIB, None, 512 * MIB, 8) == 1024 * MIB
+
+
+def test_workers_share_what_telemetry_and_the_processes_themselves_leave():
+    left = 4096 * MIB - 512 * MIB - 5 * OWN_BYTES
+    assert for_a_worker(1024 * MIB, 4096 * MIB, 512 * MIB, 4) == left // 4
+
+
+def test_a_worker_gets_no_more_than_usual_in_a_large_container():
+    assert for_a_worker(1024 * MIB, 64 * 1024 * MIB, 512 * MIB, 4) == 1024 * MIB
+
+
+def test_a_worker_gets_what_it_cannot_do_without_in_a_tiny_container():
+    assert for_a_worker(1024 * MIB, 512 * MIB, 256 * MIB, 4) == WORKER_LEAST
