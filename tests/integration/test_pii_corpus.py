@@ -12,6 +12,7 @@ from pii_scores import DATA, Labelled, corpus, scores, table
 from checks.builtin.pii import Pii
 from checks.builtin.pii.engine import DEFAULT_ENTITIES, PiiEngine
 from checks.builtin.pii.policy import OPT_IN_ENTITIES
+from checks.builtin.pii.recognizers import recogniser, stock_finder
 
 
 @pytest.fixture(scope="module")
@@ -24,21 +25,36 @@ def stock() -> PiiEngine:
     return PiiEngine(DEFAULT_ENTITIES + OPT_IN_ENTITIES, "presidio").load()
 
 
-# Just below what was measured: (precision, recall) over all entities, and the share of clean texts left alone.
+# What was measured, cut to three digits: (precision, recall) over all entities, the share of clean texts left alone.
 FLOORS = {
-    "llm_outputs_dev": (0.99, 0.96, 0.98),
+    "llm_outputs_dev": (1.0, 0.961, 1.0),
     "presidio_research": (0.997, 0.837, 0.999),
 }
 
 
 @pytest.mark.parametrize("name", FLOORS)
-def test_precision_and_recall_on_labelled_texts_do_not_drop(name):
+def test_precision_and_recall_on_labelled_texts_do_not_drop(name, unjudged):
     measured = scores(PiiEngine().find, corpus(name))
-    print(f"\n{name}\n{table(measured)}")
+    print(f"\n{name}\n{table(measured)}\nstock Presidio\n{table(scores(unjudged, corpus(name)))}")
     precision, recall, clean = FLOORS[name]
     assert measured["ALL"].precision >= precision
     assert measured["ALL"].recall >= recall
     assert measured["CLEAN_TEXTS"].precision >= clean
+
+
+@pytest.fixture(scope="module")
+def unjudged():
+    """Presidio as it comes: its findings from its own score for phone numbers on, without the policy."""
+    find = stock_finder(recogniser(entity) for entity in DEFAULT_ENTITIES)
+    return lambda text: [match for match in find(text) if match.score >= 0.4]
+
+
+def test_the_policy_makes_presidio_more_precise_and_finds_hardly_less(unjudged):
+    for name, (precision, recall, clean) in FLOORS.items():
+        stock = scores(unjudged, corpus(name))
+        assert precision > stock["ALL"].precision
+        assert recall > stock["ALL"].recall - 0.02
+        assert clean > stock["CLEAN_TEXTS"].precision
 
 
 RECALL = {
@@ -65,14 +81,16 @@ def differences(gated: PiiEngine, stock: PiiEngine, texts) -> list[str]:
     return [item.id for item in texts if gated.find(item.text) != stock.find(item.text)]
 
 
-def test_both_modes_find_the_same_in_every_answer_of_a_language_model(gated, stock):
-    assert differences(gated, stock, corpus("llm_outputs_dev")) == []
-
-
-def test_both_modes_find_the_same_in_every_fifth_research_text(gated, stock):
-    texts = list(islice(corpus("presidio_research"), 0, None, 5))
-    assert len(texts) > 700
+@pytest.mark.parametrize(("name", "count"), [("llm_outputs_dev", 157), ("presidio_research", 3609)])
+def test_both_modes_find_the_same_in_every_labelled_text(gated, stock, name, count):
+    texts = list(corpus(name))
+    assert len(texts) == count
     assert differences(gated, stock, texts) == []
+
+
+def test_both_modes_find_the_same_with_the_options_that_are_the_default():
+    texts = [*corpus("llm_outputs_dev"), *islice(corpus("presidio_research"), 0, None, 5)]
+    assert differences(PiiEngine().load(), PiiEngine(mode="presidio").load(), texts) == []
 
 
 def test_both_modes_find_the_same_where_texts_stand_behind_one_another(gated, stock):
@@ -96,6 +114,7 @@ SHAPES = one_of(
     ::8.8.8.8 2a00:1450:4009:81f::200e fe80::1%eth0 std::vector<int> x[1::2] 12:30:45 1:2:3:4:5:6:7:8
     943|476|5919 A12345678 123456789 AB1234563 D1234567"""
 )
+NUMBERS = st.text("0123456789" * 4 + " -./()+", min_size=7, max_size=26).map(lambda text: text.replace(" ", "|"))
 WORDS = one_of(
     """call phone tel. cellular fax number card SSN: social itin taxpayer passport account bank nhs DEA licence
     version Chrome v 電話 です € $ the and id= ref#"""
@@ -103,12 +122,12 @@ WORDS = one_of(
 SEPARATORS = st.sampled_from(
     ["", " ", "  ", "\n", ", ", "-", "/", ".", "+", "(", ")", "[", "]", ":", '"', "x", "#", "—", "\u00a0"]
 )
-TEXTS = st.lists(st.tuples(SHAPES | SHAPES | WORDS, SEPARATORS), max_size=7).map(
+TEXTS = st.lists(st.tuples(SHAPES | SHAPES | NUMBERS | WORDS, SEPARATORS), max_size=7).map(
     lambda parts: "".join(shape.replace("|", " ") + separator for shape, separator in parts)
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(TEXTS)
 def test_both_modes_find_the_same_in_any_mixture_of_shapes(gated, stock, text):
     assert gated.find(text) == stock.find(text)
@@ -130,8 +149,6 @@ def test_of_the_recorded_answers_only_those_of_the_pii_scenario_fail(path):
 def test_presidio_registers_the_recognisers_that_the_engine_uses():
     """Fails where a new Presidio changes the patterns, flags or regions of its default recognisers."""
     from presidio_analyzer.recognizer_registry import RecognizerRegistryProvider
-
-    from checks.builtin.pii.recognizers import recogniser
 
     registered = RecognizerRegistryProvider().create_recognizer_registry().recognizers
     by_entity = {made.supported_entities[0]: made for made in registered if made.supported_language == "en"}

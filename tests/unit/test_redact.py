@@ -10,7 +10,7 @@ import pytest
 from checks.builtin.pii.engine import PiiEngine
 from exporters.dataset.case import Case, Context, Expectation, Source
 from exporters.dataset.formats.jsonl import line
-from exporters.dataset.redact import RedactionFailed, Redactor
+from exporters.dataset.redact import OWN_KEYS, RedactionFailed, Redactor
 from exporters.dataset.vault import MAX_VALUES
 
 BOB = "bob@corp.org"
@@ -178,3 +178,22 @@ def test_nothing_of_the_labelled_texts_is_found_again_in_the_written_line():
         written = line(clean).decode()
         assert not [value for value in values if value in written], row["id"]
         json.loads(clean.input)
+
+
+def test_keys_that_are_always_the_same_hold_no_data_and_are_not_looked_at():
+    seen: list[str] = []
+
+    def find(text: str) -> list[Found]:
+        seen.append(text)
+        return []
+
+    Redactor(find)(a_case(context=Context(documents=({"id": "kb-1", "content": "text", "page": "12"},))))
+    assert not OWN_KEYS.intersection(seen)
+    assert {"kb-1", "page", "12"} <= {*seen}
+    assert [key for key in OWN_KEYS if PiiEngine().find(key)] == []
+
+
+def test_a_text_that_is_all_known_goes_without_being_found():
+    demands = Expectation(must_not_mention=("Ada Lovelace",))
+    clean = Redactor(find_mail)(a_case(input="Ada", expectation=demands), known=[("PERSON", "Ada Lovelace")])
+    assert clean.expectation.must_not_mention == ("<PERSON_1>",)

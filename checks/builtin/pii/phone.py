@@ -6,7 +6,7 @@ the plans of numbers do not tell.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from checks.builtin.pii.numbering import Answer, NumberingPlan, reads_international, split_code
 from checks.builtin.pii.phone_parts import Part, candidate, parts, whole
@@ -33,6 +33,13 @@ _Answers = dict[tuple[str, bool], dict[str, Answer]]
 
 _Parts = tuple[int, list[tuple[Part, dict[str, Answer]]]]
 """How many parts of a candidate are tried, and of those, in order, the ones that could be numbers."""
+
+
+class _Numbers(NamedTuple):
+    """Where there are numbers in a run, from its start, and how many parts of it were looked at for that."""
+
+    stretches: Sequence[Stretch]
+    parts: int
 
 
 class _Reading:
@@ -67,20 +74,27 @@ class PhoneScanner:
         """
         found: list[PiiMatch] = []
         answers: _Answers = {}
+        known: dict[object, _Numbers] = {}
         tried = 0
         for run in runs(sieved):
             if run.gives_way_to(sure) or not run.is_promising():
                 continue
             if limit is not None and tried >= limit:
                 return found, run.start
-            reading = _Reading()
-            is_plain = self._leniency == _VALID and run.is_plain()
-            numbers = self._read(run, reading, answers) if is_plain else self._parse(run)
-            found += (PiiMatch(start, end, "PHONE_NUMBER", self._score) for start, end in numbers)
-            tried += max(1 + len(run.value) // _NUMBER_CHARS, len(reading.parts) // _NUMBER_PARTS)
+            if self._leniency == _VALID and run.is_plain():
+                seen = run.seen
+                if seen not in known:  # a text that goes round in circles says the same again and again
+                    known[seen] = self._read(run, answers)
+                numbers, parts_tried = known[seen]
+            else:
+                numbers, parts_tried = self._parse(run), 0
+            found += (
+                PiiMatch(run.start + start, run.start + end, "PHONE_NUMBER", self._score) for start, end in numbers
+            )
+            tried += max(1 + len(run.value) // _NUMBER_CHARS, parts_tried // _NUMBER_PARTS)
         return found, None
 
-    def _read(self, run: Run, reading: _Reading, answers: _Answers) -> Iterable[Stretch]:
+    def _read(self, run: Run, answers: _Answers) -> _Numbers:
         """All numbers in a plain run. Most are one number in some region: that is asked first, and is cheap.
 
         What the policy would not accept counts here: a number that holds one which it would accept hides it.
@@ -89,10 +103,12 @@ class PhoneScanner:
         if not run.is_piece and candidate(text, start, end) == (start, end):
             part = whole(text, start, end)
             if part is not None and self._is_number_anywhere(part, text, answers):
-                return [(start, end)]
+                return _Numbers([(0, end - start)], 0)
             if run.value.isdigit():
-                return []
-        return {found for region in self._plans for found in self._of_region(region, run, reading, answers)}
+                return _Numbers([], 0)
+        reading = _Reading()
+        found = {found for region in self._plans for found in self._of_region(region, run, reading, answers)}
+        return _Numbers([(first - start, last - start) for first, last in found], len(reading.parts))
 
     def _is_number_anywhere(self, part: Part, text: str, known: _Answers) -> bool:
         """Whether a part is a valid number of any region. The first certain answer is enough; mostly there is one."""
@@ -137,12 +153,13 @@ class PhoneScanner:
             answer = plan.reads(digits)
             yield region, None if answer and has_plus else answer
 
-    def _parse(self, run: Run) -> Iterable[Stretch]:
+    def _parse(self, run: Run) -> list[Stretch]:
         """All numbers in a run as libphonenumber itself finds them, be there extensions or letters in it."""
-        whole_run = ([found] for region in self._plans for found in self._matches(run, region, 1) if run.is_in(found))
-        return next(whole_run, None) or [
-            found for region in self._plans for found in self._matches(run, region, _TRIES)
-        ]
+        for region in self._plans:
+            for found in self._matches(run, region, 1):
+                if found[0] <= 0 and found[1] >= len(run.value):
+                    return [found]  # what others could find lies in this one
+        return [found for region in self._plans for found in self._matches(run, region, _TRIES)]
 
     def _matches(self, run: Run, region: str, tries: int) -> Iterator[Stretch]:
         from phonenumbers import PhoneNumberMatcher
@@ -151,7 +168,7 @@ class PhoneScanner:
         for match in PhoneNumberMatcher(run.text[start:end], region, leniency=self._leniency, max_tries=tries):
             if start + match.start >= run.end:
                 return
-            yield start + match.start, start + match.end
+            yield start + match.start - run.start, start + match.end - run.start
 
 
 def _is_number(part: Part, text: str, region: str, in_regions: dict[str, Answer]) -> bool:

@@ -18,6 +18,7 @@ _NEITHER_END = " -./()[]+"
 _LEADS = frozenset("([+")
 _BRACKET_SIGNS = frozenset("()[]")
 _DIGITS = re.compile("[0-9]+")
+_SHORTEST = 2
 _LONGEST = 24
 """Digits: a prefix for calls abroad, a calling code and the longest national number."""
 _BREAKS = tuple(map(re.compile, ("/+(.*)", r"(\([^(]*)", "(?: -|- ) *(.+)", r"\.+ *([^.]+)", " +([^ ]+)")))
@@ -77,6 +78,8 @@ def parts(text: str, start: int, end: int, known: dict[tuple[int, int], Part | N
     found: dict[tuple[int, int], Part] = {}
     for at, piece in _pieces(value):
         bare = piece.rstrip(_NEITHER_END)
+        if len(bare) < _SHORTEST:
+            continue
         key = start + at, start + at + len(bare)
         if key not in known:
             known[key] = _part(text, start + at, bare)
@@ -99,7 +102,9 @@ def _pieces(value: str) -> Iterator[tuple[int, str]]:
 
 def _part(text: str, start: int, value: str) -> Part | None:
     digits = "".join(_DIGITS.findall(value))
-    if not 2 <= len(digits) <= _LONGEST or (not _BRACKET_SIGNS.isdisjoint(value) and _is_badly_bracketed(value)):
+    if not _SHORTEST <= len(digits) <= _LONGEST or (
+        not _BRACKET_SIGNS.isdisjoint(value) and _is_badly_bracketed(value)
+    ):
         return None
     end = start + len(value)
     before = False if value[0] in _LEADS else _rules_out(text[max(0, start - 1) : start])
@@ -111,6 +116,8 @@ def _part(text: str, start: int, value: str) -> Part | None:
 
 def _is_badly_bracketed(value: str) -> bool:
     """Whether brackets do not close, or follow what looks like the pages of a journal."""
+    if _BRACKET_SIGNS.isdisjoint(value):
+        return False
     return _BRACKETS.fullmatch(value) is None or _PAGES.search(value) is not None
 
 

@@ -47,6 +47,8 @@ _RUN_CHARS = 250
 _DIGITS = re.compile("[0-9]+")
 _ENDLESS = re.compile("[0-9]{21}")
 _PLAIN = re.compile(r"[0-9 ()\[\]./+-]+")
+_BESIDE = 3
+"""Characters behind a run that make it part of a time (``:30``); before it, one decides."""
 _LONGEST = 20
 """Digits side by side that libphonenumber takes for one number at most."""
 
@@ -136,9 +138,12 @@ class Run(NamedTuple):
         start, end = self.window
         return start, min(end, self.reach)
 
-    def is_in(self, stretch: Stretch) -> bool:
-        """Whether all of the run is part of a stretch."""
-        return stretch[0] <= self.start and stretch[1] >= self.end
+    @property
+    def seen(self) -> tuple[str, int, int, bool]:
+        """All that decides what is found in a plain run: where it is the same, so is what is found from its start."""
+        first, last = self.read
+        seen = self.text[max(0, first - 1) : last + _BESIDE]
+        return seen, self.start - first + (first > 0), self.end - first, self.is_piece
 
 
 def runs(sieved: Sieved) -> Iterator[Run]:
