@@ -83,10 +83,15 @@ class Piece:
         return len(self.spans) + len(self.logs)
 
 
+Said = tuple[FeedbackTarget, Feedback]
+"""What a person said, and of what."""
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """A decoded request: its pieces, and the records in it that were refused, by reason.
 
+    ``said`` is feedback in log records that name no trace, but what it is about.
     ``position`` says where its source keeps it, where that gives it again; what has none goes into the journal.
     """
 
@@ -94,6 +99,7 @@ class Batch:
     pieces: tuple[Piece, ...] = ()
     rejected: Mapping[Refusal, int] = field(default_factory=dict)
     position: Position | None = None
+    said: tuple[Said, ...] = ()
 
     @property
     def span_count(self) -> int:

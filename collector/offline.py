@@ -36,7 +36,7 @@ def judge_batches(
     for batch in batches:
         tally.spans += batch.span_count
         tally.logs += sum(piece.log_count for piece in batch.pieces)
-        tally.refused += batch.rejected_count
+        tally.refused += batch.rejected_count + len(batch.said)  # what is not in the files is not there to be judged
         for piece in batch.pieces:
             if buffer.add(piece, START) is Added.OVER_LIMIT:
                 tally.refused += piece.count

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from otlp import a_log_record, a_logs_request, a_proto_span, a_trace_request
 
 from checks.report import Outcome
@@ -58,9 +59,27 @@ def a_piece(trace: int = 1, *spans: int, logs: int = 0, service: str = "shop", *
     )
 
 
+def thumb_record(trace: int = 0, *, up: bool = False, response: str = "", **parts: Any) -> LogRecord:
+    """A log record of a thumb, about the n-th trace (0: none) and about a response where one is named."""
+    named = {"gen_ai.evaluation.name": "thumbs", "gen_ai.evaluation.score.label": "up" if up else "down"}
+    if response:
+        named["gen_ai.response.id"] = response
+    attributes = [text(key, value) for key, value in named.items()]
+    ids = {"trace_id": trace.to_bytes(16, "big") if trace else b"", "span_id": b""}
+    defaults = {"event_name": "gen_ai.evaluation.result", "attributes": attributes, "time_unix_nano": 7}
+    return a_log_record(**{**ids, **defaults, **parts})
+
+
 def text(key: str, value: str) -> KeyValue:
     """An attribute."""
     return KeyValue(key=key, value=AnyValue(string_value=value))
+
+
+def a_thumb_piece(trace: int = 1, thumbs: int = 1, others: int = 0) -> Piece:
+    """A piece of so many thumbs down on a trace, and so many other log records."""
+    records = [thumb_record(trace, time_unix_nano=7 + n) for n in range(thumbs)]
+    logs = a_logs_request(*records).SerializeToString() + a_piece(trace, logs=others).logs * bool(others)
+    return Piece(trace_id=trace_id(trace), logs=logs, log_count=thumbs + others)
 
 
 def a_batch(*pieces: Piece) -> Batch:

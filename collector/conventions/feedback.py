@@ -7,15 +7,21 @@ says that a person gave it: a judge's score for relevance is none.
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
-from checks.span import Span
-from checks.trace import Feedback, Trace
+from checks.span import LogRecord, Span
+from checks.trace import Feedback, FeedbackTarget, Trace
 from collector.conventions import attributes as attrs
+
+LONGEST_COMMENT = 10_000
+LONGEST_ID = 256
+"""Characters of a comment and of a user's or a response's id, of feedback that is kept apart from its trace."""
 
 _FEEDBACK_EVENT = "gen_ai.user.feedback"
 _EVALUATION_EVENT = "gen_ai.evaluation.result"
 _EVENTS = frozenset({_FEEDBACK_EVENT, _EVALUATION_EVENT})
+_ENCODED_EVENTS = tuple(name.encode() for name in _EVENTS)
 _PREFIXES = ("gen_ai.user.feedback.", "gen_ai.feedback.", "user.feedback.", "user_feedback.", "feedback.")
 _ANNOTATIONS = tuple(f"{scope}{kind}" for kind in ("annotations", "evaluations") for scope in ("", "trace."))
 _WORDS_IN_NAMES = ("feedback", "annotations.", "evaluations.")
@@ -47,6 +53,28 @@ def read(trace: Trace) -> tuple[Feedback, ...]:
         return trace.feedback
     inside = sorted(found, key=_order)
     return (*trace.feedback, *(given for given in inside if given not in trace.feedback))
+
+
+def may_be_in(logs: bytes) -> bool:
+    """Whether encoded log records may hold feedback: cheap, and never wrong when it says no."""
+    return any(map(logs.__contains__, _ENCODED_EVENTS))
+
+
+def on_response(record: LogRecord) -> tuple[FeedbackTarget, Feedback] | None:
+    """Feedback in a log record that names no trace, and the response that it names (``gen_ai.response.id``)."""
+    found = {**record.attributes, **attrs.mapping(record.body)}
+    response_id = attrs.identifier(found, "gen_ai.response.id")
+    if response_id is None or len(response_id) > LONGEST_ID:
+        return None
+    given = next(_in_event(record.event_name, found, None, record.time_ns, "log"), None)
+    return None if given is None else (FeedbackTarget(response_id=response_id), bounded(given))
+
+
+def bounded(given: Feedback) -> Feedback:
+    """Feedback as it is kept apart from its trace, however long its texts are."""
+    has_id = given.user_id is not None and len(given.user_id) <= LONGEST_ID
+    comment = given.comment and given.comment[:LONGEST_COMMENT]
+    return replace(given, comment=comment, user_id=given.user_id if has_id else None)
 
 
 def _order(given: Feedback) -> tuple[Any, ...]:

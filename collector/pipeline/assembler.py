@@ -1,14 +1,12 @@
 """OTLP bytes of one trace to a ``Trace``: decoded, each record once, in an order that does not depend on arrival.
 
-Owns the conversion to plain Python. Does not know what a span means, nor when a trace is complete. Each access to a
-protobuf message makes an object: what most spans do not have is asked for once, and not converted.
+Does not know what a span means, nor when a trace is complete. Each access to a protobuf message makes an object: what
+most spans do not have is asked for once, and not converted.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
-from typing import Any
 
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
+from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord as LogRecordMessage
 from opentelemetry.proto.logs.v1.logs_pb2 import LogsData
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
@@ -20,12 +18,13 @@ from checks.constructor import constructor_of
 from checks.cut import has_mark
 from checks.span import Event, Link, LogRecord, Scope, Span, SpanKind, Status, StatusCode
 from checks.trace import CloseReason, Feedback, Trace
+from collector.plain import attributes_of, log_record, log_time
 
 _KINDS = {int(kind.value): kind for kind in SpanKind}
 _STATUS_CODES = {int(code.value): code for code in StatusCode}
 _UNSPECIFIED, _UNSET, _NO_STATUS = SpanKind.UNSPECIFIED, StatusCode.UNSET, Status()
 
-_new_trace, _new_span, _new_log = constructor_of(Trace), constructor_of(Span), constructor_of(LogRecord)
+_new_trace, _new_span = constructor_of(Trace), constructor_of(Span)
 _new_scope, _new_status = constructor_of(Scope), constructor_of(Status)
 _in_time = attrgetter("start_ns", "span_id")
 
@@ -73,7 +72,7 @@ class _Origin:
     __slots__ = ("_messages", "resource", "scope")
 
     def __init__(self, resource: Resource, scope: InstrumentationScope) -> None:
-        self.resource = _attributes(resource.attributes)
+        self.resource = attributes_of(resource.attributes)
         self.scope = _new_scope(scope.name, scope.version)
         self._messages = (resource, scope)
 
@@ -117,8 +116,9 @@ def _logs(encoded: bytes, trace_id: bytes) -> list[LogRecord]:
             origin = _Origin(resource_logs.resource, scope_logs.scope)
             for message in scope_logs.log_records:
                 if message.trace_id == trace_id:
-                    by_time.setdefault(_log_time(message), []).append((message, origin))
-    return [_log(*copy) for time_ns in sorted(by_time) for copy in _once(by_time[time_ns])]
+                    by_time.setdefault(log_time(message), []).append((message, origin))
+    in_order = (copy for time_ns in sorted(by_time) for copy in _once(by_time[time_ns]))
+    return [log_record(message, origin.resource, origin.scope) for message, origin in in_order]
 
 
 def _once(copies: list[_LogCopy]) -> list[_LogCopy]:
@@ -146,7 +146,7 @@ def _span(trace_id: str, span_id: str, message: SpanMessage, origin: _Origin) ->
         message.start_time_unix_nano,
         message.end_time_unix_nano,
         _status(message.status) if message.HasField("status") else _NO_STATUS,
-        _attributes(message.attributes),
+        attributes_of(message.attributes),
         tuple(map(_event, events)) if (events := message.events) else (),
         tuple(map(_link, links)) if (links := message.links) else (),
         origin.resource,
@@ -155,65 +155,12 @@ def _span(trace_id: str, span_id: str, message: SpanMessage, origin: _Origin) ->
 
 
 def _event(message: SpanMessage.Event) -> Event:
-    return Event(message.name, message.time_unix_nano, _attributes(message.attributes))
+    return Event(message.name, message.time_unix_nano, attributes_of(message.attributes))
 
 
 def _link(message: SpanMessage.Link) -> Link:
-    return Link(message.trace_id.hex(), message.span_id.hex(), _attributes(message.attributes))
+    return Link(message.trace_id.hex(), message.span_id.hex(), attributes_of(message.attributes))
 
 
 def _status(message: StatusMessage) -> Status:
     return _new_status(_STATUS_CODES.get(message.code, _UNSET), message.message)
-
-
-def _log(message: LogRecordMessage, origin: _Origin) -> LogRecord:
-    attributes = _attributes(message.attributes)
-    named = attributes.get("event.name")
-    return _new_log(
-        trace_id=message.trace_id.hex(),
-        span_id=_id(message.span_id),
-        event_name=message.event_name or (named if isinstance(named, str) else ""),
-        time_ns=_log_time(message),
-        body=message.body.string_value or _value(message.body),
-        attributes=attributes,
-        resource=origin.resource,
-        scope=origin.scope,
-    )
-
-
-def _log_time(message: LogRecordMessage) -> int:
-    """When it happened or, where that was not recorded, when it was observed."""
-    return message.time_unix_nano or message.observed_time_unix_nano
-
-
-def _id(raw: bytes) -> str | None:
-    """A span id as hex; ``None`` for an empty one and for all zeros, both of which stand for "none"."""
-    return raw.hex() if any(raw) else None
-
-
-def _attributes(pairs: Iterable[KeyValue]) -> Mapping[str, Any]:
-    found: dict[str, Any] = {}
-    for pair in pairs:
-        value = pair.value
-        found[pair.key] = value.string_value or value.int_value or _value(value)
-    return found
-
-
-def _values(messages: Iterable[AnyValue]) -> Sequence[Any]:
-    return [message.string_value or message.int_value or _value(message) for message in messages]
-
-
-def _value(message: AnyValue) -> Any:
-    """An ``AnyValue`` as plain Python. Nesting needs no guard: protobuf refuses to parse what is deeper than 100.
-
-    Nearly all values are text, most others integers. A field of a ``oneof`` that holds something is the one that is
-    set, and reading it is cheaper than asking which one is: callers look for text and numbers themselves.
-    """
-    kind = message.WhichOneof("value")
-    if kind is None:
-        return None
-    if kind == "array_value":
-        return _values(message.array_value.values)
-    if kind == "kvlist_value":
-        return _attributes(message.kvlist_value.values)
-    return getattr(message, kind)

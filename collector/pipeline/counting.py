@@ -7,7 +7,7 @@ from exporters.metrics.prometheus import Metrics
 def count_accepted(metrics: Metrics, batch: Batch) -> None:
     """Count a request that was taken, and the records in it that were not."""
     source = batch.source.value
-    spans, logs = batch.span_count, sum(piece.log_count for piece in batch.pieces)
+    spans, logs = batch.span_count, sum(piece.log_count for piece in batch.pieces) + len(batch.said)
     if spans:
         metrics.inc("sidecheck_spans_accepted_total", spans, source=source)
     if logs:

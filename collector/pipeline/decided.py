@@ -5,7 +5,7 @@ moment waits for the store instead of starting a trace of its own.
 """
 
 import asyncio
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -81,17 +81,16 @@ class Decided:
         There is no giving up: a trace must not be judged without what was kept of it. While the answer is out, what
         comes in piles up until the memory budget refuses it, and senders keep it.
         """
-        retrying = stamina.retry_context(on=is_retryable, attempts=None, timeout=None, wait_initial=0.05, wait_max=5.0)
-        async for attempt in retrying:
-            with attempt:
-                try:
-                    found = await asyncio.to_thread(ask, trace_ids)
-                except StoreError as error:
-                    self.problem = f"{error}; trying again"
-                    raise
-                self.problem = None
-                return found
-        raise AssertionError  # pragma: no cover - stamina returns or raises
+        return await in_the_end(lambda: self._asked(ask, trace_ids))
+
+    async def _asked(self, ask: Callable[[Sequence[str]], Result], trace_ids: Sequence[str]) -> Result:
+        try:
+            found = await asyncio.to_thread(ask, trace_ids)
+        except StoreError as error:
+            self.problem = f"{error}; trying again"
+            raise
+        self.problem = None
+        return found
 
     async def known(self, trace_ids: Sequence[str]) -> set[str]:
         """Those of ``trace_ids`` that were judged before or are just being judged."""
@@ -126,6 +125,15 @@ class Decided:
             self._sizes[trace_id] += more
             self.held += more
             self.loaded += more
+
+
+async def in_the_end(ask: Callable[[], Awaitable[Result]]) -> Result:
+    """What ``ask`` gives once the store no longer says to try again. Raises ``StoreError`` where it says otherwise."""
+    retrying = stamina.retry_context(on=is_retryable, attempts=None, timeout=None, wait_initial=0.05, wait_max=5.0)
+    async for attempt in retrying:
+        with attempt:
+            return await ask()
+    raise AssertionError  # pragma: no cover - stamina returns or raises
 
 
 def is_retryable(error: Exception) -> bool:

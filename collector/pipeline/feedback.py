@@ -10,14 +10,27 @@ finds out whether it is well again and the others are refused at once.
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
-from checks.trace import Feedback, FeedbackTarget
+import structlog
+
+from checks.trace import CloseReason, Feedback, FeedbackTarget
+from collector.conventions import feedback as convention
 from collector.intake import Refusal, Refused, Source
+from collector.logs import place_of
+from collector.pipeline.assembler import assemble
 from collector.pipeline.census import FORGOTTEN
+from collector.pipeline.closed_trace import ClosedTrace
 from collector.pipeline.counting import count_refused
+from collector.pipeline.decided import in_the_end
 from collector.pipeline.losses import Losses
 from exporters.metrics.prometheus import Metrics
 from exporters.store import Store, StoreError, TraceForgotten
+
+MOST_EARLY = 200
+"""Pieces of feedback that are kept of one trace of which no span has come; the latest ones."""
+
+log = structlog.get_logger()
 
 
 def _nothing_known() -> str | None:
@@ -67,9 +80,35 @@ class FeedbackDesk:
         self._metrics.inc("sidecheck_feedback_accepted_total", source=feedback.source)
         return found
 
+    async def keep_early(self, trace: ClosedTrace) -> tuple[str, ...]:
+        """Keep what was said in the log records of a trace of which no span has come; the rest of them is dropped.
+
+        Asks the store again and again while it is locked or away: the log records were acknowledged. Returns the trace
+        to judge again, where it came meanwhile.
+        """
+        target = FeedbackTarget(trace_id=trace.trace_id)
+        left, reason = trace.log_count, "no_spans"
+        found: tuple[str, ...] = ()
+        try:
+            said = await asyncio.to_thread(_said_in, trace)
+            for given in said[-MOST_EARLY:]:
+                found = await in_the_end(partial(self._put, target, given))
+                self._metrics.inc("sidecheck_feedback_accepted_total", source=given.source)
+                left -= 1
+        except TraceForgotten:
+            reason = FORGOTTEN
+        except Exception as error:  # noqa: BLE001 - counted, and the line lives on
+            log.error("feedback in log records could not be kept", error=place_of(error))
+            reason = "internal_error"
+        self._losses.dropped("logs", reason, [trace.trace_id] if left else (), left)
+        return found
+
+    async def _put(self, target: FeedbackTarget, feedback: Feedback) -> tuple[str, ...]:
+        return await asyncio.to_thread(self._store.add_feedback, target, feedback, self._wall_ns())
+
     async def _add(self, target: FeedbackTarget, feedback: Feedback) -> tuple[str, ...]:
         try:
-            return await asyncio.to_thread(self._store.add_feedback, target, feedback, self._wall_ns())
+            return await self._put(target, feedback)
         except TraceForgotten:
             raise
         except StoreError as error:
@@ -89,3 +128,9 @@ class FeedbackDesk:
 
 def _later(problem: str) -> Refused:
     return Refused(Refusal.STORAGE, f"{problem}; send again later", 2.0)
+
+
+def _said_in(trace: ClosedTrace) -> tuple[Feedback, ...]:
+    """What people said in the log records of a trace, in order of time."""
+    found = convention.read(assemble(trace.trace_id, b"", trace.logs, CloseReason.IDLE))
+    return tuple(map(convention.bounded, found))

@@ -7,12 +7,13 @@ on one event loop, what blocks (the store) in threads, what computes (checks) in
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
 
 import structlog
 
 from checks.trace import Feedback, FeedbackTarget
+from collector.conventions.feedback import may_be_in as may_hold_feedback
 from collector.intake import Batch, Piece, Refusal, Refused, Source
 from collector.logs import place_of
 from collector.pipeline.admission import Admission, Reservation
@@ -213,19 +214,31 @@ class Front:
         judgeable.clear()
         while waiting:
             await self._slots.acquire()
-            task = asyncio.create_task(self._inspect(waiting.popleft()))
-            self._batches.add(task)
-            task.add_done_callback(self._batches.discard)
+            self._begin(self._inspect(waiting.popleft()))
 
     def _is_judgeable(self, trace: ClosedTrace) -> bool:
         if trace.left_out:
             self.losses.dropped("span", "trace_limit", [trace.trace_id], trace.left_out)
         if trace.late or trace.span_count:
             return True
+        if trace.logs and may_hold_feedback(trace.logs):
+            self._begin(self._keep_early(trace))
+            return False
         if trace.logs:  # an app's ordinary log lines of a trace that was not sampled
             self.losses.dropped("logs", "no_spans", [trace.trace_id], trace.log_count)
         self._release(self.decided.ended([trace.trace_id]))
         return False  # else feedback that came before its trace: it waits in the store
+
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._batches.add(task)
+        task.add_done_callback(self._batches.discard)
+
+    async def _keep_early(self, trace: ClosedTrace) -> None:
+        """Log records that came before any span: what people said waits in the store."""
+        found = await self._desk.keep_early(trace)
+        self._release(self.decided.ended([trace.trace_id]))
+        self.reopen(found)
 
     async def _inspect(self, closed: Sequence[ClosedTrace]) -> None:
         left = {trace.trace_id: trace for trace in closed}
@@ -288,6 +301,8 @@ class Front:
         return self.buffer.held + self.decided.held + 2 * waiting  # as pieces, and as the journal's row
 
     async def _take(self, batch: Batch) -> None:
+        for target, said in batch.said:
+            await self.accept_feedback(target, said)
         position = batch.position
         if position is None and self._journal is not None and batch.pieces:
             position = Position(self._rows, await self._journal.append(batch))

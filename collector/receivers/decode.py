@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError, Message
 from opentelemetry.proto.logs.v1.logs_pb2 import ResourceLogs
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans
 
-from collector.intake import Batch, Piece, Refusal, Refused, Source
+from collector.intake import Batch, Piece, Refusal, Refused, Said, Source
 from collector.receivers import otlp_json
 from collector.receivers.grouping import Grouping, TraceRecords
 from collector.receivers.limits import ReceiverLimits
@@ -32,6 +32,7 @@ from collector.receivers.records import (
     read_scope_spans,
     read_span,
     read_spans,
+    said_in,
 )
 from collector.receivers.truncation import cut_attributes
 from collector.receivers.wire import DELIMITED, WireError, delimited, walk
@@ -41,6 +42,9 @@ FIELDS_PER_SPAN = 4
 
 RUN_RECORDS, RUN_BYTES = 256, 256 << 10
 """As many records, of as many bytes, are decoded at once."""
+
+MOST_SAID = 1_000
+"""Pieces of feedback without a trace that one request may hold: each is a write of its own."""
 
 SPREAD = 4
 """How many times larger than a request its pieces may be: each trace in it gets a copy of its resource and scope."""
@@ -132,6 +136,7 @@ class _Decoding:
         self._fields_left = FIELDS_PER_SPAN * limits.spans_per_request
         self._grouping = Grouping()
         self._rejected: Counter[Refusal] = Counter()
+        self._said: list[Said] = []
 
     def batch(self, source: Source) -> Batch:
         """Decode it all."""
@@ -141,7 +146,7 @@ class _Decoding:
                 self._read_resource(resource)
         except WireError as error:
             raise Refused(Refusal.MALFORMED, f"the body is not valid OTLP protobuf: {error}") from None
-        return Batch(source, self._pieces(), dict(self._rejected))
+        return Batch(source, self._pieces(), dict(self._rejected), said=tuple(self._said))
 
     def _read_resource(self, resource: Place) -> None:
         _, start, end = resource
@@ -180,9 +185,17 @@ class _Decoding:
     def _keep(self, message: Message, field: bytes) -> None:
         record = self._signal.check(message, field, self._limits)
         if isinstance(record, Refusal):
-            self._rejected[record] += 1
+            self._refuse(record, message, field)
         else:
             self._grouping.add(record)
+
+    def _refuse(self, reason: Refusal, message: Any, field: bytes) -> None:
+        is_log = reason is Refusal.NO_TRACE_ID  # which is never said of a span
+        said = said_in(message, field) if is_log and len(self._said) < MOST_SAID else None
+        if said is not None:
+            self._said.append(said)
+        else:
+            self._rejected[reason] += 1
 
     def _split(self, start: int, end: int, number: int, *, are_records: bool = False) -> tuple[bytes, list[Place]]:
         """Take apart a message: return it without the messages in its field ``number``, and where those are.

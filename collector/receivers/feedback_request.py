@@ -16,10 +16,11 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from pydantic.alias_generators import to_camel
 
 from checks.trace import Feedback, FeedbackTarget
+from collector.conventions.feedback import LONGEST_COMMENT, LONGEST_ID
 from collector.intake import Refusal, Refused
 
-MAX_COMMENT = 10_000
-MAX_NAME = 256
+MAX_COMMENT = LONGEST_COMMENT
+MAX_NAME = LONGEST_ID
 MAX_SCALE = 100
 
 _TARGETS = ("trace_id", "span_id", "session_id", "response_id")

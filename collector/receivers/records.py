@@ -10,6 +10,7 @@ Decisions:
 - A parent id of zeros means "no parent".
 - A log record without a valid trace id belongs to no trace (``logs.proto`` says so of both cases). It is counted and
   dropped; an app sends all of its logs here, so that is no error. An invalid span id is taken off it.
+- Feedback that names no trace but a response is not: it is sent when the trace is long over.
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,9 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, LogsData, ResourceLo
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, TracesData
 
 from checks.constructor import constructor_of
-from collector.intake import Refusal, Refused
+from collector.conventions import feedback
+from collector.intake import Refusal, Refused, Said
+from collector.plain import log_record
 from collector.receivers.limits import MIB, ReceiverLimits
 from collector.receivers.truncation import cut_attributes, cut_value, mark_cut
 from collector.receivers.wire import WireError, delimited, holds_more_than
@@ -34,6 +37,8 @@ MAX_FIELDS = 100_000
 
 RECORD_FIELD = 2
 """``spans`` and ``log_records`` are field 2 of a scope."""
+
+_RESPONSE_ID = b"gen_ai.response.id"
 
 _Message = TypeVar("_Message", bound=Message)
 
@@ -151,6 +156,14 @@ def check_log(log: LogRecord, field: bytes, limits: ReceiverLimits) -> Record | 
         log.ClearField("span_id")
     changed |= len(field) > limits.attribute_bytes and _cut_log(log, limits.attribute_bytes)
     return _new_record(log.trace_id, _as_field(log.SerializeToString()) if changed else field)
+
+
+def said_in(log: LogRecord, field: bytes) -> Said | None:
+    """Return the feedback in a log record that names no trace but a response; ``None`` where it is none.
+
+    ``field`` is the record encoded. Most logs of an app name no trace, so it is looked into first.
+    """
+    return feedback.on_response(log_record(log, {})) if _RESPONSE_ID in field and feedback.may_be_in(field) else None
 
 
 def _spans(message: TracesData) -> Sequence[Span]:

@@ -76,6 +76,8 @@ class RelayFront:
             self.refused(batch.source, refused.reason, sum(piece.count for piece in batch.pieces))
             raise
         count_accepted(self._metrics, batch)
+        for _, feedback in batch.said:
+            self._metrics.inc("sidecheck_feedback_accepted_total", source=feedback.source)
 
     async def accept_feedback(self, target: FeedbackTarget, feedback: Feedback) -> str | None:
         """See ``FeedbackIntake.accept_feedback``. Which trace it is about is for the group to find out."""

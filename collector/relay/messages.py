@@ -55,6 +55,7 @@ def of_batch(batch: Batch, options: RelayOptions) -> list[Message]:
         logs = _parts(piece.logs, piece.log_count, LogsData, _LOGS)
         made += [Message(options.traces, key, value, "span", count) for value, count in spans]
         made += [Message(options.logs, key, value, "logs", count) for value, count in logs]
+    made += [of_feedback(*said, options) for said in batch.said]
     return made
 
 

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 from expectations import Recording, recording
-from otlp_senders import TRACES, by_grpc, by_http
+from otlp import a_logs_request
+from otlp_senders import LOGS, TRACES, by_grpc, by_http
+from pipeline_fakes import span_bytes, text, thumb_record, trace_id
 from servers import Serving, eventually, run_sidecheck, serving, until
 
 from exporters.store.feedback import MAX_PER_TRACE
@@ -84,6 +86,24 @@ def test_feedback_that_goes_for_want_of_room_is_counted(server):
         body = {"trace_id": trace_id, "thumbs_up": True, "comment": str(number)}
         assert server.post("/v1/feedback", body).status_code == 202
     assert server.metric("sidecheck_dropped_total", what="feedback", reason="too_many") == 2
+
+
+@pytest.mark.parametrize("named", [{"trace": 5}, {"response": "chatcmpl-5"}], ids=["a trace", "a response"])
+@pytest.mark.parametrize("before", [False, True], ids=["after", "before"])
+def test_feedback_in_a_log_record_finds_the_trace_that_it_names_long_before_or_after_it(tmp_path, named, before):
+    call = [text("gen_ai.operation.name", "chat"), text("gen_ai.response.id", "chatcmpl-5")]
+    spans, said = span_bytes(5, 1, attributes=call), a_logs_request(thumb_record(**named)).SerializeToString()
+    with serving(tmp_path / "data", SIDECHECK_ASSEMBLY__IDLE="500ms") as server:
+        if not before:
+            by_http(server, spans, TRACES)
+            server.judged(trace_id(5))
+        by_http(server, said, LOGS)
+        if before:
+            until("it waits", lambda: server.get("/api/status").json()["waitingFeedback"] == 1)
+            by_http(server, spans, TRACES)
+        until("it is judged", lambda: server.trace(trace_id(5)))
+        assert eventually(lambda: server.outcomes(trace_id(5))["user_feedback"], "failed") == "failed"
+        assert server.metric("sidecheck_dropped_total") == server.metric("sidecheck_spans_refused_total") == 0
 
 
 def test_the_command_sends_feedback_to_a_running_sidecar(server):

@@ -15,9 +15,17 @@ from otlp import (
     as_otlp_json,
     recorded,
 )
+from pipeline_fakes import text, thumb_record
 
+from checks.trace import Feedback, FeedbackTarget
 from collector.intake import Batch, Refusal, Source
-from collector.receivers.decode import logs_from_json, logs_from_protobuf, traces_from_json, traces_from_protobuf
+from collector.receivers.decode import (
+    MOST_SAID,
+    logs_from_json,
+    logs_from_protobuf,
+    traces_from_json,
+    traces_from_protobuf,
+)
 from collector.receivers.limits import ReceiverLimits
 
 LIMITS = ReceiverLimits()
@@ -148,6 +156,50 @@ def test_a_log_record_without_a_valid_trace_id_is_counted_and_dropped(trace_id):
     batch = decode_logs(a_log_record(trace_id=trace_id), a_log_record())
     assert batch.rejected == {Refusal.NO_TRACE_ID: 1}
     assert batch.pieces[0].log_count == 1
+
+
+@pytest.mark.parametrize("trace_id", [b"", bytes(16)], ids=["none", "zeros"])
+@pytest.mark.parametrize("as_json", [False, True])
+def test_feedback_that_names_no_trace_but_a_response_is_about_that(trace_id, as_json):
+    request = a_logs_request(thumb_record(response="chatcmpl-1", trace_id=trace_id), a_log_record(trace_id=b""))
+    body = as_otlp_json(request) if as_json else request.SerializeToString()
+    batch = (logs_from_json if as_json else logs_from_protobuf)(body, Source.OTLP_HTTP, LIMITS)
+    thumb = Feedback(0.0, False, time_ns=7, source="log")
+    assert batch.said == ((FeedbackTarget(response_id="chatcmpl-1"), thumb),)
+    assert (batch.rejected, batch.pieces) == ({Refusal.NO_TRACE_ID: 1}, ())
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        thumb_record(),
+        thumb_record(response="r" * 257),
+        thumb_record(response="chatcmpl-1", event_name="gen_ai.choice"),
+        thumb_record(response="chatcmpl-1", attributes=[text("gen_ai.response.id", "chatcmpl-1")]),
+        a_log_record(trace_id=b"", body={"string_value": "gen_ai.evaluation.result gen_ai.response.id"}),
+    ],
+    ids=["no response", "a long id", "another event", "a judge's score", "words"],
+)
+def test_what_names_no_trace_and_is_no_feedback_on_a_response_is_counted_and_dropped(record):
+    batch = decode_logs(record)
+    assert (batch.said, batch.rejected) == ((), {Refusal.NO_TRACE_ID: 1})
+
+
+def test_feedback_that_names_a_trace_stays_with_its_records():
+    batch = decode_logs(thumb_record(1, response="chatcmpl-1"))
+    assert (batch.said, batch.rejected, batch.pieces[0].log_count) == ((), {}, 1)
+
+
+def test_a_request_holds_so_much_feedback_without_a_trace_and_the_rest_is_counted_and_dropped():
+    batch = decode_logs(*(thumb_record(response=f"r-{number}") for number in range(MOST_SAID + 2)))
+    assert (len(batch.said), batch.rejected) == (MOST_SAID, {Refusal.NO_TRACE_ID: 2})
+
+
+def test_the_texts_of_feedback_without_a_trace_are_as_long_as_elsewhere():
+    said = {"thumbs_up": "true", "comment": "x" * 20_000, "user_id": "u" * 300, "gen_ai.response.id": "chatcmpl-1"}
+    record = thumb_record(event_name="gen_ai.user.feedback", attributes=[text(*pair) for pair in said.items()])
+    ((_, given),) = decode_logs(record).said
+    assert (given.thumbs_up, len(given.comment), given.user_id) == (True, 10_000, None)
 
 
 def test_a_log_record_with_a_bad_span_id_stays_with_its_trace():

@@ -4,7 +4,7 @@ import orjson
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 from otlp import a_logs_request, a_proto_span, a_trace_request
-from pipeline_fakes import a_batch, a_piece, text, trace_id
+from pipeline_fakes import a_batch, a_piece, text, thumb_record, trace_id
 
 from checks.trace import FeedbackTarget
 from collector.intake import Batch, Source
@@ -87,3 +87,11 @@ def test_feedback_means_the_same_to_whoever_reads_it(body):
 def test_feedback_on_a_trace_goes_where_the_trace_goes():
     said = parse_feedback(orjson.dumps({"trace_id": trace_id(1), "thumbs_up": True}))
     assert of_feedback(FeedbackTarget(trace_id=trace_id(1)), said.feedback(1), OPTIONS).key == trace_id(1).encode()
+
+
+def test_feedback_in_log_records_without_a_trace_goes_to_the_topic_of_feedback():
+    body = a_logs_request(thumb_record(response="chatcmpl-1")).SerializeToString()
+    (message,) = of_batch(logs_from_protobuf(body, Source.OTLP_HTTP, LIMITS), OPTIONS)
+    assert (message.topic, message.time_ns) == ("said", 7)
+    parsed = parse_feedback(message.value)
+    assert (parsed.target, parsed.thumbs_up) == (FeedbackTarget(response_id="chatcmpl-1"), False)

@@ -14,8 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
-from checks.trace import Feedback, FeedbackTarget
-from collector.intake import Batch, Refusal, Refused, Source
+from collector.intake import Batch, Refusal, Refused, Said, Source
 from collector.receivers.decode import logs_from_protobuf, traces_from_protobuf
 from collector.receivers.feedback_request import parse_feedback
 from collector.receivers.kafka.options import Content, Encoding
@@ -24,7 +23,6 @@ from collector.receivers.otlp_json import load, to_protobuf
 from collector.receivers.wire import DELIMITED, WireError, delimited, walk
 
 Headers = Sequence[tuple[str, bytes | None]]
-Said = tuple[FeedbackTarget, Feedback]
 
 LONGEST_HEADER = 1024
 """Bytes of a header's value that become an attribute."""
