@@ -40,6 +40,10 @@ ConfigPath = Annotated[
     typer.Option("--config", "-c", help="YAML file; without it the defaults. SIDECHECK_ variables override both."),
 ]
 
+Url = Annotated[str | None, typer.Option("--url", help="Address of the API; else api.listen.")]
+ClientCert = Annotated[Path | None, typer.Option("--cert", help="Certificate to show, where api.tls.client_ca is set.")]
+ClientKey = Annotated[Path | None, typer.Option("--key", help="Its private key, where that is in another file.")]
+
 
 def main() -> None:
     """Run ``sidecheck``."""
@@ -169,7 +173,9 @@ def feedback(
     score: Annotated[float | None, typer.Option("--score", help="0 (bad) to 1 (good).")] = None,
     comment: Annotated[str | None, typer.Option("--comment", help="In the user's words.")] = None,
     user: Annotated[str | None, typer.Option("--user", help="Who says so.")] = None,
-    url: Annotated[str | None, typer.Option("--url", help="Address of the API; else api.listen.")] = None,
+    url: Url = None,
+    cert: ClientCert = None,
+    key: ClientKey = None,
     config: ConfigPath = None,
 ) -> None:
     """Send a user's feedback on a trace to a running sidecar: the same as POST /v1/feedback."""
@@ -180,7 +186,7 @@ def feedback(
     said: dict[str, Any] = {"thumbs_up": thumbs and thumbs == "up", "score": score, "comment": comment, "user_id": user}
     body = {"trace_id": trace_id, **{key: value for key, value in said.items() if value is not None}}
     with _told():
-        typer.echo(run(_settings(config), body, url=url))
+        typer.echo(run(_settings(config), body, url=url, client=(cert, key)))
 
 
 @app.command()
@@ -190,7 +196,9 @@ def forget(
     user_id: Annotated[str | None, typer.Option("--user-id", help="All traces and feedback of this user.")] = None,
     session_id: Annotated[str | None, typer.Option("--session-id", help="All traces of this session.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    url: Annotated[str | None, typer.Option("--url", help="Address of the API; else api.listen.")] = None,
+    url: Url = None,
+    cert: ClientCert = None,
+    key: ClientKey = None,
     config: ConfigPath = None,
 ) -> None:
     """Remove all that is known of a trace, a user or a session, promoted cases too, and keep it from coming back.
@@ -209,7 +217,8 @@ def forget(
     if not yes and not sys.stdin.isatty():
         _stop("forgetting cannot be undone, and nobody is here to be asked: say --yes")
     with _told():
-        if not run(_settings(config), target, url=url, confirm=None if yes else typer.confirm):
+        confirm = None if yes else typer.confirm
+        if not run(_settings(config), target, url=url, confirm=confirm, client=(cert, key)):
             raise typer.Exit(UNUSABLE)
 
 
@@ -218,7 +227,9 @@ def explain(
     trace_id: Annotated[str, typer.Argument(help="The trace: 32 hex digits.")],
     *,
     as_json: Annotated[bool, typer.Option("--json", help="As the API gives it.")] = False,
-    url: Annotated[str | None, typer.Option("--url", help="Address of the API; else api.listen.")] = None,
+    url: Url = None,
+    cert: ClientCert = None,
+    key: ClientKey = None,
     config: ConfigPath = None,
 ) -> None:
     """Say why a trace has its verdicts, or none: what became of it, and what every check says.
@@ -228,7 +239,7 @@ def explain(
     from collector.commands.explain import run
 
     with _told():
-        run(_settings(config), trace_id, url=url, as_json=as_json)
+        run(_settings(config), trace_id, url=url, as_json=as_json, client=(cert, key))
 
 
 @config_app.command("validate")

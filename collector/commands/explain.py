@@ -6,15 +6,15 @@ from typing import Any
 from rich.table import Table
 
 from collector.commands.problems import CommandError
-from collector.commands.remote import NobodyAnswers, Remote, needs_store
+from collector.commands.remote import NOTHING, NobodyAnswers, Remote, Shown, needs_store
 from collector.display import console, plain
 from collector.settings import Settings
 from exporters.review.explain import shown
 from exporters.store import Store
 
 
-def run(settings: Settings, trace_id: str, *, url: str | None, as_json: bool) -> None:
-    """Print the explanation of a trace.
+def run(settings: Settings, trace_id: str, *, url: str | None, as_json: bool, client: Shown = NOTHING) -> None:
+    """Print the explanation of a trace; ``client`` is shown to the sidecar that is asked.
 
     Raises:
         CommandError: no such id can be, nobody answers and there is no store, or the sidecar refused.
@@ -22,7 +22,7 @@ def run(settings: Settings, trace_id: str, *, url: str | None, as_json: bool) ->
     """
     if len(trace_id) != 32 or not all(digit in "0123456789abcdef" for digit in trace_id.lower()):
         raise CommandError("TRACE_ID: must be 32 hexadecimal digits")
-    remote = Remote.of(settings, url)
+    remote = Remote.of(settings, url, client)
     try:
         explained = remote.ask(f"/api/explain/{trace_id}")
     except NobodyAnswers:

@@ -4,22 +4,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from collector.commands.problems import CommandError
-from collector.commands.remote import NobodyAnswers, Remote
+from collector.commands.remote import NOTHING, NobodyAnswers, Remote, Shown
 from collector.settings import Settings
 
 
-def run(settings: Settings, body: Mapping[str, Any], *, url: str | None) -> str:
+def run(settings: Settings, body: Mapping[str, Any], *, url: str | None, client: Shown = NOTHING) -> str:
     """Post the feedback and return one sentence about what became of it.
 
     Args:
         settings: where the sidecar listens, and the token that it takes.
         body: what ``POST /v1/feedback`` takes.
         url: address of the API; ``None`` for the one in ``settings``.
+        client: what is shown there.
 
     Raises:
         CommandError: nobody answers, or the feedback was refused.
     """
-    remote = Remote.of(settings, url)
+    remote = Remote.of(settings, url, client)
     try:
         answer = remote.ask("/v1/feedback", body)
     except NobodyAnswers:

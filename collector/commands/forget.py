@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from collector.commands.problems import CommandError
-from collector.commands.remote import NobodyAnswers, Remote, needs_store
+from collector.commands.remote import NOTHING, NobodyAnswers, Remote, Shown, needs_store
 from collector.display import console
 from collector.settings import Settings
 from exporters.review.forget import shown
@@ -20,7 +20,9 @@ Confirm = Callable[[str], bool]
 """Asks a person; true for yes."""
 
 
-def run(settings: Settings, target: ForgetTarget, *, url: str | None, confirm: Confirm | None) -> bool:
+def run(
+    settings: Settings, target: ForgetTarget, *, url: str | None, confirm: Confirm | None, client: Shown = NOTHING
+) -> bool:
     """Remove the target everywhere and print what was removed. Returns false where the person said no.
 
     Args:
@@ -28,12 +30,13 @@ def run(settings: Settings, target: ForgetTarget, *, url: str | None, confirm: C
         target: what to forget.
         url: address of the API; ``None`` for the one in ``settings``, and for the store itself if nobody answers.
         confirm: asks whether to go on; ``None`` does not ask.
+        client: what is shown at the address.
 
     Raises:
         CommandError: nobody answers and there is no store, or the sidecar refused.
         StoreError: the store could not do it.
     """
-    remote = Remote.of(settings, url)
+    remote = Remote.of(settings, url, client)
     question = f"Remove {_WHAT[target.kind]} with verdicts, feedback and cases, promoted ones too, for good?"
     if confirm is not None and not confirm(question):
         console().print("nothing was removed")

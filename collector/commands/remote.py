@@ -18,6 +18,11 @@ WITHIN_S = 120.0
 """Rewriting a large store takes its time."""
 
 
+Shown = tuple[Path | None, Path | None]
+"""A certificate that a command shows of itself and its key (PEM), in one file or in two; twice ``None`` for nothing."""
+NOTHING: Shown = (None, None)
+
+
 class NobodyAnswers(Exception):
     """No sidecar listens at the address."""
 
@@ -31,8 +36,12 @@ class Remote:
     tls: ssl.SSLContext | None = None
 
     @classmethod
-    def of(cls, settings: Settings, url: str | None = None) -> "Remote":
-        """The sidecar of this configuration, or the one at ``url``. Raises ``CommandError``."""
+    def of(cls, settings: Settings, url: str | None = None, client: Shown = NOTHING) -> "Remote":
+        """The sidecar of this configuration, or the one at ``url``, to which ``client`` is shown.
+
+        Raises:
+            CommandError: an address or a file that cannot be used.
+        """
         api = settings.api
         scheme = "http" if api.tls.cert is None else "https"
         address = url or f"{scheme}://{api.listen}"
@@ -43,6 +52,7 @@ class Remote:
             tls = _trusting(api.tls.cert, is_own=url is None)
         except (OSError, IndexError) as error:
             raise CommandError(f"api.token_file or api.tls.cert cannot be used: {type(error).__name__}") from None
+        _show(tls, *client)
         return cls(address.rstrip("/"), token, tls)
 
     def ask(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -71,7 +81,8 @@ class Remote:
             why = getattr(error, "reason", None) or type(error).__name__
             if isinstance(why, ConnectionRefusedError):
                 raise NobodyAnswers from None
-            raise CommandError(f"no sidecheck answers at {self.url} ({why})") from None
+            hint = _hint(error, why) if self.url.startswith("https:") else ""
+            raise CommandError(f"no sidecheck answers at {self.url} ({why}){hint}") from None
 
 
 def _trusting(cert: Path | None, *, is_own: bool) -> ssl.SSLContext:
@@ -87,6 +98,29 @@ def _trusting(cert: Path | None, *, is_own: bool) -> ssl.SSLContext:
     tls.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     tls.check_hostname = not is_own
     return tls
+
+
+def _hint(*errors: object) -> str:
+    """What a server does that misses the client's certificate: it hangs up, now or at the first read."""
+    hung_up = any(isinstance(error, ssl.SSLError | ConnectionResetError) for error in errors)
+    if not hung_up or any(isinstance(error, ssl.SSLCertVerificationError) for error in errors):
+        return ""
+    return "; where it asks for a client's certificate, show one with --cert and --key"
+
+
+def _show(tls: ssl.SSLContext, cert: Path | None, key: Path | None) -> None:
+    """Let ``tls`` show a client's certificate, for a sidecar with ``api.tls.client_ca``."""
+    if cert is None:
+        if key is not None:
+            raise CommandError("--key: name the certificate that the key belongs to as well, with --cert")
+        return
+    try:
+        tls.load_cert_chain(cert, key, password=lambda: b"")  # rather than to ask on the terminal
+    except OSError as error:
+        why = getattr(error, "reason", None) or error.strerror or type(error).__name__
+        files = f"--cert {cert}" if key is None else f"--cert {cert}, --key {key}"
+        rule = "they must hold a certificate and its private key in PEM form, without a passphrase"
+        raise CommandError(f"{files}: cannot be used ({why}); {rule}") from None
 
 
 def needs_store(settings: Settings, remote: Remote) -> None:

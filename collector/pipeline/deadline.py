@@ -4,6 +4,7 @@ Interrupts Python code and the standard library's regular expressions (they look
 to Python is not reached: for that a worker is replaced as a whole.
 """
 
+import atexit
 import signal
 import threading
 import time
@@ -35,6 +36,8 @@ class SignalDeadline:
         if threading.current_thread() is not threading.main_thread():
             raise RuntimeError("signals reach only the main thread of a process: make the deadline there")
         self.install()
+        # Python takes its handler away at the end, and a ring without one ends the process.
+        atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)
 
     def __call__(self, limit_ns: int) -> "_Alarm":
         """A context in which ``DeadlineExceeded`` is raised after ``limit_ns`` nanoseconds."""

@@ -15,14 +15,18 @@ from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExport
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpSpanExporter
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from servers import run_sidecheck
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from collector.access.http import guard_api
 from collector.access.tls import TlsFiles
+from collector.api_only import ApiOnly
 from collector.app import Sidecar
 from collector.commands.feedback import run as send_feedback
+from collector.commands.problems import CommandError
+from collector.commands.remote import Remote
 from collector.intake import Refusal
 from collector.receivers.feedback import feedback_router
 from collector.receivers.limits import ConnectionLimits
@@ -231,6 +235,44 @@ async def test_the_feedback_command_shows_the_token_of_its_configuration(intake,
         said = await asyncio.to_thread(send_feedback, settings, body, url=url)
     assert said.startswith("kept")
     assert len(intake.feedback) == 1
+
+
+@pytest.fixture
+def asking(mutual, tmp_path) -> Settings:
+    """Settings of an API that asks for a client's certificate."""
+    tls = {"cert": str(mutual.cert), "key": str(mutual.key), "client_ca": str(mutual.client_ca)}
+    nowhere = {"listen": "127.0.0.1:0"}
+    return Settings.model_validate({"api": {**nowhere, "tls": tls}, "metrics": nowhere, "data_dir": str(tmp_path)})
+
+
+ID = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("feedback", ID, "--thumbs", "up"), ("explain", ID), ("forget", "--trace-id", ID, "--yes")],
+    ids=lambda command: command[0],
+)
+async def test_a_command_shows_the_certificate_that_it_is_given(asking, authority, command):
+    client = authority.issue("client")
+    env = {"SSL_CERT_FILE": str(authority.cert)}
+    async with ApiOnly(asking) as process:
+        there = (*command, "--url", f"https://{process.addresses.api}")
+        shown = await asyncio.to_thread(run_sidecheck, *there, "--cert", client.cert, "--key", client.key, **env)
+        bare = await asyncio.to_thread(run_sidecheck, *there, **env)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert bare.returncode == 2
+    assert "show one with --cert and --key" in bare.stderr
+
+
+def test_a_certificate_that_cannot_be_shown_is_told_of_by_its_option(asking, authority, tmp_path):
+    with pytest.raises(CommandError, match=r"--cert .*nothing: cannot be used \(No such file or directory\)"):
+        Remote.of(asking, client=(tmp_path / "nothing", None))
+    client, other = authority.issue("client"), authority.issue("other", passphrase=b"secret")
+    with pytest.raises(CommandError, match="without a passphrase"):
+        Remote.of(asking, client=(client.cert, other.key))
+    with pytest.raises(CommandError, match="--key: name the certificate"):
+        Remote.of(asking, client=(None, client.key))
 
 
 @pytest.fixture
