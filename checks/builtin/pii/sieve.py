@@ -103,7 +103,7 @@ class Sieved(NamedTuple):
     def codes(self) -> list[Stretch]:
         """The stretches of letters, digits, spaces and dashes that begin as an IBAN does: ``XX00 XXXX XXXX``."""
         classes, found, end = self.classes, [], 0
-        for first, last, _ in self.numbers if _CODE.search(classes) else ():
+        for first, last, _ in self.numbers:
             start = first - 2
             if start >= end and classes[first - 1] in _LETTERS and _CODE.match(classes, start):
                 end = _first(_CODE_END, classes, last)
