@@ -140,7 +140,8 @@ class Sieved(NamedTuple):
 
 def sieve(text: str) -> Sieved | None:
     """Look at a normalised text; ``None`` where it holds no stretch of any kind, as most do."""
-    has_digits, colons = _has_digits(text), _may_hold_address(text)
+    has_digits = _has_digits(text)
+    colons = ":" in text and _may_hold_address(text)
     if not has_digits and not colons and "@" not in text:
         return None
     plain = text.encode("ascii", "replace")
