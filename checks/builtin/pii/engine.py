@@ -99,7 +99,7 @@ class PiiEngine:
         cut_at = self._max_chars if self._max_chars is not None and len(text) > self._max_chars else None
         if cut_at is not None:
             text = text[:cut_at]
-        plain = normalise(text)
+        plain = text if text.isascii() else normalise(text)
         found, phones_cut_at = self._search(plain)
         if self._names is not None:  # they give way to all others, so these can be judged before
             found = policy.apply(plain, found + self._names(text))

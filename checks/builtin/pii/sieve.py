@@ -103,7 +103,7 @@ class Sieved(NamedTuple):
     def codes(self) -> list[Stretch]:
         """The stretches of letters, digits, spaces and dashes that begin as an IBAN does: ``XX00 XXXX XXXX``."""
         classes, found, end = self.classes, [], 0
-        for first, last, _ in self.numbers if _CODE.search(classes) else ():
+        for first, last, _ in self.numbers:
             start = first - 2
             if start >= end and classes[first - 1] in _LETTERS and _CODE.match(classes, start):
                 end = _first(_CODE_END, classes, last)
@@ -140,7 +140,8 @@ class Sieved(NamedTuple):
 
 def sieve(text: str) -> Sieved | None:
     """Look at a normalised text; ``None`` where it holds no stretch of any kind, as most do."""
-    has_digits, colons = _has_digits(text), _may_hold_address(text)
+    has_digits = _has_digits(text)
+    colons = ":" in text and _may_hold_address(text)
     if not has_digits and not colons and "@" not in text:
         return None
     plain = text.encode("ascii", "replace")
