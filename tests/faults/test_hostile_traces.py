@@ -1,26 +1,26 @@
 """Apps that send what nobody should: an endless trace, endless traces, endless names. Others do not notice."""
 
-import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 from faults.kit.bombs import PROTOBUF, Bomb, bombs
+from faults.kit.canaries import WITHIN_S as CANARY_WITHIN_S
+from faults.kit.canaries import canaries, delays
 from faults.kit.ledger import Ledger
 from faults.kit.load import Load
 from faults.kit.memory import peak_memory
-from faults.kit.oracle import LIGHT_CHECKS, Comparison, Seen, Watch, compare, drops, settle
+from faults.kit.oracle import Seen, Watch, drops
 from faults.kit.scale import is_long, short_or_long
 from faults.kit.sidecar import LIGHT, UP_WITHIN_S, Sidecar
 from faults.kit.targets import GrpcTarget, HttpTarget
 from faults.kit.traffic import Request, a_numbered_span, a_request, plain, trace_id
 from servers import total, until
 
-WARM, CANARIES, FLOOD = 1, 2, 3
-"""Runs of numbers that keep the loads of one test apart."""
-CANARY_WITHIN_S = 10.0
+WARM, FLOOD = 1, 3
+"""Runs of numbers that keep the loads of one test, and the canaries, apart."""
 MIB = 1 << 20
 MEMORY = 64 * MIB
 BOMB_BYTES = 160 * MIB
@@ -50,32 +50,12 @@ def warm(data_dir: Path, **settings: str) -> Iterator[tuple[Sidecar, Seen]]:
 
 
 @contextmanager
-def canaries(sidecar: Sidecar) -> Iterator[list[Comparison]]:
-    """Usual traffic while the block runs, and in the end what became of it, as the only item of a list."""
-    ledger, found = Ledger(sidecar.data_dir.with_name("canaries")), []
-    target = GrpcTarget(sidecar.addresses["otlp_grpc"])
-    with Load(ledger, target, plain(CANARIES, service="canary"), rate=5.0) as load:
-        yield found
-    settle(sidecar, WITHIN_S)
-    target.close()
-    assert load.tally.dropped == {}
-    found.append(compare(ledger, sidecar.data_dir, LIGHT_CHECKS, alone=False))
-
-
-@contextmanager
 def little_memory(sidecar: Sidecar, most: int = MEMORY) -> Iterator[None]:
     """Fails if the block takes more than this, and a fifth for what goes with it."""
     idle = sidecar.rss_bytes()
     with peak_memory(sidecar) as peak:
         yield
     assert peak[0] - idle <= 1.2 * most
-
-
-def delays(sidecar: Sidecar, service: str) -> list[float]:
-    """Seconds from the end of each trace of a service to its verdict."""
-    with closing(sqlite3.connect(sidecar.data_dir / "sidecheck.db", timeout=30)) as connection:
-        query = "SELECT evaluated_ns - end_ns FROM traces WHERE service = ?"
-        return [wait / 1e9 for (wait,) in connection.execute(query, (service,))]
 
 
 def send_all(sidecar: Sidecar, bodies: Sequence[bytes]) -> None:
@@ -117,9 +97,9 @@ def test_an_endless_trace_is_cut_and_counted_and_does_not_hold_up_others(tmp_pat
     requests, spans = 10, short_or_long(10_000, 100_000)
     bodies = endless(requests, spans)
     with warm(tmp_path / "data") as (sidecar, seen):
-        with canaries(sidecar) as found, little_memory(sidecar, short_or_long(MEMORY, BOMB_BYTES)):
+        with canaries(sidecar, WITHIN_S) as found, little_memory(sidecar, short_or_long(MEMORY, BOMB_BYTES)):
             send_all(sidecar, bodies)
-        assert max(delays(sidecar, "canary")) < CANARY_WITHIN_S
+        assert max(delays(sidecar)) < CANARY_WITHIN_S
         shown = sidecar.get(f"/api/traces/{trace_id(0, FLOOD).hex()}", port="api").json()
         assert (shown["truncated"], shown["closedBy"], shown["spanCount"]) == (True, "span_limit", MAX_SPANS)
         assert drops(sidecar.page()) == {"span/trace_limit": requests * spans - MAX_SPANS}
@@ -134,10 +114,10 @@ def test_endless_traces_of_endless_services_take_bounded_memory_and_bounded_seri
     traces = short_or_long(10_000, 1_000_000)
     bodies = rootless(traces)
     with warm(tmp_path / "data") as (sidecar, seen):
-        with canaries(sidecar) as found, little_memory(sidecar):
+        with canaries(sidecar, WITHIN_S) as found, little_memory(sidecar):
             send_all(sidecar, bodies)
         page = sidecar.page()
-        usual = 1 + len(delays(sidecar, "canary"))
+        usual = 1 + len(delays(sidecar))
         assert total(page, "sidecheck_traces_evaluated_total") == traces + usual
         assert total(page, "sidecheck_traces_evaluated_total", {"service": "other"}) > 0
         assert page.count("\n") < 2 * MAX_SERIES
@@ -151,10 +131,10 @@ def test_endless_traces_of_endless_services_take_bounded_memory_and_bounded_seri
 def test_requests_that_want_to_be_large_are_answered_and_do_not_hold_up_others(tmp_path, table):
     explosive = bombs()
     with warm(tmp_path / "data") as (sidecar, seen):
-        with canaries(sidecar) as found, little_memory(sidecar, BOMB_BYTES):
+        with canaries(sidecar, WITHIN_S) as found, little_memory(sidecar, BOMB_BYTES):
             answers = {bomb.name: over_http(sidecar, bomb) for bomb in explosive}
             codes = {bomb.name: over_grpc(sidecar, bomb) for bomb in explosive if bomb.kind == PROTOBUF}
-        assert max(delays(sidecar, "canary")) < CANARY_WITHIN_S
+        assert max(delays(sidecar)) < CANARY_WITHIN_S
     assert {bomb.name: answers[bomb.name] for bomb in explosive if answers[bomb.name] not in bomb.statuses} == {}
     assert set(codes.values()) <= {"OK", "INVALID_ARGUMENT", "RESOURCE_EXHAUSTED", "UNAVAILABLE"}
     table.add("bombs", 1, found[0], seen)

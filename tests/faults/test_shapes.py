@@ -33,6 +33,7 @@ def test_late_repeated_and_misshapen_traces_are_all_judged_once(shared, tmp_path
     table.add("late spans, 10 % duplicates, odd shapes, odd clocks", 1, found, seen)
     found.assert_kept()
     seen.assert_sound()
+    seen.assert_quick()
     assert shared.metric("sidecheck_late_spans_total") > 0
     assert sum(load.tally.duplicated for load in started) > 0
     stored = stored_traces(shared.data_dir)
@@ -55,3 +56,4 @@ def test_sigterm_under_load_ends_soon_and_loses_nothing(tmp_path, table):
         assert set(load.tally.retried) <= {"503", "ConnectError", "ReadError", "RemoteProtocolError"}
         found.assert_kept()
         seen.assert_sound()
+        seen.assert_quick()

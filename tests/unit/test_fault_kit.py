@@ -177,3 +177,10 @@ def test_the_table_keeps_rows_of_faults_that_did_not_run(tmp_path, verdict_on):
     assert "| first | 2 | 2 | 0 | 0 | 0 |\n| second | 2 | 2 | 0 | 0 | 0 |\n\nMachine: this one\n" in text
     assert text.startswith("above\n")
     assert text.endswith("below\n")
+
+
+def test_the_table_counts_each_place_where_a_file_was_damaged():
+    table = Table()
+    for silent in (0, 0, 2):
+        table.add_file("bit flipped", 8, silent)
+    assert "| bit flipped | 3 | 24 | 2 | 0 | 0 |\n" in table.as_markdown()

@@ -33,17 +33,25 @@ class Table:
 
     def add(self, fault: str, runs: int, comparison: Comparison, seen: Seen, *explained: str) -> None:
         """Report a fault that struck ``runs`` times and must cause the drops ``explained`` (``what/reason``)."""
-        new = Row(
-            fault,
-            runs,
-            comparison.acknowledged_spans,
-            len(comparison.lost),
-            len(comparison.double) + len(seen.double),
-            sum(seen.unexplained(*explained).values()),
+        self._add(
+            Row(
+                fault,
+                runs,
+                comparison.acknowledged_spans,
+                len(comparison.lost),
+                len(comparison.double) + len(seen.double),
+                sum(seen.unexplained(*explained).values()),
+            )
         )
-        old = self._rows.get(fault, Row(fault, 0, 0, 0, 0, 0))
+
+    def add_file(self, fault: str, rows: int, silent: int) -> None:
+        """Report that a file which held so many ``rows`` was damaged once, and how many went without a word."""
+        self._add(Row(fault, 1, rows, silent, 0, 0))
+
+    def _add(self, new: Row) -> None:
+        old = self._rows.get(new.fault, Row(new.fault, 0, 0, 0, 0, 0))
         numbers = (a + b for a, b in zip(astuple(old)[1:], astuple(new)[1:], strict=True))
-        self._rows[fault] = Row(fault, *numbers)
+        self._rows[new.fault] = Row(new.fault, *numbers)
 
     def as_markdown(self) -> str:
         """The table."""
