@@ -17,6 +17,7 @@ from collector.pipeline.inspection import BATCH
 from collector.pipeline.journal import Journal
 from collector.pipeline.judge import Job, Judged
 from collector.pipeline.options import FrontOptions
+from collector.progress import Position, Progress
 from collector.receivers import decode
 from collector.receivers.limits import ReceiverLimits
 from exporters.dataset.case import CaseStatus
@@ -55,9 +56,9 @@ class FrontSteps:
             asyncio.run(self._append(batches))
         pieces = [piece for batch in batches for piece in batch.pieces]
         with ledger.step("front: buffer"):
-            buffer = TraceBuffer(AT_ONCE)
+            buffer, at = TraceBuffer(AT_ONCE), Position(Progress(), 1)
             for piece in pieces:
-                buffer.add(piece, 0, 1)
+                buffer.add(piece, 0, at)
             buffer.take_new()
             closed = list(chain.from_iterable(iter(lambda: buffer.take_due(1, BATCH), [])))
         with ledger.step("front: ask the store whether they are known"):

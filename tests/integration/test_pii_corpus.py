@@ -5,7 +5,7 @@ from itertools import islice
 
 import pytest
 from builders import an_interaction
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pii_scores import DATA, Labelled, corpus, scores, table
 
@@ -128,6 +128,7 @@ TEXTS = st.lists(st.tuples(SHAPES | SHAPES | NUMBERS | WORDS, SEPARATORS), max_s
 
 
 @settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example("+ 0201000")
 @given(TEXTS)
 def test_both_modes_find_the_same_in_any_mixture_of_shapes(gated, stock, text):
     assert gated.find(text) == stock.find(text)

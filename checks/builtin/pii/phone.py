@@ -179,10 +179,15 @@ def _is_number(part: Part, text: str, region: str, in_regions: dict[str, Answer]
     from phonenumbers import PhoneNumberMatcher
 
     found = next(iter(PhoneNumberMatcher(part.shown(text), region, leniency=_VALID, max_tries=1)), None)
-    is_number = found is not None and sum(map(str.isdigit, found.raw_string)) == len(part.digits)
+    is_number = found is not None and _is_whole(part, found.raw_string)
     if part.is_sure:
         in_regions[region] = is_number
     return is_number
+
+
+def _is_whole(part: Part, found: str) -> bool:
+    """Whether what libphonenumber found is all of the part: it may leave out a plus before what is no calling code."""
+    return sum(map(str.isdigit, found)) == len(part.digits) and ("+" in found) == part.has_plus
 
 
 def _one_per_calling_code(regions: Iterable[str]) -> Iterator[str]:
