@@ -21,6 +21,9 @@ from exporters.metrics.prometheus import Metrics
 from exporters.metrics.web import Health
 from exporters.store import Store, StoreError
 
+AGAIN_S = 2.0
+"""Work on the store that failed is tried again so soon, whatever its rhythm: health tells of it until it succeeds."""
+
 log = structlog.get_logger()
 
 
@@ -118,7 +121,7 @@ class Process(ABC):
                 if name not in self._failing:
                     log.warning("work on the store failed; trying again", work=name, problem=str(error))
                 self._failing[name] = f"{error}; trying again"
-            await asyncio.sleep(every_s)
+            await asyncio.sleep(min(every_s, AGAIN_S) if name in self._failing else every_s)
 
 
 async def run_until_signal(process: Process) -> None:

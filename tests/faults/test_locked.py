@@ -68,7 +68,7 @@ def test_a_store_that_somebody_locks_loses_nothing_and_every_page_answers(shared
     assert set(load.tally.retried) <= {"503"}
     assert load.tally.dropped == {}
     assert any("locked" in problem for problem in seen.problems)
-    assert sidecar.health()["status"] == "ok"
+    until("health is well again", lambda: sidecar.health()["status"] == "ok", 10)
     verify(sidecar, ledger, seen, "store locked", table)
 
 
