@@ -6,8 +6,10 @@ import pytest
 from guarded_servers import a_token_file
 from structlog.testing import capture_logs
 
+from collector import process as process_module
 from collector.api_only import ApiOnly
 from collector.settings import Settings
+from exporters.store import StoreUnavailable
 
 
 @pytest.mark.parametrize(("sync", "expected"), [("full", 2), ("normal", 1), ("off", 1)])
@@ -29,3 +31,24 @@ async def test_tokens_are_read_again_though_nobody_comes(tmp_path):
             tokens.write_text("newer")
             while not any(line["event"] == "tokens were read again" for line in logs):  # noqa: ASYNC110 - of the process
                 await asyncio.sleep(0.05)
+
+
+async def test_work_on_the_store_that_failed_is_tried_again_soon_and_health_is_well_then(tmp_path, monkeypatch):
+    monkeypatch.setattr(process_module, "AGAIN_S", 0.01)
+    nowhere = {"listen": "127.0.0.1:0"}
+    settings = Settings.model_validate({"api": nowhere, "metrics": nowhere, "data_dir": str(tmp_path)})
+    failures = [StoreUnavailable("the store is locked by another process")]
+    failed, done = asyncio.Event(), asyncio.Event()
+
+    async def work() -> None:
+        if failures:
+            failed.set()
+            raise failures.pop()
+        done.set()
+
+    async with ApiOnly(settings) as process, asyncio.timeout(20):
+        process._repeat(3600, "upkeep", work)
+        await failed.wait()
+        assert process.health().problems == ("the store is locked by another process; trying again",)
+        await done.wait()
+        assert process.health().problems == ()
