@@ -31,13 +31,21 @@ class CaseStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What must hold when the case is run again. ``checks`` maps a check's name to its version and options."""
+    """What must hold when the case is run again. ``checks`` maps a check's name to its version and options.
+
+    ``answer`` is a reference answer in words, ``value`` the very JSON value that must come (``None``: no demand).
+    ``relevant_documents`` name documents, one of which must be cited where ``checks`` has ``citations``.
+    ``max_latency_ms`` is for the whole answer, in milliseconds. ``rubric`` is for a person or a judge model.
+    """
 
     answer: str | None = None
+    value: Any = None
     must_mention: tuple[str, ...] = ()
     must_not_mention: tuple[str, ...] = ()
     json_schema: Mapping[str, Any] | None = None
     relevant_documents: tuple[str, ...] = ()
+    max_latency_ms: int | None = None
+    rubric: str | None = None
     checks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     expected_tool_calls: tuple[Mapping[str, Any], ...] = ()
     forbidden_tool_calls: tuple[str, ...] = ()
@@ -76,6 +84,8 @@ class Case:
     expectation: Expectation
     kind: ExampleType = ExampleType.HISTORICAL_FAILURE
     tags: tuple[str, ...] = ()
+    split: str | None = None
+    """The part of the dataset that the case belongs to, as ``train`` or ``test``; ``None``: none was chosen."""
     reviewed_by: str | None = None
     redacted: tuple[str, ...] = ()
     """The entity types that were replaced, each once, sorted."""

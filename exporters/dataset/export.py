@@ -1,15 +1,24 @@
-"""Writing a dataset to a file or to standard output. Owns what all formats need alike: unique ids, whole files."""
+"""Writing a dataset to files or to standard output. Owns what all formats need alike: unique ids, whole files."""
 
 import os
 import sys
+import tempfile
+import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
 from exporters.dataset.case import Case
-from exporters.dataset.formats import FORMATS, Format
+from exporters.dataset.formats import FORMATS, DatasetFile, Format
+from exporters.dataset.formats.jsonl import line, read_line
 
 STDOUT = "-"
+ALL = "all"
+"""The name that stands for every format."""
+
+IN_MEMORY = 8 * 1024 * 1024
+_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+"""The first moment that a zip file can hold: the same cases give the same bytes."""
 
 
 class ExportError(Exception):
@@ -19,48 +28,90 @@ class ExportError(Exception):
 def export(cases: Iterable[Case], format_name: str, path: str | Path) -> int:
     """Write the cases in this format and return how many there were.
 
-    The file appears whole or not at all: a reader never sees half of one, and a failure leaves the old one as it was.
+    Each file appears whole or not at all: a reader never sees half of one, and a failure leaves the old one as it was.
 
     Args:
         cases: in the order in which they are to be written.
-        format_name: a key of ``FORMATS``.
-        path: the file; in an existing directory, the format's own file name; ``-`` for standard output.
+        format_name: a key of ``FORMATS``, or ``all``.
+        path: a directory (made for ``all``, and where it ends with a slash) takes all files of the format under their
+            own names; anything else is the path of its main file alone; ``-`` is standard output.
 
     Raises:
-        ExportError: no such format, two cases with one id, or the file can't be written.
+        ExportError: no such format, two cases with one id, or a file can't be written.
     """
-    chosen = format_named(format_name)
+    chosen = formats_named(format_name)
     if str(path) == STDOUT:
-        return write(cases, chosen, sys.stdout.buffer)
+        if format_name == ALL:
+            raise ExportError(f"format {ALL!r} is many files; name a folder with --out")
+        return write(cases, chosen[0].main, sys.stdout.buffer)
     target = Path(path)
-    target = target / chosen.file_name if target.is_dir() else target
     try:
-        return _write_whole(cases, chosen, target)
+        if format_name == ALL or str(path).endswith(os.sep):
+            target.mkdir(parents=True, exist_ok=True)
+        if target.is_dir():
+            return _write_all(cases, [file for format_ in chosen for file in format_.files], target)
+        return _write_whole(cases, chosen[0].main, target)
     except OSError as error:
         raise ExportError(f"{target}: {error.strerror or type(error).__name__}; name a file that can be made") from None
 
 
-def format_named(name: str) -> Format:
-    """The format of this name.
+def formats_named(name: str) -> tuple[Format, ...]:
+    """The format of this name, or every one for ``all``.
 
     Raises:
         ExportError: there is none; the text lists those there are.
     """
+    if name == ALL:
+        return tuple(FORMATS.values())
     try:
-        return FORMATS[name]
+        return (FORMATS[name],)
     except KeyError:
-        raise ExportError(f"format {name[:40]!r} does not exist; there are: {', '.join(FORMATS)}") from None
+        raise ExportError(f"format {name[:40]!r} does not exist; there are: {', '.join(FORMATS)}, {ALL}") from None
 
 
-def write(cases: Iterable[Case], chosen: Format, out: IO[bytes]) -> int:
+def write(cases: Iterable[Case], file: DatasetFile, out: IO[bytes]) -> int:
     """Write the cases to an open stream.
 
     Raises:
         ExportError: two cases with one id.
     """
-    count = chosen.write(_unique(cases), out)
+    count = file.write(_unique(cases), out)
     out.flush()
     return count
+
+
+def write_zip(cases: Iterable[Case], formats: Iterable[Format], out: IO[bytes]) -> int:
+    """Write all files of these formats as one zip file to an open stream. The same cases give the same bytes.
+
+    Raises:
+        ExportError: two cases with one id.
+    """
+    with _Snapshot(cases) as snapshot, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in (file for format_ in formats for file in format_.files):
+            with archive.open(zipfile.ZipInfo(file.name, _ZIP_TIME), "w", force_zip64=True) as member:
+                file.write(snapshot.cases(), member)
+        return snapshot.count
+
+
+class _Snapshot:
+    """The cases of one export, to be gone through many times: all files of a dataset hold the same ones."""
+
+    def __init__(self, cases: Iterable[Case]) -> None:
+        self.count = 0
+        self._spool = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 -- closed by __exit__
+        for case in _unique(cases):
+            self._spool.write(line(case))
+            self.count += 1
+
+    def cases(self) -> Iterator[Case]:
+        self._spool.seek(0)
+        return (read_line(written) for written in self._spool)
+
+    def __enter__(self) -> "_Snapshot":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._spool.close()
 
 
 def _unique(cases: Iterable[Case]) -> Iterator[Case]:
@@ -74,13 +125,20 @@ def _unique(cases: Iterable[Case]) -> Iterator[Case]:
         yield case
 
 
-def _write_whole(cases: Iterable[Case], chosen: Format, target: Path) -> int:
+def _write_all(cases: Iterable[Case], files: Iterable[DatasetFile], folder: Path) -> int:
+    with _Snapshot(cases) as snapshot:
+        for file in files:
+            _write_whole(snapshot.cases(), file, folder / file.name)
+        return snapshot.count
+
+
+def _write_whole(cases: Iterable[Case], file: DatasetFile, target: Path) -> int:
     # In the same directory, since a rename is atomic within one file system only. Not made by `tempfile`: a dataset
     # is to be read by others, with the rights that the user's umask gives any file.
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as out:
-            count = write(cases, chosen, out)
+            count = write(cases, file, out)
             os.fsync(out.fileno())
         temporary.replace(target)
     finally:

@@ -29,8 +29,8 @@ MAX_NESTING = 8
 
 CAPTURED = {
     "": ("input", "context", "expectedToolCalls", "forbiddenToolCalls", "actualOutput"),
-    "expected": ("answer", "mustMention", "mustNotMention", "jsonSchema", "relevantDocuments"),
-    "metadata": ("service", "model", "tags"),
+    "expected": ("answer", "value", "mustMention", "mustNotMention", "jsonSchema", "relevantDocuments", "rubric"),
+    "metadata": ("service", "model", "tags", "split"),
 }
 """The parts of a case's JSON shape that hold captured text. The rest (ids, names of checks) is sidecheck's own."""
 

@@ -57,10 +57,13 @@ def _with_text(document: Mapping[str, Any]) -> dict[str, Any]:
 def _expected(expectation: Expectation) -> dict[str, Any]:
     return {
         "answer": expectation.answer,
+        "value": expectation.value,
         "mustMention": expectation.must_mention,
         "mustNotMention": expectation.must_not_mention,
         "jsonSchema": expectation.json_schema,
         "relevantDocuments": expectation.relevant_documents,
+        "maxLatencyMs": expectation.max_latency_ms,
+        "rubric": expectation.rubric,
         "checks": expectation.checks,
     }
 
@@ -74,6 +77,7 @@ def _metadata(case: Case) -> dict[str, Any]:
         "exampleType": case.kind.value,
         "reviewedBy": case.reviewed_by,
         "tags": case.tags,
+        "split": case.split,
         "fingerprint": case.fingerprint,
         "redacted": case.redacted,
     }
@@ -97,6 +101,7 @@ def from_json(document: Any) -> Case:
         expectation=_read_expectation(top),
         kind=_read_kind(metadata),
         tags=metadata.texts("tags"),
+        split=metadata.text("split"),
         reviewed_by=metadata.text("reviewedBy"),
         redacted=metadata.texts("redacted"),
     )
@@ -132,10 +137,13 @@ def _read_expectation(top: "_Part") -> Expectation:
     expected = top.part("expected")
     return Expectation(
         answer=expected.text("answer"),
+        value=expected.any("value"),
         must_mention=expected.texts("mustMention"),
         must_not_mention=expected.texts("mustNotMention"),
         json_schema=expected.mapping("jsonSchema"),
         relevant_documents=expected.texts("relevantDocuments"),
+        max_latency_ms=expected.positive("maxLatencyMs"),
+        rubric=expected.text("rubric"),
         checks=_read_checks(expected.part("checks")),
         expected_tool_calls=top.mappings("expectedToolCalls"),
         forbidden_tool_calls=top.texts("forbiddenToolCalls"),
@@ -186,6 +194,15 @@ class _Part:
         value = self._value.get(key)
         if value is not None and not isinstance(value, str):
             raise ShapeError(self._name(key), "must be a string or null")
+        return value
+
+    def any(self, key: str) -> Any:
+        return self._value.get(key)
+
+    def positive(self, key: str) -> int | None:
+        value = self._value.get(key)
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+            raise ShapeError(self._name(key), "must be a whole number above 0, or null")
         return value
 
     def texts(self, key: str) -> tuple[str, ...]:

@@ -11,12 +11,12 @@ SECTIONS = ("context", "expected", "metadata")
 """Keys that group others: each key within is a part of its own."""
 
 EDITABLE = ("input", "context", "expected", "expectedToolCalls", "forbiddenToolCalls", "actualOutput", "metadata")
-EDITABLE_METADATA = ("exampleType", "tags")
+EDITABLE_METADATA = ("exampleType", "tags", "split")
 
 SHOWN_ONLY = frozenset({"createdAt", "updatedAt", "clusterSize", "history"})
 """What ``GET`` gives beside the case: a whole answer may be sent back with one part changed."""
 
-FIELDS = ("input", "context", "observed_output", "expectation", "kind", "tags")
+FIELDS = ("input", "context", "observed_output", "expectation", "kind", "tags", "split")
 
 
 def changes(case: Case, parts: Mapping[str, Any]) -> dict[str, Any]:

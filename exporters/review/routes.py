@@ -5,14 +5,15 @@ The endpoints are plain functions, which FastAPI runs on threads: the store's ca
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO, Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Query
 from fastapi.responses import HTMLResponse, Response, StreamingResponse
 
 from exporters.dataset.case import Case, CaseStatus
-from exporters.dataset.export import ExportError, format_named, write
+from exporters.dataset.export import ExportError, formats_named, write, write_zip
+from exporters.dataset.formats import Format
 from exporters.review import answers, edits, page, present
 from exporters.review.answers import ApiError, SafeJson, not_found
 from exporters.review.explain import Explain, explanation_routes
@@ -149,20 +150,13 @@ def _datasets(store: Store) -> APIRouter:
         format_name: Annotated[str, Query(alias="format", max_length=64)] = "jsonl",
         include: Annotated[tuple[CaseStatus, ...], Query(description="statuses beside `promoted`")] = (),
     ) -> Response:
-        """The dataset as a file; promoted cases, oldest first."""
+        """The dataset as a file; promoted cases, oldest first. A format of several files, and `all`, is a zip file."""
         try:
-            chosen = format_named(format_name)
+            chosen = formats_named(format_name)
         except ExportError as error:
             raise ApiError(400, "invalid_request", str(error)) from None
         query = CaseQuery(statuses=tuple(dict.fromkeys((CaseStatus.PROMOTED, *include))))
-        # Whole before the first byte is sent: a failure half-way must not look like a short dataset.
-        file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 -- closed when it was sent
-        write((stored.case for stored in store.iter_cases(query)), chosen, file)
-        headers = {
-            "Content-Disposition": f'attachment; filename="{chosen.file_name}"',
-            "Content-Length": str(file.tell()),
-        }
-        return StreamingResponse(_sent(file), media_type=chosen.media_type, headers=headers)
+        return _download((stored.case for stored in store.iter_cases(query)), chosen)
 
     return router
 
@@ -218,6 +212,19 @@ def _fields(before: StoredCase, edit: CaseEdit) -> dict[str, Any]:
         if edit.status in REVIEWED:
             fields["reviewed_by"] = edit.who
     return fields
+
+
+def _download(cases: Iterable[Case], formats: Sequence[Format]) -> Response:
+    # Whole before the first byte is sent: a failure half-way must not look like a short dataset.
+    file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 -- closed when it was sent
+    if len(formats) == 1 and len(formats[0].files) == 1:
+        name, media_type = formats[0].main.name, formats[0].main.media_type
+        write(cases, formats[0].main, file)
+    else:
+        name, media_type = f"{formats[0].name if len(formats) == 1 else 'dataset'}.zip", "application/zip"
+        write_zip(cases, formats, file)
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Length": str(file.tell())}
+    return StreamingResponse(_sent(file), media_type=media_type, headers=headers)
 
 
 def _sent(file: IO[bytes]) -> Iterator[bytes]:

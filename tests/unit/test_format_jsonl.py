@@ -2,13 +2,14 @@
 
 import io
 import json
+import zipfile
 
 import pytest
 
 from exporters.dataset.case import Case, Context, ExampleType, Expectation, Source
-from exporters.dataset.export import ExportError, export
+from exporters.dataset.export import ExportError, export, write_zip
 from exporters.dataset.formats import FORMATS
-from exporters.dataset.formats.jsonl import Jsonl, line, read_line
+from exporters.dataset.formats.jsonl import line, read_line, write
 from exporters.dataset.shape import ShapeError
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -46,10 +47,13 @@ def test_a_line_is_the_public_shape_of_a_case():
         },
         "expected": {
             "answer": None,
+            "value": None,
             "mustMention": ["30 days"],
             "mustNotMention": ["60 days"],
             "jsonSchema": None,
             "relevantDocuments": ["kb-7"],
+            "maxLatencyMs": None,
+            "rubric": None,
             "checks": {"citations": {"version": "1"}},
         },
         "expectedToolCalls": [{"name": "create_note", "arguments": {"orderId": "123"}}],
@@ -63,6 +67,7 @@ def test_a_line_is_the_public_shape_of_a_case():
             "exampleType": "historical_failure",
             "reviewedBy": None,
             "tags": [],
+            "split": None,
             "fingerprint": "f00d",
             "redacted": [],
         },
@@ -108,7 +113,7 @@ def test_the_same_case_gives_the_same_bytes():
 
 def test_the_file_is_utf8_with_one_line_a_case():
     out = io.BytesIO()
-    assert Jsonl().write([a_case(input="Größe 東京 \U0001f600"), a_case(id="case-2")], out) == 2
+    assert write([a_case(input="Größe 東京 \U0001f600"), a_case(id="case-2")], out) == 2
     text = out.getvalue().decode("utf-8")
     assert text.endswith("}\n")
     assert text.count("\n") == 2
@@ -132,7 +137,12 @@ def test_what_json_cannot_hold_is_written_all_the_same():
 
 
 def test_every_format_bears_the_name_it_is_found_by():
-    assert all(name == chosen.name and chosen.file_name for name, chosen in FORMATS.items())
+    assert all(name == chosen.name and chosen.main.name for name, chosen in FORMATS.items())
+
+
+def test_no_two_formats_write_the_same_file():
+    names = [file.name for chosen in FORMATS.values() for file in chosen.files]
+    assert len(names) == len(set(names))
 
 
 def test_an_export_writes_the_file_and_counts_the_cases(tmp_path):
@@ -144,6 +154,29 @@ def test_an_export_writes_the_file_and_counts_the_cases(tmp_path):
 def test_an_export_into_a_directory_takes_the_formats_file_name(tmp_path):
     export([a_case()], "jsonl", str(tmp_path))
     assert (tmp_path / "cases.jsonl").is_file()
+
+
+def test_an_export_of_every_format_makes_the_folder_and_writes_every_file(tmp_path):
+    assert export([a_case(), a_case(id="case-2")], "all", tmp_path / "new" / "folder") == 2
+    written = {path.name for path in (tmp_path / "new" / "folder").iterdir()}
+    assert written == {file.name for chosen in FORMATS.values() for file in chosen.files}
+
+
+def test_a_path_that_ends_with_a_slash_is_a_folder(tmp_path):
+    export([a_case()], "jsonl", f"{tmp_path}/new/")
+    assert (tmp_path / "new" / "cases.jsonl").is_file()
+
+
+def test_every_format_at_once_does_not_go_to_standard_output():
+    with pytest.raises(ExportError, match="folder"):
+        export([], "all", "-")
+
+
+def test_a_zip_of_the_same_cases_has_the_same_bytes():
+    archives = [io.BytesIO(), io.BytesIO()]
+    assert [write_zip([a_case()], FORMATS.values(), archive) for archive in archives] == [1, 1]
+    assert archives[0].getvalue() == archives[1].getvalue()
+    assert zipfile.ZipFile(archives[0]).read("cases.jsonl") == line(a_case())
 
 
 def test_an_export_to_standard_output(capsysbinary):

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from exporters.dataset.formats.base import Format
-from exporters.dataset.formats.jsonl import Jsonl
+from exporters.dataset.formats import jsonl
+from exporters.dataset.formats.base import DatasetFile, Format
 
-FORMATS: Mapping[str, Format] = {format_.name: format_ for format_ in (Jsonl(),)}
+FORMATS: Mapping[str, Format] = {format_.name: format_ for format_ in (jsonl.FORMAT,)}  # fmt: skip -- one line a format
 
-__all__ = ["FORMATS", "Format"]
+__all__ = ["FORMATS", "DatasetFile", "Format"]

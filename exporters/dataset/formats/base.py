@@ -1,29 +1,37 @@
-"""What every dataset format is: one file, one line in the table, nothing shared with another format."""
+"""What every dataset format is: the files that one eval tool reads. Shares nothing with another format."""
 
-from collections.abc import Iterable
-from typing import IO, Protocol
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import IO
 
 from exporters.dataset.case import Case
 
+Write = Callable[[Iterable[Case], IO[bytes]], int]
+"""Writes every case, in this order, and returns how many it wrote. Opens, closes and flushes nothing."""
 
-class Format(Protocol):
-    """Writes cases the way one eval tool reads them."""
+
+@dataclass(frozen=True, slots=True)
+class DatasetFile:
+    """One file of a format: the name that it bears in a folder, its media type, and what writes it."""
+
+    name: str
+    media_type: str
+    write: Write
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """The way one eval tool reads cases.
+
+    ``name`` is what ``--format`` calls it, ``tool`` what people do. The first of ``files`` holds the cases, or those
+    of the usual kind; the others are what the tool needs beside it, or a helper that makes the dataset run at once.
+    """
+
+    name: str
+    tool: str
+    files: tuple[DatasetFile, ...]
 
     @property
-    def name(self) -> str:
-        """What ``--format`` calls it."""
-        ...
-
-    @property
-    def file_name(self) -> str:
-        """The name its file usually bears."""
-        ...
-
-    @property
-    def media_type(self) -> str:
-        """The media type that a download of it has."""
-        ...
-
-    def write(self, cases: Iterable[Case], out: IO[bytes]) -> int:
-        """Write every case, in this order, and return how many there were. Opens, closes and flushes nothing."""
-        ...
+    def main(self) -> DatasetFile:
+        """The file that is written where there can be only one."""
+        return self.files[0]

@@ -8,30 +8,22 @@ written as JSON escapes: the text is the same, the file is safe to split, to pri
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import IO
 
 from exporters.dataset.case import Case
+from exporters.dataset.formats.base import DatasetFile, Format
 from exporters.dataset.shape import ShapeError, from_json, to_json
 
 _UNSAFE = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 """DEL and the C1 controls (U+0085 ends a line, U+009B starts a terminal sequence), line separators, bidi controls."""
 
 
-@dataclass(frozen=True, slots=True)
-class Jsonl:
-    """The ``jsonl`` format."""
-
-    name: str = "jsonl"
-    file_name: str = "cases.jsonl"
-    media_type: str = "application/jsonl"
-
-    def write(self, cases: Iterable[Case], out: IO[bytes]) -> int:
-        """Write one line for each case."""
-        count = 0
-        for count, case in enumerate(cases, 1):  # noqa: B007 -- the last number is the result
-            out.write(line(case))
-        return count
+def write(cases: Iterable[Case], out: IO[bytes]) -> int:
+    """Write one line for each case."""
+    count = 0
+    for count, case in enumerate(cases, 1):  # noqa: B007 -- the last number is the result
+        out.write(line(case))
+    return count
 
 
 def line(case: Case) -> bytes:
@@ -51,3 +43,7 @@ def read_line(text: str | bytes) -> Case:
     except (ValueError, RecursionError):
         raise ShapeError("case", "must be one JSON object in UTF-8") from None
     return from_json(document)
+
+
+FORMAT = Format("jsonl", "sidecheck", (DatasetFile("cases.jsonl", "application/jsonl", write),))
+"""The ``jsonl`` format."""
