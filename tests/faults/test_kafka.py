@@ -89,12 +89,13 @@ def test_every_trace_has_one_verdict_while_replicas_come_and_go_and_the_broker_i
         extra = Sidecar(tmp_path / "extra", **own)
         stack.callback(extra.kill)
         seen = [stack.enter_context(Watch(replica)) for replica in replicas]
-        target = KafkaTarget(kafka.broker.bootstrap, kafka.topic("traces"))
-        stack.callback(target.close)
         others = stack.enter_context(Companions(kafka.broker.bootstrap, kafka.topic))
-        make = others.beside(spread_out())
+        target = others.behind(KafkaTarget(kafka.broker.bootstrap, kafka.topic("traces")))
+        stack.callback(target.close)
         struck = 0
-        with Load(ledger, target, make, rate=RATE, seconds=SECONDS, senders=SENDERS, seed=SEED) as load:
+        with Load(
+            ledger, others.behind(target), spread_out(), rate=RATE, seconds=SECONDS, senders=SENDERS, seed=SEED
+        ) as load:
             ends, strike = time.monotonic() + SECONDS, strikes(replicas, extra, chance)
             while time.monotonic() < ends:
                 time.sleep(EVERY_S)  # the load goes on
