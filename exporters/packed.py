@@ -4,12 +4,13 @@ So the process that writes has little to do for each trace, and what crosses fro
 Owns how a record becomes columns; where these go is the business of ``exporters.store``.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 from checks.trace import Feedback
 from exporters import codec
 from exporters.dataset.case import Case
+from exporters.dataset.likeness import Likeness
 from exporters.record import Record
 
 PARTS = 3
@@ -74,10 +75,18 @@ class Packed:
     case: Case | None = None
     fingerprint: str | None = None
     replaces_ns: int | None = None
+    likeness: Likeness | None = None
 
     def column(self, name: str) -> Any:
         """One of ``columns``."""
         return self.columns[COLUMNS.index(name)]
+
+    def in_cluster(self, fingerprint: str) -> Self:
+        """The same trace, counted in this cluster."""
+        place = COLUMNS.index("fingerprint")
+        columns = (*self.columns[:place], fingerprint, *self.columns[place + 1 :])
+        case = None if self.case is None else replace(self.case, fingerprint=fingerprint)
+        return replace(self, columns=columns, case=case, fingerprint=fingerprint)
 
     @property
     def owners(self) -> tuple[tuple[str, str], ...]:
@@ -113,6 +122,7 @@ def pack(record: Record) -> Packed:
         case=record.case,
         fingerprint=fingerprint,
         replaces_ns=record.replaces_ns,
+        likeness=record.likeness,
     )
 
 

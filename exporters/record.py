@@ -11,6 +11,7 @@ from typing import Any
 from checks.report import Outcome, Verdict
 from checks.trace import CloseReason, Feedback
 from exporters.dataset.case import Case
+from exporters.dataset.likeness import Likeness
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,8 @@ class Record:
     spans: bytes = b""
     logs: bytes = b""
     case: Case | None = None
+    likeness: Likeness | None = None
+    """What the case's trace is compared with others by."""
     case_withheld: bool = False
     """Whether there is no case because personal data could not be taken out of it."""
     previous: tuple[Verdict, ...] | None = None

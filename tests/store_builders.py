@@ -6,6 +6,7 @@ from checks.finding import Evidence, Finding
 from checks.report import Outcome, Verdict
 from checks.trace import CloseReason, FeedbackTarget
 from exporters.dataset.case import Case, CaseStatus, Context, Expectation, Source
+from exporters.dataset.likeness import Likeness
 from exporters.packed import pack
 from exporters.record import Record
 from exporters.store import CaseLimits, SaveResult, Store
@@ -66,7 +67,9 @@ def a_record(number: int = 1, **parts: Any) -> Record:
 
 def a_failing_record(number: int = 1, **parts: Any) -> Record:
     """The n-th trace, judged as bad, with its case."""
-    return a_record(number, **{"verdicts": (a_verdict(),), "case": a_case(number), **parts})
+    case = parts.pop("case", a_case(number))
+    like = Likeness("shop", {"citations": ("missing",)}, family=case.fingerprint if case else "")
+    return a_record(number, **{"verdicts": (a_verdict(),), "case": case, "likeness": like, **parts})
 
 
 def save(

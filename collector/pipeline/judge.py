@@ -20,7 +20,8 @@ from collector.conventions.read import read
 from collector.pipeline.assembler import assemble
 from collector.pipeline.merging import Earlier, merged
 from exporters.dataset.case import Case
-from exporters.dataset.promote import draft
+from exporters.dataset.likeness import likeness
+from exporters.dataset.promote import draft, failures
 from exporters.dataset.redact import RedactionFailed, Redactor
 from exporters.metrics.tally import Tally, tally
 from exporters.packed import Packed, pack
@@ -158,6 +159,7 @@ class Judge:
             spans=job.spans,
             logs=job.logs,
             case=case,
+            likeness=likeness(case, failures(report, self._plan)) if case is not None else None,
             case_withheld=withheld,
             previous=job.previous,
             previous_feedback=job.previous_feedback,

@@ -62,6 +62,8 @@ class Keeping:
         result = await asyncio.to_thread(
             self._store.save, self._ours(records), options.case_status, options.case_limits, self._wall_ns()
         )
+        for service, number in result.clusters_opened.items():
+            self._metrics.inc("sidecheck_failure_clusters_total", number, service=service)
         self._reopen(result.reopen)  # feedback had been waiting for these
         if result.forgotten:
             self._losses.dropped("record", FORGOTTEN, result.forgotten)

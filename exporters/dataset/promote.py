@@ -5,10 +5,7 @@ store's and the settings' business.
 """
 
 import hashlib
-import json
-import re
-import unicodedata
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,13 +13,11 @@ from checks.interaction import Document, Interaction, Message, ModelCall, ToolDe
 from checks.plan import PlannedCheck
 from checks.report import Report, Verdict
 from exporters.dataset.case import Case, Context, ExampleType, Expectation, Source
-from exporters.dataset.expectations import Leak, error_codes, expect, kind_of, leaks_in
+from exporters.dataset.expectations import Leak, expect, kind_of, leaks_in
+from exporters.dataset.likeness import fingerprint
 from exporters.dataset.plain import plain
 from exporters.dataset.redact import Redactor
 from exporters.dataset.size import shortened
-
-_FROM_DIGIT = re.compile(r"\d[\w-]*+")
-"""The rest of a word from its first digit on."""
 
 
 def draft(
@@ -43,8 +38,7 @@ def draft(
     Raises:
         RedactionFailed: personal data could not be removed. There must be no case then.
     """
-    excepted = {entry.name for entry in plan if not entry.promote} if promoting is None else set()
-    failed = [v for v in report.failed if v.check not in excepted and (promoting is None or v.check in promoting)]
+    failed = failures(report, plan, promoting)
     if not failed:
         return None
     demanded = expect(failed, report.interaction, plan)
@@ -58,38 +52,17 @@ def draft(
     return shortened(replace(case, fingerprint=fingerprint(case.source.service, failed, case.input)))
 
 
+def failures(
+    report: Report, plan: Sequence[PlannedCheck] = (), promoting: Collection[str] | None = None
+) -> list[Verdict]:
+    """The failed verdicts that make a case; the arguments are those of ``draft``."""
+    excepted = {entry.name for entry in plan if not entry.promote} if promoting is None else set()
+    return [v for v in report.failed if v.check not in excepted and (promoting is None or v.check in promoting)]
+
+
 def case_id(trace_id: str) -> str:
     """The id of the case of this trace: the same whenever and wherever the trace is judged."""
     return f"case-{hashlib.sha256(trace_id.encode()).hexdigest()[:12]}"
-
-
-def fingerprint(service: str, failed: Iterable[Verdict], text: str | None) -> str:
-    """The same 32 hex digits for repetitions of one failure: same service, checks and codes, and alike input."""
-    what = sorted((v.check, error_codes(v)) for v in failed)
-    parts = json.dumps([service, what, normalised(text or "")])
-    return hashlib.sha256(parts.encode()).hexdigest()[:32]
-
-
-def normalised(text: str) -> str:
-    """``text`` without what differs between repetitions: case, numbers, ids, placeholders, width and whitespace."""
-    folded = (text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold()
-    bare = _without_numbers(folded)
-    is_even = bare.isascii() and bare.isprintable() and "  " not in bare  # as prose is: then nothing is to be split
-    return bare.strip(" ") if is_even else " ".join(bare.split())
-
-
-def _without_numbers(text: str) -> str:
-    """``text`` with ``#`` for each word that holds a digit: a number, an id, a placeholder."""
-    if text.isascii() and not any(digit in text for digit in "0123456789"):
-        return text
-    parts, done = [], 0
-    for found in _FROM_DIGIT.finditer(text):
-        start = found.start()
-        while start > done and (text[start - 1].isalnum() or text[start - 1] in "_-"):
-            start -= 1
-        parts += [text[done:start], "#"]
-        done = found.end()
-    return "".join([*parts, text[done:]])
 
 
 def _case(report: Report, demanded: Expectation) -> Case:

@@ -94,6 +94,11 @@ _VERDICTS = (
         "service",
         "value",
     ),
+    _counter(
+        "sidecheck_failure_clusters_total",
+        "Kinds of failure that were not known before: first of their checks, codes and alike input.",
+        "service",
+    ),
     _gauge("sidecheck_cases", "Regression cases kept, by where they stand.", "status"),
 )
 _APP = (

@@ -12,7 +12,7 @@ from checks.finding import Evidence, Finding
 from checks.report import Outcome, Verdict
 from checks.trace import Feedback
 from exporters.dataset.shape import to_json
-from exporters.store import CaseChange, Counts, StoredCase, StoredTrace, TraceSummary, VerdictSet
+from exporters.store import CaseChange, Cluster, Counts, StoredCase, StoredTrace, TraceSummary, VerdictSet
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _GLANCE = {"valid_json": "validJson", "citations": "citedSource", "pii": "containsPII", "user_feedback": "userThumbsUp"}
@@ -68,6 +68,22 @@ def case(stored: StoredCase) -> dict[str, Any]:
         "updatedAt": moment(stored.updated_ns),
         "clusterSize": stored.cluster_size,
         "history": [_change(change) for change in stored.history],
+    }
+
+
+def cluster(found: Cluster) -> dict[str, Any]:
+    """One cluster: what failed, how often and when, and where to look."""
+    return {
+        "fingerprint": found.fingerprint,
+        "service": found.service,
+        "failures": {check: list(codes) for check, codes in found.failures.items()},
+        "traces": found.traces,
+        "firstAt": moment(found.first_ns),
+        "lastAt": moment(found.last_ns),
+        "input": found.input,
+        "traceId": found.trace_id,
+        "caseId": found.case_id,
+        "cases": found.cases,
     }
 
 

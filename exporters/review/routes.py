@@ -19,7 +19,7 @@ from exporters.review.answers import ApiError, SafeJson, not_found
 from exporters.review.explain import Explain, explanation_routes
 from exporters.review.forget import Forget, forget_routes
 from exporters.review.guard import Guard
-from exporters.review.schemas import CaseEdit, CaseFilter, CaseId, Decision, TraceFilter, TraceId
+from exporters.review.schemas import CaseEdit, CaseFilter, CaseId, ClusterFilter, Decision, TraceFilter, TraceId
 from exporters.store import CaseQuery, NotFound, Store, StoredCase, StoredTrace, TraceQuery
 
 DraftCase = Callable[[str], Case | None]
@@ -57,6 +57,7 @@ def create_api(
     app.include_router(_traces(store, trace_url, now))
     app.include_router(_decisions(store, draft_case, now))
     app.include_router(_cases(store, now))
+    app.include_router(_clusters(store, now))
     app.include_router(_datasets(store))
     app.include_router(_landing(store))
     if forget is not None:
@@ -138,6 +139,18 @@ def _cases(store: Store, now: Callable[[], int]) -> APIRouter:
         # Merged with what was just read, so it must still be that, also where the client did not ask for it.
         revision = before.revision if edit.revision is None else edit.revision
         return SafeJson(present.case(store.edit_case(case_id, fields, edit.who, edit.why, now(), revision)))
+
+    return router
+
+
+def _clusters(store: Store, now: Callable[[], int]) -> APIRouter:
+    router = APIRouter(default_response_class=SafeJson, tags=["clusters"])
+
+    @router.get("/api/clusters")
+    def list_clusters(chosen: Annotated[ClusterFilter, Depends()]) -> SafeJson:
+        """What failed, each kind once: the largest first, or the newest. `since` asks for those that came again."""
+        found = store.clusters(chosen.query(now()))
+        return SafeJson({"clusters": [present.cluster(c) for c in found.items], "nextCursor": found.next_cursor})
 
     return router
 

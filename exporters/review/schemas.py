@@ -13,7 +13,7 @@ from checks.duration import parse_duration
 from checks.report import Outcome
 from exporters.dataset.case import CaseStatus, ExampleType
 from exporters.review.answers import ApiError
-from exporters.store import CaseQuery, TraceQuery
+from exporters.store import CaseQuery, ClusterOrder, ClusterQuery, TraceQuery
 
 NOBODY = "anonymous"
 """Who acted where the request does not say: there are no accounts."""
@@ -110,6 +110,27 @@ class CaseFilter:
             service=self.service,
             check=self.check,
             fingerprint=self.fingerprint,
+            limit=self.limit,
+            cursor=self.cursor,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterFilter:
+    """The query of ``GET /api/clusters``."""
+
+    order: ClusterOrder = ClusterOrder.LARGEST
+    service: Name = None
+    since: Time = None
+    limit: Limit = 50
+    cursor: Cursor = None
+
+    def query(self, now_ns: int) -> ClusterQuery:
+        """The store's query. Raises ``ApiError`` for a time that is none."""
+        return ClusterQuery(
+            order=self.order,
+            since_ns=parse_time("since", self.since, now_ns),
+            service=self.service,
             limit=self.limit,
             cursor=self.cursor,
         )

@@ -1,4 +1,4 @@
-"""What an evaluation does to cases: make candidates within limits, refresh and withdraw them, count clusters.
+"""What an evaluation does to cases: make candidates within limits, refresh and withdraw them.
 
 A case that a person touched is never changed here.
 """
@@ -15,9 +15,9 @@ from exporters import codec
 from exporters.dataset.case import Case, CaseStatus
 from exporters.packed import Packed
 from exporters.store import cases as case_rows
-from exporters.store.engine import chunks, insert_of
+from exporters.store.engine import chunks
 from exporters.store.model import CaseLimits
-from exporters.store.tables import cases, clusters
+from exporters.store.tables import cases
 from exporters.store.traces import Prior
 
 DAY_NS = 86_400_000_000_000
@@ -60,24 +60,6 @@ def settle(
         elif record.case is not None:
             _judged_first(connection, record.case, status, room, outcomes, now_ns)
     return outcomes
-
-
-def count_clusters(
-    connection: sa.Connection, records: Sequence[Packed], prior: Mapping[str, Prior], now_ns: int
-) -> None:
-    """Count each trace in the cluster of its last verdicts, once, and no more in the one it was in before."""
-    moves: Counter[str] = Counter()
-    for record in records:
-        old, new = prior[record.trace_id].fingerprint, record.fingerprint
-        if old != new:
-            moves.update({fingerprint: by for fingerprint, by in ((old, -1), (new, 1)) if fingerprint is not None})
-    rows = [
-        {"fingerprint": fingerprint, "traces": by, "first_ns": codec.clamped(now_ns), "last_ns": codec.clamped(now_ns)}
-        for fingerprint, by in sorted(moves.items())
-        if by
-    ]
-    if rows:
-        connection.execute(_add_to_clusters(connection), rows)
 
 
 class _Room:
@@ -177,11 +159,3 @@ def _made_today(connection: sa.Connection, now_ns: int) -> int:
     midnight = now_ns - now_ns % DAY_NS
     today = (cases.c.created_ns >= midnight) & (cases.c.created_ns < midnight + DAY_NS) & cases.c.automatic
     return connection.execute(sa.select(sa.func.count()).where(today)).scalar_one()
-
-
-def _add_to_clusters(connection: sa.Connection) -> sa.Insert:
-    statement = insert_of(connection, clusters)
-    total = clusters.c.traces + statement.excluded.traces
-    return statement.on_conflict_do_update(
-        index_elements=["fingerprint"], set_={"traces": total, "last_ns": statement.excluded.last_ns}
-    )

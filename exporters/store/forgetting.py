@@ -13,10 +13,10 @@ import sqlalchemy as sa
 from exporters import codec
 from exporters.dataset.case import CaseStatus
 from exporters.packed import Packed
-from exporters.store import keys, retention
+from exporters.store import clusters, keys, retention
 from exporters.store.engine import Lock, chunks, take, upsert
 from exporters.store.model import ForgetTarget, Forgotten
-from exporters.store.tables import case_owners, cases, clusters, feedback, payloads, traces
+from exporters.store.tables import case_owners, cases, feedback, payloads, traces
 from exporters.store.tables import forgotten as table
 
 
@@ -186,8 +186,5 @@ def _remove_traces(connection: sa.Connection, trace_ids: Sequence[str]) -> int:
         stored += len(found)
         clustered.update(fingerprint for fingerprint in found if fingerprint is not None)
         retention.remove_traces(connection, chunk)
-    for fingerprint, number in clustered.items():
-        own = clusters.c.fingerprint == fingerprint
-        connection.execute(sa.update(clusters).where(own).values(traces=clusters.c.traces - number))
-    connection.execute(sa.delete(clusters).where(clusters.c.traces <= 0))
+    clusters.forget(connection, trace_ids, clustered)
     return stored

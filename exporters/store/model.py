@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from checks.report import Outcome, Verdict
@@ -31,6 +32,7 @@ class SaveResult:
 
     ``forgotten`` names traces that were not saved, since they are to be forgotten; ``overtaken`` those that were not,
     since another replica saved something of them that these records do not know: they have to be judged with it.
+    ``clusters_opened`` counts the kinds of failure that were not known, by service.
     """
 
     cases_created: int = 0
@@ -39,6 +41,7 @@ class SaveResult:
     reopen: tuple[str, ...] = ()
     forgotten: tuple[str, ...] = ()
     overtaken: tuple[str, ...] = ()
+    clusters_opened: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,48 @@ class CaseQuery:
     fingerprint: str | None = None
     limit: int = 50
     cursor: str | None = None
+
+
+class ClusterOrder(StrEnum):
+    """How clusters are listed."""
+
+    LARGEST = "largest"
+    """By the number of traces; one that grows meanwhile may be on two pages."""
+    NEWEST = "newest"
+    """By the first trace: new kinds of failure come first."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterQuery:
+    """Which clusters of failing traces to list. Parts that are set must all hold; ``since_ns`` is the last trace's."""
+
+    order: ClusterOrder = ClusterOrder.LARGEST
+    since_ns: int | None = None
+    service: str | None = None
+    limit: int = 50
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Traces that failed in the same way.
+
+    ``failures`` has the codes of each failed check; ``traces`` counts all that ever joined, removed ones too. Times are
+    those of the first and the last save. ``trace_id`` is the last that joined, ``input`` the first 200 characters of
+    what was asked there, as a case shows it; both are ``None`` where that trace was forgotten. ``case_id`` is the first
+    of its ``cases``.
+    """
+
+    fingerprint: str
+    service: str
+    failures: Mapping[str, tuple[str, ...]]
+    traces: int
+    first_ns: int
+    last_ns: int
+    trace_id: str | None = None
+    input: str | None = None
+    case_id: str | None = None
+    cases: int = 0
 
 
 @dataclass(frozen=True, slots=True)

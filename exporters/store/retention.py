@@ -16,10 +16,11 @@ from dataclasses import dataclass, replace
 import sqlalchemy as sa
 
 from exporters.store import cases as case_rows
+from exporters.store import clusters as cluster_rows
 from exporters.store import keys
 from exporters.store.engine import Database, Lock, chunks, take, take_if_free
 from exporters.store.model import Lost, Removed, unheeded
-from exporters.store.tables import cases, clusters, feedback, forgotten, metadata, traces
+from exporters.store.tables import feedback, forgotten, metadata, traces
 
 BATCH = 500
 """Traces that go in one transaction."""
@@ -187,8 +188,7 @@ def _forget_clusters(database: Database, before_ns: int) -> None:
         if connection is None:
             return
         take(connection, Lock.CASES)
-        kept = sa.select(cases.c.id).where(cases.c.fingerprint == clusters.c.fingerprint)
-        connection.execute(sa.delete(clusters).where(clusters.c.last_ns < before_ns, ~kept.exists()))
+        cluster_rows.remove_unseen(connection, before_ns)
 
 
 def _expire_forgotten(database: Database, before_ns: int) -> None:

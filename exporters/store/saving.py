@@ -1,5 +1,6 @@
 """One save: a batch of evaluated traces in one transaction. Owns the order of its parts, which is free of deadlocks."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -7,7 +8,7 @@ import sqlalchemy as sa
 
 from exporters.dataset.case import CaseStatus
 from exporters.packed import Packed
-from exporters.store import candidates, cases, feedback, forgetting, overtaken, reopenings, traces
+from exporters.store import candidates, cases, clusters, feedback, forgetting, overtaken, reopenings, traces
 from exporters.store.candidates import Outcomes
 from exporters.store.engine import Lock, take
 from exporters.store.model import CaseLimits, SaveResult
@@ -45,14 +46,25 @@ def _write(
     changed = traces.write(connection, batch, prior, now_ns)
     reopen = feedback.attach(connection, batch)
     reopenings.settle(connection, {each.trace_id: each for each in batch if each.replaces_ns is not None})
-    outcomes = Outcomes()
+    outcomes, opened = Outcomes(), Counter[str]()
     if any(each.case is not None or prior[each.trace_id].verdicts for each in batch):
         take(connection, Lock.CASES)
+        unplaced = batch
+        batch, opened = clusters.join(connection, batch, prior, now_ns)
+        traces.note_clusters(connection, _moved(unplaced, batch, prior))
         outcomes = candidates.settle(connection, batch, prior, status, limits, now_ns)
-        candidates.count_clusters(connection, batch, prior, now_ns)
+        clusters.count(connection, batch, prior, now_ns)
         forgetting.note_owners(connection, {e.trace_id: e.owners for e in batch if e.trace_id in outcomes.statuses})
     _bring_up_to_date(connection, batch, prior, changed, outcomes)
-    return SaveResult(outcomes.created, outcomes.suppressed, outcomes.withdrawn, reopen, overtaken=tuple(sorted(late)))
+    made = outcomes.created, outcomes.suppressed, outcomes.withdrawn
+    return SaveResult(*made, reopen, overtaken=tuple(sorted(late)), clusters_opened=opened)
+
+
+def _moved(before: Sequence[Packed], after: Sequence[Packed], prior: Mapping[str, Prior]) -> dict[int, str]:
+    """The clusters of traces whose rows, just made, name another one; by the rows' numbers."""
+    pairs = zip(before, after, strict=True)
+    new = [one for old, one in pairs if one.fingerprint != old.fingerprint and prior[one.trace_id].is_new]
+    return {prior[one.trace_id].number: one.fingerprint for one in new if one.fingerprint is not None}
 
 
 def _bring_up_to_date(

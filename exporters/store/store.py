@@ -14,6 +14,8 @@ from exporters.dataset.case import Case, CaseStatus
 from exporters.packed import Packed
 from exporters.store import (
     case_queries,
+    cluster_queries,
+    clusters,
     feedback,
     forgetting,
     probe,
@@ -32,6 +34,8 @@ from exporters.store.model import (
     CaseLimits,
     CaseQuery,
     Claimed,
+    Cluster,
+    ClusterQuery,
     Counts,
     ForgetTarget,
     Forgotten,
@@ -213,6 +217,11 @@ class Store:
         with self._database.read() as connection:
             return case_queries.of_trace(connection, trace_id)
 
+    def clusters(self, query: ClusterQuery) -> Page[Cluster]:
+        """One page of clusters of failing traces. Raises ``BadCursor``."""
+        with self._database.read() as connection:
+            return cluster_queries.page(connection, query)
+
     def promote(
         self, identity: str, who: str, why: str, now_ns: int, expected_revision: int | None = None
     ) -> StoredCase:
@@ -247,6 +256,7 @@ class Store:
     def add_case(self, case: Case, status: CaseStatus, who: str, why: str, now_ns: int) -> StoredCase:
         """Add a case that a person made of a trace that has none; a case that is there only gets ``status``."""
         with self._database.write() as connection:
+            case = replace(case, fingerprint=clusters.of_trace(connection, case.source.trace_id, case.fingerprint))
             identity = reviews.add(connection, case, status, Change(who, why, now_ns))
             return _found(case_queries.one(connection, identity))
 

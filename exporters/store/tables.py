@@ -222,6 +222,24 @@ clusters = Table(
     Column("traces", BigInteger, nullable=False, doc="traces whose last verdicts failed in this way"),
     Column("first_ns", BigInteger, nullable=False),
     Column("last_ns", BigInteger, nullable=False),
+    Column("service", String(256), nullable=False, server_default=""),
+    Column("failures", Text, nullable=False, server_default="{}", doc="JSON: check -> codes; none: its traces passed"),
+    Column("failing", Boolean, nullable=False, server_default=sa.true()),
+    Column("trace_id", String(32), doc="the last trace that came in"),
+    Column("preview", Text, doc="the beginning of its input, as a case shows it"),
+    Column("family", String(32), nullable=False, server_default="", doc="hash of service and failures"),
+    Column("signature", LargeBinary, doc="MinHash of the first trace's input; null: found by its fingerprint alone"),
     Index(None, "last_ns"),
+    Index(None, "failing", "traces", "fingerprint"),
+    Index(None, "failing", "first_ns", "fingerprint"),
+    Index(None, "family"),
+    sqlite_with_rowid=False,
+)
+
+cluster_bands = Table(
+    "cluster_bands",
+    metadata,
+    Column("band", BigInteger, primary_key=True, autoincrement=False, doc="see exporters.dataset.likeness"),
+    Column("fingerprint", String(256), primary_key=True, doc="no foreign key: what is left over is swept"),
     sqlite_with_rowid=False,
 )

@@ -11,6 +11,7 @@ from checks.report import Outcome, Verdict
 from checks.trace import CloseReason, Feedback
 from exporters.dataset.case import Case, CaseStatus, Context, Expectation, Source
 from exporters.dataset.formats.jsonl import read_line
+from exporters.dataset.likeness import likeness
 from exporters.dataset.promote import case_id
 from exporters.dataset.redact import RedactionFailed
 from exporters.packed import pack
@@ -55,6 +56,8 @@ def a_record(trace_id=FAILING, *verdicts, **parts):
         "verdicts": verdicts or (CITES_NOTHING,),
         "evaluated_ns": NOW,
     }
+    if "case" in parts:
+        defaults["likeness"] = likeness(parts["case"], defaults["verdicts"])
     return Record(trace_id=trace_id, **{**defaults, **parts})
 
 
@@ -243,6 +246,38 @@ def test_cases_are_listed(client, query):
 @pytest.mark.parametrize("query", ["?status=promoted", "?kind=edge", "?check=pii", "?service=bot", "?since=2030-01-01"])
 def test_cases_are_filtered(client, query):
     assert client.get(f"/api/cases{query}").json()["cases"] == []
+
+
+@pytest.mark.parametrize("query", ["", "?order=newest&since=1h", "?service=shop&limit=1"])
+def test_clusters_are_listed_with_what_failed_and_where_to_look(client, query):
+    shown = client.get(f"/api/clusters{query}").json()
+    assert shown == {
+        "clusters": [
+            {
+                "fingerprint": "f00d",
+                "service": "shop",
+                "failures": {"citations": ["missing"]},
+                "traces": 1,
+                "firstAt": "2025-11-23T12:13:20.000Z",
+                "lastAt": "2025-11-23T12:13:20.000Z",
+                "input": "How long?",
+                "traceId": FAILING,
+                "caseId": case_id(FAILING),
+                "cases": 1,
+            }
+        ],
+        "nextCursor": None,
+    }
+
+
+@pytest.mark.parametrize("query", ["?service=bot", "?since=2030-01-01"])
+def test_clusters_are_filtered(client, query):
+    assert client.get(f"/api/clusters{query}").json()["clusters"] == []
+
+
+@pytest.mark.parametrize("query", ["?order=smallest", "?since=yesterday", "?cursor=x", "?limit=0"])
+def test_a_query_for_clusters_that_is_none_is_refused(client, query):
+    assert_refused(client.get(f"/api/clusters{query}"), 400, "invalid_request")
 
 
 def test_a_case_is_shown_in_its_public_shape_with_where_it_stands(client):

@@ -99,7 +99,9 @@ KEYS = (
     "name",
 )
 FEEDBACK = st.dictionaries(st.sampled_from(KEYS), JSON_VALUES | st.just(trace_id(0).hex()), max_size=6)
-PATHS = st.sampled_from(("/api/traces", "/api/cases", "/api/datasets/export", "/api/explain", "/", "/v1/feedback"))
+PATHS = st.sampled_from(
+    ("/api/traces", "/api/cases", "/api/clusters", "/api/datasets/export", "/api/explain", "/", "/v1/feedback")
+)
 PORTS = st.sampled_from(("api", "otlp_http", "metrics"))
 
 

@@ -10,12 +10,12 @@ import sqlalchemy as sa
 import zstandard
 from alembic import command
 from alembic.script import ScriptDirectory
-from store_builders import NOW, a_case, a_verdict, about, trace_id
+from store_builders import NOW, a_case, a_failing_record, a_verdict, about, save, trace_id
 
 from checks.report import Outcome
 from checks.trace import FeedbackTarget
 from exporters import codec
-from exporters.store import ForgetTarget, Store, TraceQuery, schema
+from exporters.store import ClusterQuery, ForgetTarget, Store, TraceQuery, schema
 from exporters.store.engine import Database, take, url_of
 
 TRACE = {
@@ -139,3 +139,17 @@ def test_it_is_forgotten_with_its_user_and_its_session(moved, owner):
 
 def test_what_a_user_said_is_known_to_be_that_users(moved):
     assert moved.forget(ForgetTarget(user_id="v"), NOW).feedback == 1
+
+
+def test_an_earlier_cluster_tells_what_failed_and_is_found_by_the_very_input(store_url, tmp_path):
+    with at(store_url, tmp_path, "0001") as connection:
+        fill(connection)
+        insert(connection, "clusters", fingerprint="f" * 16, traces=3, first_ns=1, last_ns=NOW)
+        insert(connection, "clusters", fingerprint="gone", traces=2, first_ns=1, last_ns=NOW)
+    with Store.open(store_url, tmp_path) as store:
+        known, unknown = store.clusters(ClusterQuery()).items
+        assert (known.service, known.failures) == ("shop", {"citations": ("missing",)})
+        assert (known.trace_id, known.traces, known.case_id) == (trace_id(1), 3, a_case(1).id)
+        assert (unknown.service, unknown.failures, unknown.trace_id) == ("", {}, None)
+        assert save(store, a_failing_record(2)).clusters_opened == {}
+        assert store.clusters(ClusterQuery(limit=1)).items[0].traces == 4

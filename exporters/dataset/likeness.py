@@ -1,0 +1,128 @@
+"""What tells whether two traces failed in the same way: the checks and codes, and how alike what was asked is.
+
+Owns how a failure is compared: exactly by its fingerprint, nearly by a MinHash signature. Which traces are put together
+by it is the store's business. Pure, and the same on every machine: seeds are fixed, hashes are those of the text.
+"""
+
+import hashlib
+import json
+import re
+import struct
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from checks.report import Verdict
+from exporters.dataset.case import Case
+from exporters.dataset.expectations import error_codes
+
+SIMILAR = 0.58
+"""Estimated Jaccard similarity from which two inputs are one. Tried on pairs of questions: such with other names,
+numbers or small words have 0.6 and more, such that ask for something else in the same words have up to 0.53."""
+GRAM = 4
+"""Characters in a shingle. Shingles stay within words, so that long words, which say what is asked, count for more."""
+MOST_CHARACTERS = 4096
+"""How much of an input is compared."""
+PREVIEW = 200
+"""Characters of an input that a list shows."""
+BANDS = 32
+ROWS = 4
+"""Of two inputs with a similarity of 0.6, 99 % share a band; of two with 0.2, 5 % (1 - (1 - s**ROWS)**BANDS)."""
+SEED = 1
+
+_FROM_DIGIT = re.compile(r"\d[\w-]*+")
+"""The rest of a word from its first digit on."""
+_WORD = re.compile(r"[^\W_]+|#")
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """What a trace is compared by.
+
+    ``failures`` are the failed checks, each with its codes; none for a trace that passed. Only traces of one
+    ``family`` (service and failures) are compared. ``signature`` is ``BANDS * ROWS`` bytes of MinHash, empty where
+    there is no text; traces that share one of ``bands`` are worth comparing. ``preview`` is the beginning of the input.
+    """
+
+    service: str
+    failures: Mapping[str, tuple[str, ...]]
+    family: str
+    signature: bytes = b""
+    bands: tuple[int, ...] = ()
+    preview: str | None = None
+
+
+def likeness(case: Case, failed: Iterable[Verdict]) -> Likeness:
+    """What the trace of ``case`` is compared by, given the failures that made the case."""
+    failures = {v.check: error_codes(v) for v in failed}
+    family = _digest([case.source.service, sorted(failures.items())])
+    signature = _signature(normalised((case.input or "")[:MOST_CHARACTERS]))
+    preview = None if case.input is None else case.input[:PREVIEW]
+    return Likeness(case.source.service, failures, family, signature, _bands(family, signature), preview)
+
+
+def similarity(one: bytes, other: bytes) -> float:
+    """The estimated Jaccard similarity of two inputs, 0 to 1, by their signatures."""
+    if not one or len(one) != len(other):
+        return 0.0
+    return sum(a == b for a, b in zip(one, other, strict=True)) / len(one)
+
+
+def fingerprint(service: str, failed: Iterable[Verdict], text: str | None) -> str:
+    """The same 32 hex digits for repetitions of one failure: same service, checks and codes, and the same input."""
+    what = sorted((v.check, error_codes(v)) for v in failed)
+    return _digest([service, what, normalised(text or "")])
+
+
+def normalised(text: str) -> str:
+    """``text`` without what differs between repetitions: case, numbers, ids, placeholders, width and whitespace."""
+    folded = (text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold()
+    bare = _without_numbers(folded)
+    is_even = bare.isascii() and bare.isprintable() and "  " not in bare  # as prose is: then nothing is to be split
+    return bare.strip(" ") if is_even else " ".join(bare.split())
+
+
+def _without_numbers(text: str) -> str:
+    """``text`` with ``#`` for each word that holds a digit: a number, an id, a placeholder."""
+    if text.isascii() and not any(digit in text for digit in "0123456789"):
+        return text
+    parts, done = [], 0
+    for found in _FROM_DIGIT.finditer(text):
+        start = found.start()
+        while start > done and (text[start - 1].isalnum() or text[start - 1] in "_-"):
+            start -= 1
+        parts += [text[done:start], "#"]
+        done = found.end()
+    return "".join([*parts, text[done:]])
+
+
+def _signature(text: str) -> bytes:
+    shingles = _shingles(text)
+    if not shingles:
+        return b""
+    from rensa import RMinHash  # only workers that have a failing trace need it
+
+    sketch = RMinHash(num_perm=BANDS * ROWS, seed=SEED)
+    sketch.update(shingles)
+    # A byte of each value is enough: one in 256 agrees by chance.
+    return bytes(value & 0xFF for value in sketch.digest())
+
+
+def _shingles(text: str) -> list[str]:
+    """The parts of ``GRAM`` characters of each word, with a space at its ends; shorter ones whole."""
+    padded = [f" {word} " for word in set(_WORD.findall(text))]
+    return list({word[n : n + GRAM] for word in padded for n in range(max(1, len(word) - GRAM + 1))})
+
+
+def _bands(family: str, signature: bytes) -> tuple[int, ...]:
+    """A positive 63-bit number for each band: 26 bits of the family, 5 of its place, 32 of the signature.
+
+    Families that agree in these bits only look at each other in vain.
+    """
+    prefix = int(family[:8], 16) >> 6 << 37
+    words = struct.unpack(f">{len(signature) // ROWS}I", signature)
+    return tuple(prefix | place << 32 | word for place, word in enumerate(words))
+
+
+def _digest(parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]

@@ -1,0 +1,214 @@
+"""Clusters: traces that failed in the same way. Owns which cluster a trace joins, their counts, and when they go.
+
+A trace joins the cluster that has its fingerprint, else the most alike of its family, else it opens one. Each cluster
+is compared by the trace that opened it, so that it does not drift. Whoever writes here holds ``Lock.CASES``: replicas
+join one after another, and no two open the same cluster.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from exporters import codec
+from exporters.dataset.likeness import SIMILAR, Likeness, similarity
+from exporters.packed import Packed
+from exporters.store.engine import chunks, upsert
+from exporters.store.tables import cases, cluster_bands, clusters, traces
+from exporters.store.traces import Prior
+
+MOST_OF_FAMILY = 1000
+"""Clusters of one service and failure. Where every input is another one, the rest shares a cluster that bears the
+family's name."""
+MOST_COMPARED = 20_000
+"""Clusters that are found by how alike an input is: those that a trace joined last. Their bands are some 40 MiB."""
+SWEPT = 500
+"""Clusters that lose their bands in one statement."""
+
+
+def join(
+    connection: sa.Connection, batch: Sequence[Packed], prior: Mapping[str, Prior], now_ns: int
+) -> tuple[list[Packed], Counter[str]]:
+    """``batch`` with each clustered trace in its cluster, and how many clusters were opened, by service."""
+    clustered = [packed for packed in batch if packed.fingerprint is not None]
+    if not clustered:
+        return list(batch), Counter()
+    places = _Places(connection, clustered)
+    # The oldest first, so that a cluster is opened by the first trace that failed in this way.
+    for packed in sorted(clustered, key=lambda packed: (packed.start_ns, packed.trace_id)):
+        places.take(packed, prior[packed.trace_id].fingerprint)
+    places.write(connection, now_ns)
+    opened = Counter(one.service for one in places.opened.values() if one.failures)
+    return [places.placed(packed) for packed in batch], opened
+
+
+def count(connection: sa.Connection, batch: Sequence[Packed], prior: Mapping[str, Prior], now_ns: int) -> None:
+    """Count each trace in the cluster of its last verdicts, once, and no more in the one it was in before."""
+    moves: Counter[str] = Counter()
+    latest: dict[str, Packed] = {}
+    for packed in batch:
+        old, new = prior[packed.trace_id].fingerprint, packed.fingerprint
+        if old != new:
+            moves.update({fingerprint: by for fingerprint, by in ((old, -1), (new, 1)) if fingerprint is not None})
+            if new is not None:
+                latest[new] = packed
+    rows = [
+        {"cluster": fingerprint, "by": moves[fingerprint], "now_ns": codec.clamped(now_ns), **_example(packed)}
+        for fingerprint, packed in sorted(latest.items())
+    ]
+    left = [{"cluster": f, "by": by} for f, by in sorted(moves.items()) if f not in latest]
+    for values, to_set in ((rows, {"last_ns": sa.bindparam("now_ns"), **_EXAMPLE}), (left, {})):
+        if values:
+            connection.execute(_ADD.values(traces=clusters.c.traces + sa.bindparam("by"), **to_set), values)
+
+
+def of_trace(connection: sa.Connection, trace_id: str, otherwise: str) -> str:
+    """The fingerprint of the cluster that counts a stored trace."""
+    own = sa.select(traces.c.fingerprint).where(traces.c.trace_id == codec.key(trace_id))
+    return connection.execute(own).scalar() or otherwise
+
+
+def remove_unseen(connection: sa.Connection, before_ns: int) -> None:
+    """Remove clusters that no trace joined since ``before_ns`` and of which no case is kept."""
+    kept = sa.select(cases.c.id).where(cases.c.fingerprint == clusters.c.fingerprint)
+    connection.execute(sa.delete(clusters).where(clusters.c.last_ns < before_ns, ~kept.exists()))
+    compared = sa.select(clusters.c.fingerprint).where(clusters.c.signature.is_not(None))
+    over = connection.execute(compared.order_by(clusters.c.last_ns.desc()).offset(MOST_COMPARED)).scalars().all()
+    for chunk in chunks(over):
+        connection.execute(sa.update(clusters).where(clusters.c.fingerprint.in_(chunk)).values(signature=None))
+    _sweep(connection)
+
+
+def forget(connection: sa.Connection, trace_ids: Sequence[str], counted: Mapping[str, int]) -> None:
+    """Take forgotten traces out of their clusters: from the counts (``counted`` of each), and as examples."""
+    for fingerprint, number in sorted(counted.items()):
+        own = clusters.c.fingerprint == fingerprint
+        connection.execute(sa.update(clusters).where(own).values(traces=clusters.c.traces - number))
+    for chunk in chunks(trace_ids):
+        shown = clusters.c.trace_id.in_(chunk)
+        connection.execute(sa.update(clusters).where(shown).values(trace_id=None, preview=None))
+    if connection.execute(sa.delete(clusters).where(clusters.c.traces <= 0)).rowcount:
+        _sweep(connection)
+
+
+def _sweep(connection: sa.Connection) -> None:
+    """Remove the bands of clusters that are gone or no longer compared."""
+    compared = (clusters.c.fingerprint == cluster_bands.c.fingerprint) & clusters.c.signature.is_not(None)
+    connection.execute(sa.delete(cluster_bands).where(~sa.select(clusters.c.family).where(compared).exists()))
+
+
+_ADD = sa.update(clusters).where(clusters.c.fingerprint == sa.bindparam("cluster"))
+_EXAMPLE: dict[str, Any] = {"trace_id": sa.bindparam("example"), "preview": sa.bindparam("shown")}
+
+
+def _example(packed: Packed) -> dict[str, Any]:
+    preview = packed.likeness.preview if packed.likeness else None
+    return {"example": packed.trace_id, "shown": None if preview is None else codec.clean(preview)}
+
+
+class _Places:
+    """Where the traces of one save belong. ``opened`` are the clusters that they open, by fingerprint."""
+
+    def __init__(self, connection: sa.Connection, clustered: Sequence[Packed]) -> None:
+        self.opened: dict[str, Likeness] = {}
+        self._of: dict[str, str] = {}
+        self._known = _existing(connection, sorted({packed.fingerprint or "" for packed in clustered}))
+        unknown = [p.likeness for p in clustered if p.fingerprint not in self._known and p.likeness is not None]
+        self._by_band = _by_band(connection, {band for one in unknown for band in one.bands})
+        near = {fingerprint for found in self._by_band.values() for fingerprint in found}
+        self._compared = _compared(connection, sorted(near))
+        self._in_family = _in_families(connection, sorted({one.family for one in unknown}))
+
+    def take(self, packed: Packed, before: str | None) -> None:
+        """Find or make the place of a trace that was counted in the cluster ``before``."""
+        fingerprint, own = packed.fingerprint or "", packed.likeness
+        if fingerprint not in self._known and own is not None:
+            fingerprint = self._nearest(own, before) or self._opened(fingerprint, own)
+        self._of[packed.trace_id] = fingerprint
+
+    def placed(self, packed: Packed) -> Packed:
+        """The trace in its cluster."""
+        fingerprint = self._of.get(packed.trace_id)
+        return packed if fingerprint in (None, packed.fingerprint) else packed.in_cluster(str(fingerprint))
+
+    def write(self, connection: sa.Connection, now_ns: int) -> None:
+        """Write the clusters that were opened, with no trace in them yet."""
+        time_ns = codec.clamped(now_ns)
+        new = sorted(self.opened.items())
+        upsert(connection, clusters, [_row(fingerprint, own, time_ns) for fingerprint, own in new], update=())
+        bands = [{"band": band, "fingerprint": fingerprint} for fingerprint, own in new for band in own.bands]
+        upsert(connection, cluster_bands, bands, update=())
+
+    def _nearest(self, own: Likeness, before: str | None) -> str | None:
+        """The most alike cluster; the one where the trace was before, as long as it is alike."""
+        near = {fingerprint for band in own.bands for fingerprint in self._by_band.get(band, ())}
+        alike = []
+        for fingerprint in near:
+            family, signature = self._compared.get(fingerprint, ("", b""))
+            likeness = similarity(own.signature, signature) if family == own.family else 0.0
+            if likeness >= SIMILAR:
+                alike.append((fingerprint == before, likeness, fingerprint))
+        return max(alike)[2] if alike else None
+
+    def _opened(self, fingerprint: str, own: Likeness) -> str:
+        if self._in_family[own.family] >= MOST_OF_FAMILY:
+            fingerprint, own = own.family, Likeness(own.service, own.failures, own.family)
+            if fingerprint in self._known:
+                return fingerprint
+        self._in_family[own.family] += 1
+        self._known.add(fingerprint)
+        self._compared[fingerprint] = (own.family, own.signature)
+        for band in own.bands:
+            self._by_band[band].append(fingerprint)
+        self.opened[fingerprint] = own
+        return fingerprint
+
+
+def _existing(connection: sa.Connection, fingerprints: Sequence[str]) -> set[str]:
+    found: set[str] = set()
+    for chunk in chunks(fingerprints):
+        query = sa.select(clusters.c.fingerprint).where(clusters.c.fingerprint.in_(chunk))
+        found.update(connection.execute(query).scalars())
+    return found
+
+
+def _by_band(connection: sa.Connection, bands: Collection[int]) -> defaultdict[int, list[str]]:
+    found: defaultdict[int, list[str]] = defaultdict(list)
+    for chunk in chunks(sorted(bands)):
+        query = sa.select(cluster_bands).where(cluster_bands.c.band.in_(chunk))
+        for band, fingerprint in connection.execute(query):
+            found[band].append(fingerprint)
+    return found
+
+
+def _compared(connection: sa.Connection, fingerprints: Sequence[str]) -> dict[str, tuple[str, bytes]]:
+    """The family and the signature of each cluster."""
+    found: dict[str, tuple[str, bytes]] = {}
+    for chunk in chunks(fingerprints):
+        columns = (clusters.c.fingerprint, clusters.c.family, clusters.c.signature)
+        query = sa.select(*columns).where(clusters.c.fingerprint.in_(chunk), clusters.c.signature.is_not(None))
+        found.update({row.fingerprint: (row.family, bytes(row.signature)) for row in connection.execute(query)})
+    return found
+
+
+def _in_families(connection: sa.Connection, families: Iterable[str]) -> Counter[str]:
+    counted: Counter[str] = Counter()
+    for chunk in chunks(list(families)):
+        query = sa.select(clusters.c.family, sa.func.count().label("number")).where(clusters.c.family.in_(chunk))
+        counted.update({row.family: row.number for row in connection.execute(query.group_by(clusters.c.family))})
+    return counted
+
+
+def _row(fingerprint: str, own: Likeness, time_ns: int) -> dict[str, Any]:
+    return {
+        "fingerprint": fingerprint,
+        "traces": 0,
+        "first_ns": time_ns,
+        "last_ns": time_ns,
+        "service": codec.key(own.service),
+        "failures": codec.to_json({check: list(codes) for check, codes in own.failures.items()}),
+        "failing": bool(own.failures),
+        "family": own.family,
+        "signature": own.signature or None,
+    }
