@@ -10,7 +10,7 @@ from typing import IO
 
 from exporters.dataset.case import Case
 from exporters.dataset.formats import FORMATS, DatasetFile, Format
-from exporters.dataset.formats.jsonl import line, read_line
+from exporters.dataset.formats.jsonl import frozen, line
 
 STDOUT = "-"
 ALL = "all"
@@ -105,7 +105,7 @@ class _Snapshot:
 
     def cases(self) -> Iterator[Case]:
         self._spool.seek(0)
-        return (read_line(written) for written in self._spool)
+        return (frozen(written) for written in self._spool)
 
     def __enter__(self) -> "_Snapshot":
         return self

@@ -1,6 +1,16 @@
 """What sidecheck remembers: traces, verdicts, feedback and cases in a SQL database."""
 
-from exporters.store.errors import BadCursor, Conflict, NotFound, StoreError, StoreUnavailable, TraceForgotten
+from exporters.store.datasets import Datasets
+from exporters.store.errors import (
+    BadCursor,
+    Conflict,
+    NotFound,
+    StoreError,
+    StoreUnavailable,
+    TraceForgotten,
+    Unchanged,
+)
+from exporters.store.imports import Fate
 from exporters.store.model import (
     CaseChange,
     CaseLimits,
@@ -30,6 +40,8 @@ __all__ = [
     "Claimed",
     "Conflict",
     "Counts",
+    "Datasets",
+    "Fate",
     "ForgetTarget",
     "Forgotten",
     "Kept",
@@ -46,5 +58,6 @@ __all__ = [
     "TraceForgotten",
     "TraceQuery",
     "TraceSummary",
+    "Unchanged",
     "VerdictSet",
 ]

@@ -8,7 +8,7 @@ from exporters import codec
 from exporters.dataset.case import CaseStatus
 from exporters.store import cursor
 from exporters.store.model import CaseChange, CaseQuery, Page, StoredCase
-from exporters.store.tables import case_checks, case_history, cases, clusters
+from exporters.store.tables import case_checks, case_history, case_tags, cases, clusters
 
 
 def page(connection: sa.Connection, query: CaseQuery, *, oldest_first: bool = False) -> Page[StoredCase]:
@@ -62,6 +62,10 @@ def _conditions(query: CaseQuery) -> list[sa.ColumnElement[bool]]:
     if query.check is not None:
         failed = sa.select(case_checks.c.case_id).where(case_checks.c.check_name == codec.key(query.check))
         conditions.append(cases.c.id.in_(failed))
+    if query.split is not None:
+        conditions.append(cases.c.split == codec.key(query.split))
+    tagged = (sa.select(case_tags.c.case_id).where(case_tags.c.tag == codec.key(tag)) for tag in query.tags)
+    conditions.extend(cases.c.id.in_(one) for one in tagged)
     return conditions
 
 

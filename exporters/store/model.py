@@ -91,6 +91,7 @@ class TraceQuery:
 class CaseQuery:
     """Which cases to list. Parts that are set must all hold; empty ``statuses`` or ``kinds`` mean every one.
 
+    A case has all of ``tags``, and maybe more.
     Times are the case's creation, ``since_ns`` inclusive, ``until_ns`` exclusive.
     """
 
@@ -101,6 +102,8 @@ class CaseQuery:
     service: str | None = None
     check: str | None = None
     fingerprint: str | None = None
+    split: str | None = None
+    tags: tuple[str, ...] = ()
     limit: int = 50
     cursor: str | None = None
 
@@ -252,10 +255,11 @@ class Forgotten:
     """What was removed.
 
     ``trace_ids`` are the traces that will not be taken in again, ``traces`` counts those of them that were stored.
-    ``promoted`` of the ``cases`` had been taken into the dataset. ``reopen`` are other people's traces whose verdicts
-    knew removed feedback. ``unstored`` traces were open or in the journal, ``quarantined`` ones had files of their own;
-    the store fills in neither. ``erased`` says that no remains are left in the database's files; where it is false,
-    they go when the database writes over them (SQLite: the disk was full or a reader held on; PostgreSQL: vacuum).
+    ``promoted`` of the ``cases`` had been taken into the dataset; they are gone from these ``versions`` of it, too.
+    ``reopen`` are other people's traces whose verdicts knew removed feedback. ``unstored`` traces were open or in the
+    journal, ``quarantined`` ones had files of their own; the store fills in neither. ``erased`` says that no remains
+    are left in the database's files; where it is false, they go when the database writes over them (SQLite: the disk
+    was full or a reader held on; PostgreSQL: vacuum).
     """
 
     trace_ids: tuple[str, ...] = ()
@@ -267,3 +271,4 @@ class Forgotten:
     unstored: int = 0
     quarantined: int = 0
     erased: bool = False
+    versions: tuple[int, ...] = ()

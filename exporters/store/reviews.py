@@ -1,6 +1,6 @@
 """What people do to cases: promote, dismiss, edit, add. Each change says who, when and why, and keeps the old value."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from typing import Any
 
@@ -65,6 +65,21 @@ def edit(
     return str(row.id)
 
 
+def edit_by(
+    connection: sa.Connection, identity: str, change: Callable[[Case], Mapping[str, Any]], by: Change
+) -> bool:
+    """Replace those fields of a case that ``change`` says of it. Returns whether any is another now.
+
+    Raises:
+        NotFound, ValueError: as ``edit``.
+    """
+    kept = codec.case_from_json(_held(connection, identity, None).body)
+    changes = {name: value for name, value in change(kept).items() if getattr(kept, name) != value}
+    if changes:
+        edit(connection, identity, changes, by)
+    return bool(changes)
+
+
 def add(connection: sa.Connection, case: Case, status: CaseStatus, by: Change) -> str:
     """Add a case that a person made; one that is there already only gets the status. Returns the case's id.
 
@@ -76,14 +91,23 @@ def add(connection: sa.Connection, case: Case, status: CaseStatus, by: Change) -
     row = _find(connection, codec.key(case.id))
     if row is not None:
         return decide(connection, row.id, status, by)
-    if forgetting.among(connection, [case.source.trace_id]):
-        raise NotFound("the trace of this case was forgotten")
-    case_rows.insert(connection, case, CaseStatus.CANDIDATE, by.now_ns, automatic=False)
-    trace_id = codec.key(case.source.trace_id)
-    forgetting.note_owners(connection, {trace_id: forgetting.owners_of(connection, trace_id)})
-    row = _held(connection, codec.key(case.id), None)
+    row = insert(connection, case, by.now_ns)
     _apply(connection, row, case, status, by, action="added")
     return str(row.id)
+
+
+def insert(connection: sa.Connection, case: Case, now_ns: int) -> Any:
+    """Put a person's case in as a candidate, to be changed at once. The caller holds ``Lock.CASES``. Returns its row.
+
+    Raises:
+        NotFound: its trace was forgotten.
+    """
+    if forgetting.among(connection, [case.source.trace_id]):
+        raise NotFound("the trace of this case was forgotten")
+    case_rows.insert(connection, case, CaseStatus.CANDIDATE, now_ns, automatic=False)
+    trace_id = codec.key(case.source.trace_id)
+    forgetting.note_owners(connection, {trace_id: forgetting.owners_of(connection, trace_id)})
+    return _held(connection, codec.key(case.id), None)
 
 
 def _apply(

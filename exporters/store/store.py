@@ -24,6 +24,7 @@ from exporters.store import (
     trace_queries,
 )
 from exporters.store.cases import Change
+from exporters.store.datasets import Datasets
 from exporters.store.engine import Database, url_of
 from exporters.store.errors import StoreError
 from exporters.store.model import (
@@ -52,7 +53,7 @@ class Store:
 
     ``max_waiting`` is how many pieces of feedback may wait for their traces. A trace that is to be judged again is left
     to this process for ``hold_ns``, and then to whichever asks (``claim``); 0 is for one that judges nothing. ``lost``
-    is told what had been kept and goes before its time.
+    is told what had been kept and goes before its time. ``datasets`` has what concerns the dataset as a whole.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Store:
         self._max_waiting = max_waiting
         self._hold_ns = hold_ns
         self._lost = lost
+        self.datasets = Datasets(database)
 
     @classmethod
     def open(
