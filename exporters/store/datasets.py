@@ -6,15 +6,31 @@ As in ``Store``: every method raises ``StoreError``, times are given in nanoseco
 import contextlib
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from exporters.dataset.case import Case, CaseStatus
-from exporters.dataset.version import Version
+from exporters.dataset.formats.jsonl import frozen
+from exporters.dataset.version import NOW, Version
 from exporters.store import imports, reviews, versions
 from exporters.store.cases import Change
 from exporters.store.engine import Database, chunks
 from exporters.store.errors import NotFound
 from exporters.store.imports import Fate
+from exporters.store.model import CaseQuery
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side of a comparison: a version, or ``None`` for what is promoted now. The hash of each line by its case."""
+
+    version: Version | None
+    digests: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        """As people call it."""
+        return self.version.name if self.version else NOW
 
 
 class Datasets:
@@ -38,39 +54,51 @@ class Datasets:
         with self._database.read() as connection:
             return versions.find(connection, name)
 
-    def members(self, version: Version) -> dict[str, str]:
-        """The hash of each case's line by the case's id, in the order of the ids."""
-        with self._database.read() as connection:
-            return versions.members(connection, version.number)
-
     def lines(self, version: Version) -> Iterator[bytes]:
         """The lines of a version's ``cases.jsonl``, byte for byte as they were committed.
 
         Read part by part, each in a transaction of its own: a slow reader holds nothing up. What is forgotten
         meanwhile is left out.
         """
-        digests = self.members(version).values()
-        for chunk in chunks(tuple(digests)):
-            with self._database.read() as connection:
-                found = versions.lines(connection, chunk)
-            yield from (found[digest] for digest in chunk if digest in found)
+        side = self._of_version(version)
+        for chunk in chunks(tuple(side.digests)):
+            yield from self.lines_at(side, chunk).values()
 
-    def lines_of(self, digests: Sequence[str]) -> dict[str, bytes]:
-        """The lines with these hashes, by the hash."""
-        found: dict[str, bytes] = {}
-        for chunk in chunks(digests):
-            with self._database.read() as connection:
-                found.update(versions.lines(connection, chunk))
-        return found
+    def cases(self, version: Version, query: CaseQuery) -> Iterator[Case]:
+        """The cases of a version with the kinds, the split and the tags of ``query``; the rest of it is not looked at.
 
-    def promoted_lines(self) -> Iterator[bytes]:
-        """The lines that a commit would freeze now."""
+        Each is written as the very line that was committed, see ``FrozenCase``.
+        """
+        for case in map(frozen, self.lines(version)):
+            is_of_kind = not query.kinds or case.kind in query.kinds
+            if is_of_kind and query.split in (None, case.split) and set(query.tags) <= set(case.tags):
+                yield case
+
+    def side(self, name: str) -> Side:
+        """What a version holds, or for ``now`` what a commit would freeze at this moment. Raises ``NotFound``."""
+        if name != NOW:
+            return self._of_version(self.version(name))
         with self._database.read() as connection:
             ids = versions.promoted(connection)
+        side = Side(None, dict.fromkeys(ids, ""))
+        found: dict[str, str] = {}
         for chunk in chunks(ids):
-            with self._database.read() as connection:
-                found = versions.promoted_lines(connection, chunk)
-            yield from found.values()
+            lines = self.lines_at(side, chunk)
+            found.update((case_id, hashlib.sha256(line).hexdigest()) for case_id, line in lines.items())
+        return Side(None, found)
+
+    def lines_at(self, side: Side, case_ids: Sequence[str]) -> dict[str, bytes]:
+        """The lines of these cases there, in this order; those that are no longer there are left out."""
+        with self._database.read() as connection:
+            if side.version is None:
+                return versions.promoted_lines(connection, case_ids)
+            found = versions.lines(connection, [side.digests[case_id] for case_id in case_ids])
+        digests = ((case_id, side.digests[case_id]) for case_id in case_ids)
+        return {case_id: found[digest] for case_id, digest in digests if digest in found}
+
+    def _of_version(self, version: Version) -> Side:
+        with self._database.read() as connection:
+            return Side(version, versions.members(connection, version.number))
 
     def is_sound(self, version: Version) -> bool:
         """Whether the lines that are there are those that were committed, to the last byte."""
@@ -134,4 +162,3 @@ class Datasets:
 
 class _Undone(Exception):
     """Ends a transaction without keeping what it did."""
-

@@ -42,14 +42,14 @@ def bring(connection: sa.Connection, case: Case, status: CaseStatus, by: Change,
     row = connection.execute(query).first()
     if row is None:
         return _add(connection, case, status, by)
-    kept = codec.case_from_json(row.body)
+    # As it would be written: what a file cannot hold (NaN, lone surrogates) is no change.
+    kept = read_line(line(codec.case_from_json(row.body)))
     if case.source.trace_id and case.source.trace_id != kept.source.trace_id:
         return Fate.OTHER_TRACE
     wanted = _completed(case, kept)
     before = CaseStatus(row.status)
     after = status if status is CaseStatus.PROMOTED else before
-    # As it would be written: what a file cannot hold (NaN, lone surrogates) is no change.
-    if after is before and read_line(line(kept)) == wanted:
+    if after is before and kept == wanted:
         return Fate.UNCHANGED
     if not replace:
         return Fate.KEPT

@@ -65,9 +65,7 @@ def edit(
     return str(row.id)
 
 
-def edit_by(
-    connection: sa.Connection, identity: str, change: Callable[[Case], Mapping[str, Any]], by: Change
-) -> bool:
+def edit_by(connection: sa.Connection, identity: str, change: Callable[[Case], Mapping[str, Any]], by: Change) -> bool:
     """Replace those fields of a case that ``change`` says of it. Returns whether any is another now.
 
     Raises:

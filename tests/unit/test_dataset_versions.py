@@ -8,7 +8,7 @@ from store_builders import DAY, NOW, a_case, a_failing_record, save, trace_id
 
 from exporters.dataset.case import CaseStatus
 from exporters.dataset.formats.jsonl import frozen, line
-from exporters.store import ForgetTarget, NotFound, Unchanged
+from exporters.store import ForgetTarget, NotFound, Store, Unchanged
 
 PROMOTED = CaseStatus.PROMOTED
 NOBODYS = 10**15
@@ -61,9 +61,7 @@ def test_the_hash_of_a_version_is_that_of_its_file(store):
     assert store.datasets.is_sound(version)
 
 
-def test_the_same_cases_give_the_same_version_in_whatever_order_they_came(store_url, tmp_path):
-    from exporters.store import Store
-
+def test_the_same_cases_give_the_same_version_in_whatever_order_they_came(tmp_path):
     digests = []
     for name, order in (("one", (1, 2, 3)), ("other", (3, 1, 2))):
         with Store.open(None, tmp_path / name) as store:
@@ -187,13 +185,15 @@ def test_a_forgotten_case_is_gone_from_every_version(store, forgotten):
     assert [frozen(written.encode()).id for written in kept] == ["case-2"]
 
 
-def test_a_version_says_that_a_case_was_forgotten_and_that_its_hash_is_no_longer_true(store, forgotten):
+@pytest.mark.usefixtures("forgotten")
+def test_a_version_says_that_a_case_was_forgotten_and_that_its_hash_is_no_longer_true(store):
     first, second = (store.datasets.version(name) for name in ("v1", "v2"))
     assert [(v.cases, v.forgotten, v.left) for v in (first, second)] == [(1, 1, 0), (2, 1, 1)]
     assert not store.datasets.is_sound(second)
 
 
-def test_the_next_version_counts_a_forgotten_case_as_removed_and_is_sound(store, forgotten):
+@pytest.mark.usefixtures("forgotten")
+def test_the_next_version_counts_a_forgotten_case_as_removed_and_is_sound(store):
     version = commit(store, "without")
     assert (version.name, version.cases, version.added, version.changed, version.removed) == ("v3", 1, 0, 0, 1)
     assert store.datasets.is_sound(version)
