@@ -33,7 +33,7 @@ def decide(
         NotFound: there is none.
         Conflict: it is no longer at ``expected_revision``.
     """
-    row = _held(connection, identity, expected_revision)
+    row = held(connection, identity, expected_revision)
     if row.status != status.value:
         _apply(connection, row, codec.case_from_json(row.body), status, by)
     return str(row.id)
@@ -55,7 +55,7 @@ def edit(
     unknown = sorted(set(changes) - EDITABLE)
     if unknown:
         raise ValueError(f"{unknown[0]!r} of a case cannot be changed; what can be is {', '.join(sorted(EDITABLE))}")
-    row = _held(connection, identity, expected_revision)
+    row = held(connection, identity, expected_revision)
     status = CaseStatus(changes.get("status", row.status))
     kept = codec.case_from_json(row.body)
     values = {name: value for name, value in changes.items() if name != "status"}
@@ -81,9 +81,27 @@ def add(connection: sa.Connection, case: Case, status: CaseStatus, by: Change) -
     case_rows.insert(connection, case, CaseStatus.CANDIDATE, by.now_ns, automatic=False)
     trace_id = codec.key(case.source.trace_id)
     forgetting.note_owners(connection, {trace_id: forgetting.owners_of(connection, trace_id)})
-    row = _held(connection, codec.key(case.id), None)
+    row = held(connection, codec.key(case.id), None)
     _apply(connection, row, case, status, by, action="added")
     return str(row.id)
+
+
+def held(connection: sa.Connection, identity: str, expected_revision: int | None) -> Any:
+    """The row of the case with this id, or of the trace with this id, held until the transaction ends.
+
+    Raises:
+        NotFound: there is none.
+        Conflict: it is no longer at ``expected_revision``.
+    """
+    take(connection, Lock.PEOPLE)
+    row = _find(connection, identity)
+    if row is None:
+        raise NotFound("no case has this id, nor does a trace with this id have one")
+    if expected_revision is not None and row.revision != expected_revision:
+        raise Conflict(
+            f"the case is at revision {row.revision}, not {expected_revision}: someone changed it since; read it again"
+        )
+    return row
 
 
 def _apply(
@@ -100,18 +118,6 @@ def _apply(
     action = action or (status.value if changed else "edited")
     case_rows.change(connection, row, case, status, by, action)
     case_rows.flag(connection, row.trace_id, status)
-
-
-def _held(connection: sa.Connection, identity: str, expected_revision: int | None) -> Any:
-    take(connection, Lock.PEOPLE)
-    row = _find(connection, identity)
-    if row is None:
-        raise NotFound("no case has this id, nor does a trace with this id have one")
-    if expected_revision is not None and row.revision != expected_revision:
-        raise Conflict(
-            f"the case is at revision {row.revision}, not {expected_revision}: someone changed it since; read it again"
-        )
-    return row
 
 
 def _find(connection: sa.Connection, identity: str) -> Any:
