@@ -1,4 +1,4 @@
-"""What people do to cases: promote, dismiss, edit, add. Each change says who, when and why, and keeps the old value."""
+"""What people do to cases: promote, dismiss, edit, undo, add. Each change says who, when and why, and keeps the old value."""
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from exporters import codec
 from exporters.dataset.case import Case, CaseStatus, ExampleType
 from exporters.store import cases as case_rows
-from exporters.store import forgetting
+from exporters.store import forgetting, undoing
 from exporters.store.cases import Change
 from exporters.store.engine import Lock, take
 from exporters.store.errors import Conflict, NotFound
@@ -33,7 +33,7 @@ def decide(
         NotFound: there is none.
         Conflict: it is no longer at ``expected_revision``.
     """
-    row = held(connection, identity, expected_revision)
+    row = _held(connection, identity, expected_revision)
     if row.status != status.value:
         _apply(connection, row, codec.case_from_json(row.body), status, by)
     return str(row.id)
@@ -55,13 +55,32 @@ def edit(
     unknown = sorted(set(changes) - EDITABLE)
     if unknown:
         raise ValueError(f"{unknown[0]!r} of a case cannot be changed; what can be is {', '.join(sorted(EDITABLE))}")
-    row = held(connection, identity, expected_revision)
+    row = _held(connection, identity, expected_revision)
     status = CaseStatus(changes.get("status", row.status))
     kept = codec.case_from_json(row.body)
     values = {name: value for name, value in changes.items() if name != "status"}
     case = replace(kept, **{**values, "kind": ExampleType(changes.get("kind", kept.kind))})
     if status.value != row.status or codec.case_to_json(case) != row.body:
         _apply(connection, row, case, status, by)
+    return str(row.id)
+
+
+def undo(connection: sa.Connection, identity: str, by: Change, expected_revision: int | None = None) -> str:
+    """Take back the last change of the case with this id, or of the trace with this id. Returns the case's id.
+
+    Raises:
+        NotFound: there is none.
+        Conflict: it is no longer at ``expected_revision``; or that is ``None`` and another than ``by.who`` made the
+            last change; or nothing was changed yet.
+    """
+    row = _held(connection, identity, expected_revision)
+    before = undoing.before(connection, row)
+    if before is None:
+        raise Conflict("nothing of this case was changed yet: there is nothing to undo")
+    if expected_revision is None and before.left_by != codec.clean(by.who):
+        raise Conflict("the last change of this case was made by someone else: look at it, and name its revision")
+    case_rows.change(connection, row, before.case, before.status, by, undoing.UNDONE, touched=before.touched)
+    case_rows.flag(connection, row.trace_id, before.status)
     return str(row.id)
 
 
@@ -81,27 +100,9 @@ def add(connection: sa.Connection, case: Case, status: CaseStatus, by: Change) -
     case_rows.insert(connection, case, CaseStatus.CANDIDATE, by.now_ns, automatic=False)
     trace_id = codec.key(case.source.trace_id)
     forgetting.note_owners(connection, {trace_id: forgetting.owners_of(connection, trace_id)})
-    row = held(connection, codec.key(case.id), None)
+    row = _held(connection, codec.key(case.id), None)
     _apply(connection, row, case, status, by, action="added")
     return str(row.id)
-
-
-def held(connection: sa.Connection, identity: str, expected_revision: int | None) -> Any:
-    """The row of the case with this id, or of the trace with this id, held until the transaction ends.
-
-    Raises:
-        NotFound: there is none.
-        Conflict: it is no longer at ``expected_revision``.
-    """
-    take(connection, Lock.PEOPLE)
-    row = _find(connection, identity)
-    if row is None:
-        raise NotFound("no case has this id, nor does a trace with this id have one")
-    if expected_revision is not None and row.revision != expected_revision:
-        raise Conflict(
-            f"the case is at revision {row.revision}, not {expected_revision}: someone changed it since; read it again"
-        )
-    return row
 
 
 def _apply(
@@ -118,6 +119,18 @@ def _apply(
     action = action or (status.value if changed else "edited")
     case_rows.change(connection, row, case, status, by, action)
     case_rows.flag(connection, row.trace_id, status)
+
+
+def _held(connection: sa.Connection, identity: str, expected_revision: int | None) -> Any:
+    take(connection, Lock.PEOPLE)
+    row = _find(connection, identity)
+    if row is None:
+        raise NotFound("no case has this id, nor does a trace with this id have one")
+    if expected_revision is not None and row.revision != expected_revision:
+        raise Conflict(
+            f"the case is at revision {row.revision}, not {expected_revision}: someone changed it since; read it again"
+        )
+    return row
 
 
 def _find(connection: sa.Connection, identity: str) -> Any:

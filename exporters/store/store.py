@@ -23,7 +23,6 @@ from exporters.store import (
     saving,
     schema,
     trace_queries,
-    undoing,
 )
 from exporters.store.cases import Change
 from exporters.store.engine import Database, url_of
@@ -259,7 +258,7 @@ class Store:
                 the last change; or nothing was changed yet.
         """
         with self._database.write() as connection:
-            case_id = undoing.undo(connection, identity, Change(who, why, now_ns), expected_revision)
+            case_id = reviews.undo(connection, identity, Change(who, why, now_ns), expected_revision)
             return _found(case_queries.one(connection, case_id))
 
     def counts(self) -> Counts:

@@ -1,44 +1,43 @@
-"""Taking back the last change of a case. Owns what stands afterwards: as if the change had not been made.
+"""What a case was before its last change: its state, and whether a person's change stood then. Changes nothing.
 
-Taking back is a change as well, so that taking it back does the first change again.
+Taking a change back is a change as well, so that taking it back does the first one again.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from exporters import codec
-from exporters.dataset.case import CaseStatus
+from exporters.dataset.case import Case, CaseStatus
 from exporters.store import cases as case_rows
-from exporters.store import reviews
-from exporters.store.cases import SIDECHECK, Change
-from exporters.store.errors import Conflict
 from exporters.store.tables import case_history
 
 UNDONE = "undone"
 """The action in the history."""
 
 
-def undo(connection: sa.Connection, identity: str, by: Change, expected_revision: int | None = None) -> str:
-    """Take back the last change of the case with this id, or of the trace with this id. Returns the case's id.
+@dataclass(frozen=True, slots=True)
+class Before:
+    """A case before its last change, which ``left_by`` made.
 
-    Raises:
-        NotFound: there is none.
-        Conflict: it is no longer at ``expected_revision``; or that is ``None`` and another than ``by.who`` made the
-            last change; or nothing was changed yet.
+    ``touched`` is whether a change by a person stood: one that was made and not taken back.
     """
-    row = reviews.held(connection, identity, expected_revision)
+
+    case: Case
+    status: CaseStatus
+    touched: bool
+    left_by: str
+
+
+def before(connection: sa.Connection, row: Any) -> Before | None:
+    """The state before the last change of the case in this row; ``None`` where it was never changed."""
     last = connection.execute(_changes_of(row.id).where(case_history.c.revision == row.revision)).first()
     if last is None:
-        raise Conflict("nothing of this case was changed yet: there is nothing to undo")
-    if expected_revision is None and last.who != codec.clean(by.who):
-        raise Conflict("the last change of this case was made by someone else: look at it, and name its revision")
-    case, status = codec.case_from_json(last.old_body), CaseStatus(last.old_status)
+        return None
     touched = _was_touched(connection, row.id, row.revision - 1)
-    case_rows.change(connection, row, case, status, by, UNDONE, touched=touched)
-    case_rows.flag(connection, row.trace_id, status)
-    return str(row.id)
+    return Before(codec.case_from_json(last.old_body), CaseStatus(last.old_status), touched, last.who)
 
 
 def _changes_of(case_id: str) -> sa.Select[Any]:
@@ -46,22 +45,19 @@ def _changes_of(case_id: str) -> sa.Select[Any]:
 
 
 def _was_touched(connection: sa.Connection, case_id: str, revision: int) -> bool:
-    """Whether a person's change stood at this revision: one that was made and not taken back.
-
-    Changes are missing where there were very many. They were an evaluation's, unless people made very many.
-    """
+    """Changes are missing where there were very many. They were an evaluation's, unless people made very many."""
     columns = (case_history.c.revision, case_history.c.who, case_history.c.action)
     changes = {row.revision: row for row in connection.execute(_changes_of(case_id).with_only_columns(*columns))}
-    unknown = sum(change.who != SIDECHECK for change in changes.values()) >= case_rows.PEOPLES_HISTORY
+    by_people = sum(change.who != case_rows.SIDECHECK for change in changes.values())
     stood = [False]
     for number in range(1, revision + 1):
-        stood.append(_stands(changes.get(number), stood, unknown=unknown))
+        stood.append(_stands(changes.get(number), stood, by_people >= case_rows.PEOPLES_HISTORY))
     return stood[revision]
 
 
-def _stands(change: Any, before: Sequence[bool], *, unknown: bool) -> bool:
+def _stands(change: Any, earlier: Sequence[bool], is_much_missing: bool) -> bool:
     if change is None:
-        return before[-1] or unknown
+        return earlier[-1] or is_much_missing
     if change.action == UNDONE:
-        return before[-2]
-    return before[-1] or change.who != SIDECHECK
+        return earlier[-2]
+    return earlier[-1] or change.who != case_rows.SIDECHECK
