@@ -1,4 +1,4 @@
-"""What people do to cases: promote, dismiss, edit, undo, add. Each change says who, when and why, and keeps the old value."""
+"""What people do to cases: promote, dismiss, edit, undo, add. Each says who, when and why, and keeps the old value."""
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
