@@ -1,4 +1,4 @@
-"""The JSON API and the landing page: one route a function, each a call of the store and a way to show the answer.
+"""The JSON API: one route a function, each a call of the store and a way to show the answer.
 
 The endpoints are plain functions, which FastAPI runs on threads: the store's calls block.
 """
@@ -9,22 +9,22 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO, Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, Query
-from fastapi.responses import HTMLResponse, Response, StreamingResponse
+from fastapi.responses import Response, StreamingResponse
 
 from exporters.dataset.case import Case, CaseStatus
 from exporters.dataset.export import ExportError, formats_named, write, write_zip
 from exporters.dataset.formats import Format
-from exporters.review import answers, page, present
+from exporters.review import answers, present
 from exporters.review.answers import ApiError, SafeJson, not_found
 from exporters.review.decisions import Desk
 from exporters.review.explain import Explain, explanation_routes
 from exporters.review.forget import Forget, forget_routes
 from exporters.review.guard import Guard
+from exporters.review.pages import page_routes
 from exporters.review.schemas import CaseEdit, CaseFilter, CaseId, CaseTrial, Decision, TraceFilter, TraceId
-from exporters.store import CaseQuery, NotFound, Store, StoredTrace, TraceQuery
-
-DraftCase = Callable[[str], Case | None]
-"""The case that a stored trace makes, by its id; ``None`` where it makes none. May raise ``RedactionFailed``."""
+from exporters.review.site import DraftCase, Problems, Site
+from exporters.review.static_files import static_routes
+from exporters.store import CaseQuery, NotFound, Store, StoredTrace
 
 IN_MEMORY = 8 * 1024 * 1024
 CHUNK = 64 * 1024
@@ -37,9 +37,10 @@ def create_api(
     draft_case: DraftCase | None = None,
     forget: Forget | None = None,
     explain: Explain | None = None,
+    problems: Problems | None = None,
     now: Callable[[], int] = time.time_ns,
 ) -> FastAPI:
-    """The ASGI app of the API port.
+    """The ASGI app of the API port: the JSON API and the pages.
 
     Args:
         store: where traces and cases are kept.
@@ -48,6 +49,7 @@ def create_api(
             be promoted.
         forget: removes a trace, a user or a session everywhere; ``None``: there is no such route.
         explain: says why a trace has its verdicts, or none; ``None``: there is no such route.
+        problems: what is wrong now, for the overview; ``None``: nothing is said of it. Called on any thread.
         now: nanoseconds since the epoch.
     """
     # No interactive documentation: FastAPI's loads its scripts from elsewhere.
@@ -58,7 +60,9 @@ def create_api(
     app.include_router(_decisions(store, draft_case, now))
     app.include_router(_cases(store, now))
     app.include_router(_datasets(store))
-    app.include_router(_landing(store))
+    app.include_router(_status(store))
+    app.include_router(static_routes())
+    app.include_router(page_routes(Site(store, now, trace_url, draft_case, problems)))
     if forget is not None:
         app.include_router(forget_routes(forget))
     if explain is not None:
@@ -169,23 +173,13 @@ def _datasets(store: Store) -> APIRouter:
     return router
 
 
-def _landing(store: Store) -> APIRouter:
+def _status(store: Store) -> APIRouter:
     router = APIRouter()
 
     @router.get("/api/status", response_class=SafeJson, tags=["status"])
     def status() -> SafeJson:
         """What is stored, in figures."""
         return SafeJson(present.counts(store.counts()))
-
-    @router.get("/", response_class=HTMLResponse, include_in_schema=False)
-    def landing() -> HTMLResponse:
-        """The latest traces and their verdicts, for a person with a browser."""
-        return HTMLResponse(page.landing(store.traces(TraceQuery(limit=page.TRACES)).items, store.counts()))
-
-    @router.get(page.STYLE_PATH, include_in_schema=False)
-    def style() -> Response:
-        """The page's style sheet."""
-        return Response(page.STYLE, media_type="text/css")
 
     return router
 
