@@ -73,8 +73,11 @@ class Desk:
 
     def trial(self, case: Case, parts: Mapping[str, Any], output: str | None = None) -> Trial:
         """Try the case, with these parts edited, against what was recorded and against ``output``."""
-        edited = replace(case, **edits.changes(case, parts))
-        return tried(to_json(edited), recorded(case, self.trace(case)), output)
+        return tried(to_json(self.edited(case, parts)), recorded(case, self.trace(case)), output)
+
+    def edited(self, case: Case, parts: Mapping[str, Any]) -> Case:
+        """The case with these parts edited, which is not kept."""
+        return replace(case, **edits.changes(case, parts))
 
     def trace(self, case: Case) -> StoredTrace | None:
         """The trace that the case was made of, while it is stored."""

@@ -93,10 +93,10 @@ def test_a_cited_document_is_found_by_its_number_in_the_context():
     assert only(done) == Demand("relevantDocuments", 0, caught=False)
 
 
-def test_no_recorded_argument_is_told(message="ann@example.com"):
+def test_no_recorded_argument_is_told():
     done = trial(expected_tool_calls=({"name": "refund", "arguments": {"mail": "<EMAIL_ADDRESS_1>"}},))
     assert only(done).caught
-    assert message not in only(done).message
+    assert "ann@example.com" not in only(done).message
 
 
 def test_a_case_without_an_answer_can_be_tried():
