@@ -21,7 +21,7 @@ from faults.kit.scale import short_or_long
 from faults.kit.sidecar import LIGHT, Sidecar
 from faults.kit.targets import KafkaTarget
 from faults.kit.traffic import Make, Request, plain
-from kafka_senders import TOPICS, done, settings
+from kafka_senders import FULL, TOPICS, done, settings
 from servers import until
 
 REPLICAS, PARTITIONS = 3, 12
@@ -33,7 +33,7 @@ SENDERS = short_or_long(8, 32)
 DONE_WITHIN_S = 300
 LONGEST_GAP_S = 3.5
 SEED = int(os.environ.get("SIDECHECK_SEED", "20"))
-SETTINGS, CHECKS = short_or_long((LIGHT, LIGHT_CHECKS), ({}, DEFAULT_CHECKS))
+SETTINGS, CHECKS = short_or_long((LIGHT, LIGHT_CHECKS), (FULL, DEFAULT_CHECKS))
 OPEN_FOR_LONG = {"SIDECHECK_ASSEMBLY__SETTLE": "1s", "SIDECHECK_ASSEMBLY__IDLE": "20s"}
 """A trace whose root is yet to come is open when its partition changes hands."""
 
@@ -107,7 +107,7 @@ def test_every_trace_has_one_verdict_while_replicas_come_and_go_and_the_broker_i
         done(kafka, *TOPICS, within_s=DONE_WITHIN_S)
         stored = stored_in(postgres_url)
         found = weigh(ledger, stored, CHECKS)
-        until("the thumbs are heeded", lambda: others.thumbs <= failed_for_its_user(postgres_url))
+        until("the thumbs are heeded", lambda: others.thumbs <= failed_for_its_user(postgres_url), DONE_WITHIN_S)
     together = Seen(
         scrapes=sum(one.scrapes for one in seen),
         unbalanced=[difference for one in seen for difference in one.unbalanced],
