@@ -1,7 +1,4 @@
-"""The command line. Owns arguments, exit codes and what a person reads; the work is done elsewhere.
-
-Exit codes: 0 all is well, 1 a check failed, 2 input or configuration that cannot be used.
-"""
+"""The command line. Owns arguments and what they mean; exit codes are in ``commands.frame``, the work elsewhere."""
 
 import asyncio
 import json
@@ -9,21 +6,20 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from enum import StrEnum
-from importlib.metadata import version
+from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from collector.settings import ConfigError, Settings, as_yaml, json_schema, load, warnings
+from collector.commands import dataset
+from collector.commands.frame import UNUSABLE, ConfigPath, settings_of, stop, told
+from collector.settings import Settings, as_yaml, json_schema, warnings
 
 if TYPE_CHECKING:
     from collector.process import Process
-
-FAILED, UNUSABLE = 1, 2
 
 app = typer.Typer(
     name="sidecheck",
@@ -34,11 +30,7 @@ app = typer.Typer(
 )
 config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
-
-ConfigPath = Annotated[
-    Path | None,
-    typer.Option("--config", "-c", help="YAML file; without it the defaults. SIDECHECK_ variables override both."),
-]
+app.add_typer(dataset.app, name="dataset")
 
 Url = Annotated[str | None, typer.Option("--url", help="Address of the API; else api.listen.")]
 ClientCert = Annotated[Path | None, typer.Option("--cert", help="Certificate to show, where api.tls.client_ca is set.")]
@@ -56,7 +48,7 @@ def main() -> None:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"sidecheck {version('sidecheck')}")
+        typer.echo(f"sidecheck {metadata.version('sidecheck')}")
         raise typer.Exit
 
 
@@ -124,8 +116,8 @@ def check(
     """
     from collector.commands.check import run
 
-    settings = _settings(config)
-    with _told():
+    settings = settings_of(config)
+    with told():
         raise typer.Exit(run(paths, settings, as_json=as_json))
 
 
@@ -142,7 +134,7 @@ def demo(
     from collector.commands.demo import run
 
     logs.configure()
-    with _told(), tempfile.TemporaryDirectory(prefix="sidecheck-demo-") as folder:
+    with told(), tempfile.TemporaryDirectory(prefix="sidecheck-demo-") as folder:
         asyncio.run(run(Path(folder), leave=leave))
 
 
@@ -155,14 +147,21 @@ def export(
         list[str] | None, typer.Option("--include", help="candidates: take cases that nobody reviewed yet, too.")
     ] = None,
     kind: Annotated[list[str] | None, typer.Option("--kind", help="Only cases of this kind; may be repeated.")] = None,
+    split: Annotated[str | None, typer.Option("--split", help="Only this part: train, validation or test.")] = None,
+    tag: Annotated[list[str] | None, typer.Option("--tag", help="Only cases with this tag; may be repeated.")] = None,
     since: Annotated[str | None, typer.Option("--since", help="Only cases made since: 24h, 7d or 2026-11-01.")] = None,
+    version: Annotated[
+        str | None,
+        typer.Option("--version", help="A version of the dataset instead of the present: v3, latest."),
+    ] = None,
     config: ConfigPath = None,
 ) -> None:
     """Write cases as test cases for an eval tool: reviewed ones, or unreviewed ones too."""
-    from collector.commands.export import run
+    from collector.commands.export import Wanted, run
 
-    with _told():
-        run(_settings(config), out=out, format_name=format_name, include=include or [], kinds=kind or [], since=since)
+    wanted = Wanted(version, include or (), kind or (), split, tag or (), since)
+    with told():
+        run(settings_of(config), wanted, out=out, format_name=format_name)
 
 
 @app.command()
@@ -182,11 +181,11 @@ def feedback(
     from collector.commands.feedback import run
 
     if thumbs not in (None, "up", "down"):
-        _stop(f"--thumbs {thumbs}: must be up or down")
+        stop(f"--thumbs {thumbs}: must be up or down")
     said: dict[str, Any] = {"thumbs_up": thumbs and thumbs == "up", "score": score, "comment": comment, "user_id": user}
     body = {"trace_id": trace_id, **{key: value for key, value in said.items() if value is not None}}
-    with _told():
-        typer.echo(run(_settings(config), body, url=url, client=(cert, key)))
+    with told():
+        typer.echo(run(settings_of(config), body, url=url, client=(cert, key)))
 
 
 @app.command()
@@ -211,14 +210,14 @@ def forget(
     try:
         target = ForgetTarget(trace_id, user_id, session_id)
     except ValueError:
-        _stop("name exactly one of --trace-id, --user-id and --session-id")
+        stop("name exactly one of --trace-id, --user-id and --session-id")
     if trace_id is not None and re.fullmatch("[0-9a-fA-F]{32}", trace_id) is None:
-        _stop("--trace-id: must be 32 hexadecimal digits")
+        stop("--trace-id: must be 32 hexadecimal digits")
     if not yes and not sys.stdin.isatty():
-        _stop("forgetting cannot be undone, and nobody is here to be asked: say --yes")
-    with _told():
+        stop("forgetting cannot be undone, and nobody is here to be asked: say --yes")
+    with told():
         confirm = None if yes else typer.confirm
-        if not run(_settings(config), target, url=url, confirm=confirm, client=(cert, key)):
+        if not run(settings_of(config), target, url=url, confirm=confirm, client=(cert, key)):
             raise typer.Exit(UNUSABLE)
 
 
@@ -238,14 +237,14 @@ def explain(
     """
     from collector.commands.explain import run
 
-    with _told():
-        run(_settings(config), trace_id, url=url, as_json=as_json, client=(cert, key))
+    with told():
+        run(settings_of(config), trace_id, url=url, as_json=as_json, client=(cert, key))
 
 
 @config_app.command("validate")
 def config_validate(config: ConfigPath = None) -> None:
     """Say whether the configuration can be used; exit code 2 and every problem if not."""
-    settings = _settings(config)
+    settings = settings_of(config)
     for warning in warnings(settings):
         typer.echo(f"warning: {warning}", err=True)
     typer.echo(f"{config or 'the default configuration'}: valid, {len(settings.checks)} checks")
@@ -254,7 +253,7 @@ def config_validate(config: ConfigPath = None) -> None:
 @config_app.command("show")
 def config_show(config: ConfigPath = None) -> None:
     """Print the configuration in force: defaults, file and environment together."""
-    typer.echo(as_yaml(_settings(config)), nl=False)
+    typer.echo(as_yaml(settings_of(config)), nl=False)
 
 
 @config_app.command("schema")
@@ -268,37 +267,12 @@ def _run(kind: "Callable[[Settings], Process]", config: Path | None) -> None:
     from collector import logs
     from collector.process import run_until_signal
 
-    settings = _settings(config)
+    settings = settings_of(config)
     logs.configure()
     for warning in warnings(settings):
         typer.echo(f"warning: {warning}", err=True)
-    with _told():
+    with told():
         asyncio.run(run_until_signal(kind(settings)))
-
-
-def _settings(path: Path | None) -> Settings:
-    try:
-        return load(path, os.environ)
-    except ConfigError as error:
-        _stop(str(error))
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """Expected errors end as one sentence and exit code 2, never as a stack trace."""
-    from collector.commands.problems import EXPECTED
-
-    try:
-        yield
-    except EXPECTED as error:
-        _stop(str(error))
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
-
-
-def _stop(problem: str) -> NoReturn:
-    typer.echo(f"sidecheck: {problem}", err=True)
-    raise typer.Exit(UNUSABLE)
 
 
 if __name__ == "__main__":

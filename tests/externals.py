@@ -51,12 +51,19 @@ def _kafka() -> Path | None:
     return next(iter(_in_path("java")), None) if shutil.which("mvn") else None
 
 
+def _chromium() -> Path | None:
+    """The folder in the PATH, not that of the program behind: Debian's is a script that sets it up."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    return Path(found).parent if found else None
+
+
 def _in_path(program: str) -> list[Path]:
     found = shutil.which(program)
     return [Path(found).resolve().parent] if found else []
 
 
 EXTERNALS: Mapping[str, External] = {
+    "chromium": External(_chromium, "apt-get install chromium"),
     "kafka": External(_kafka, "apt-get install default-jre-headless maven"),
     "postgres": External(_postgres, "apt-get install postgresql"),
     "prometheus": External(_prometheus, "apt-get install prometheus"),

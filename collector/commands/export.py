@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -11,41 +12,79 @@ from collector.commands.problems import CommandError
 from collector.display import console
 from collector.settings import Settings
 from exporters.dataset.case import CaseStatus, ExampleType
-from exporters.dataset.export import export
+from exporters.dataset.export import STDOUT, export
 from exporters.store import CaseQuery, Store
 
 LAST_NS = 2**63 - 1
 Member = TypeVar("Member", CaseStatus, ExampleType)
 
 
-def run(
-    settings: Settings, *, out: str, format_name: str, include: Sequence[str], kinds: Sequence[str], since: str | None
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which cases to write, as the command line has it."""
+
+    version: str | None = None
+    include: Sequence[str] = ()
+    kinds: Sequence[str] = ()
+    split: str | None = None
+    tags: Sequence[str] = ()
+    since: str | None = None
+
+
+def run(settings: Settings, wanted: Wanted, *, out: str, format_name: str) -> None:
     """Write the cases that were asked for and say how many there were.
 
     Raises:
         CommandError: an argument that cannot be; ExportError, StoreError: as their modules say.
     """
-    statuses = (CaseStatus.PROMOTED, *(_member(CaseStatus, name.removesuffix("s"), "--include") for name in include))
-    query = CaseQuery(
-        statuses=tuple(dict.fromkeys(statuses)),
-        kinds=tuple(_member(ExampleType, name, "--kind") for name in kinds),
-        since_ns=_since(since, time.time_ns()) if since is not None else None,
-    )
-    store = Store.open(settings.store.url, settings.data_dir)
-    try:
+    query = _query(wanted)
+    with Store.open(settings.store.url, settings.data_dir) as store:
+        if wanted.version is not None:
+            _write_version(store, wanted.version, query, format_name, out)
+            return
         count = export((stored.case for stored in store.iter_cases(query)), format_name, out)
-        _tell(store, count, out, include)
-    finally:
-        store.close()
+        _tell(store, count, out, wanted.include)
+
+
+def _query(wanted: Wanted) -> CaseQuery:
+    if wanted.version is not None and (wanted.include or wanted.since):
+        raise CommandError(
+            "--version: a version has promoted cases only, and does not know when each was made; "
+            "leave --include and --since out"
+        )
+    statuses = (_member(CaseStatus, name.removesuffix("s"), "--include") for name in wanted.include)
+    return CaseQuery(
+        statuses=tuple(dict.fromkeys((CaseStatus.PROMOTED, *statuses))),
+        kinds=tuple(_member(ExampleType, name, "--kind") for name in wanted.kinds),
+        since_ns=_since(wanted.since, time.time_ns()) if wanted.since is not None else None,
+        split=wanted.split,
+        tags=tuple(wanted.tags),
+    )
+
+
+def _write_version(store: Store, name: str, query: CaseQuery, format_name: str, out: str) -> None:
+    version = store.datasets.version(name)
+    count = export(store.datasets.cases(version, query), format_name, out)
+    told = console(stderr=True)
+    told.print(f"{_cases(count)} of {version.name} written to {_place(out)}")
+    if version.forgotten:
+        told.print(f"{_cases(version.forgotten)} of it forgotten on demand since: the file has another hash")
 
 
 def _tell(store: Store, count: int, out: str, include: Sequence[str]) -> None:
     told = console(stderr=True)
-    told.print(f"{count} {'case' if count == 1 else 'cases'} written to {'standard output' if out == '-' else out}")
+    told.print(f"{_cases(count)} written to {_place(out)}")
     waiting = store.counts().cases.get(CaseStatus.CANDIDATE, 0)
     if waiting and not include:
         told.print(f"{waiting} candidates wait for a review; --include candidates takes them too")
+
+
+def _cases(number: int) -> str:
+    return f"{number} {'case' if number == 1 else 'cases'}"
+
+
+def _place(out: str) -> str:
+    return "standard output" if out == STDOUT else out
 
 
 def _member(enum: type[Member], name: str, option: str) -> Member:

@@ -82,6 +82,8 @@ def _told(removed: dict[str, Any], place: str) -> list[str]:
         f"{_count(removed['cases'], 'case')}, {removed['promotedCases']} of them promoted",
     )
     lines.append(f"removed: {'; '.join(parts)}")
+    if removed["versions"]:
+        lines.append(f"note: versions of the dataset that lost cases, and have another hash now: {_versions(removed)}")
     if removed["promotedCases"]:
         lines.append("note: files that promoted cases were exported to still hold them")
     if removed["judgedAgain"]:
@@ -91,6 +93,10 @@ def _told(removed: dict[str, Any], place: str) -> list[str]:
             "note: remains are left in the database's files until it writes over them; running this again helps"
         )
     return lines
+
+
+def _versions(removed: dict[str, Any]) -> str:
+    return ", ".join(removed["versions"])
 
 
 def _count(number: int, what: str) -> str:

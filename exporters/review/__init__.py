@@ -1,1 +1,1 @@
-"""The JSON API, and later the review page."""
+"""The JSON API and the pages for people."""

@@ -1,7 +1,8 @@
 """What the API answers with: JSON that holds anything an app recorded, and one shape for every error.
 
 The error shape is ``{"error": {"code": "...", "message": "..."}}``. ``code`` is for programs and comes from a closed
-set; ``message`` is for people and quotes nothing that was captured or sent.
+set; ``message`` is for people and quotes nothing that was captured or sent. A page's error is a page, or where a script
+of ours asked for a part of one, the message alone.
 """
 
 import json
@@ -10,11 +11,12 @@ from typing import Any
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from exporters.dataset.plain import plain
 from exporters.dataset.redact import RedactionFailed
+from exporters.review import html
 from exporters.store import BadCursor, Conflict, NotFound, StoreError, StoreUnavailable
 
 RETRY_AFTER_S = "2"
@@ -23,6 +25,8 @@ log = structlog.get_logger()
 
 _RULES = {"json_invalid": "is not valid JSON", "string_pattern_mismatch": "must be 32 hexadecimal digits"}
 """Better said than by pydantic. The one pattern is that of trace ids."""
+_PROGRAMS = ("/api/", "/v1/")
+"""What programs ask. A browser that is sent there is shown the same."""
 _CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "unsupported_type"}
 
 
@@ -56,6 +60,18 @@ def problem(status: int, code: str, message: str, headers: dict[str, str] | None
     return SafeJson({"error": {"code": code, "message": message}}, status, headers)
 
 
+def page_problem(
+    request: Request, status: int, code: str, message: str, headers: dict[str, str] | None = None
+) -> Response:
+    """An error as whoever asked can read it: a program JSON, a person with a browser a page."""
+    if request.url.path.startswith(_PROGRAMS) or "text/html" not in request.headers.get("accept", ""):
+        return problem(status, code, message, headers)
+    if "hx-request" in request.headers:
+        shown = {**(headers or {}), "HX-Retarget": "#problem", "HX-Reswap": "innerHTML", "HX-Push-Url": "false"}
+        return html.render("problem_line.html", status, shown, message=message)
+    return html.render("problem.html", status, headers, message=message, status_code=status)
+
+
 def install(app: FastAPI) -> None:
     """Make every error of the app answer in the one shape."""
     app.add_exception_handler(ApiError, _refused)
@@ -66,43 +82,43 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _crashed)
 
 
-def _refused(_: Request, error: Exception) -> SafeJson:
+def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)  # noqa: S101 -- Starlette picks the handler by the type
-    return problem(error.status, error.code, str(error))
+    return page_problem(request, error.status, error.code, str(error))
 
 
-def _invalid(_: Request, error: Exception) -> SafeJson:
+def _invalid(request: Request, error: Exception) -> Response:
     """Names the place and the rule. pydantic's ``input`` is left out: it is what was sent."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 -- as above
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"] if part not in ("query", "path", "body"))
     rule = _RULES.get(first["type"], first["msg"])
-    return problem(400, "invalid_request", f"{place or 'the request'}: {rule}")
+    return page_problem(request, 400, "invalid_request", f"{place or 'the request'}: {rule}")
 
 
-def _http(_: Request, error: Exception) -> SafeJson:
+def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 -- as above
     code = _CODES.get(error.status_code, "invalid_request")
-    return problem(error.status_code, code, str(error.detail), dict(error.headers or {}))
+    return page_problem(request, error.status_code, code, str(error.detail), dict(error.headers or {}))
 
 
-def _store(_: Request, error: Exception) -> SafeJson:
+def _store(request: Request, error: Exception) -> Response:
     if isinstance(error, NotFound):
-        return problem(404, "not_found", str(error))
+        return page_problem(request, 404, "not_found", str(error))
     if isinstance(error, Conflict):
-        return problem(409, "conflict", str(error))
+        return page_problem(request, 409, "conflict", str(error))
     if isinstance(error, BadCursor):
-        return problem(400, "invalid_request", f"cursor: {error}")
+        return page_problem(request, 400, "invalid_request", f"cursor: {error}")
     code = "store_busy" if isinstance(error, StoreUnavailable) else "store_failed"
-    return problem(503, code, str(error), {"Retry-After": RETRY_AFTER_S})
+    return page_problem(request, 503, code, str(error), {"Retry-After": RETRY_AFTER_S})
 
 
-def _unredacted(_: Request, error: Exception) -> SafeJson:
-    return problem(409, "redaction_failed", f"no case was made: {error}")
+def _unredacted(request: Request, error: Exception) -> Response:
+    return page_problem(request, 409, "redaction_failed", f"no case was made: {error}")
 
 
-def _crashed(request: Request, error: Exception) -> SafeJson:
+def _crashed(request: Request, error: Exception) -> Response:
     """A bug. Neither the log nor the answer has the exception's text: it may quote what was captured."""
     place = request.scope.get("route")
     log.error("a request crashed", error=type(error).__name__, route=getattr(place, "path", None))
-    return problem(500, "internal", "sidecheck could not answer: this is a bug; its log names the place")
+    return page_problem(request, 500, "internal", "sidecheck could not answer: this is a bug; its log names the place")

@@ -58,6 +58,7 @@ def shown(forgotten: Forgotten) -> dict[str, Any]:
         "feedback": forgotten.feedback,
         "cases": forgotten.cases,
         "promotedCases": forgotten.promoted,
+        "versions": [f"v{number}" for number in forgotten.versions],
         "judgedAgain": len(forgotten.reopen),
         "erased": forgotten.erased,
     }

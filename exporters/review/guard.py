@@ -11,9 +11,9 @@ MAX_BODY = 4 * 1024 * 1024
 """Bytes. The largest thing to send is a case that was edited by hand."""
 
 _HEADERS = {
-    # Scripts, images, frames, forms to elsewhere: nothing. Captured text is shown on these pages.
-    "content-security-policy": "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'",
+    # Scripts in the markup, images, frames, anything of elsewhere: nothing. Captured text is shown on these pages.
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cross-origin-resource-policy": "same-origin",

@@ -12,6 +12,7 @@ from checks.finding import Evidence, Finding
 from checks.report import Outcome, Verdict
 from checks.trace import Feedback
 from exporters.dataset.shape import to_json
+from exporters.review.trial import Trial
 from exporters.store import CaseChange, Cluster, Counts, StoredCase, StoredTrace, TraceSummary, VerdictSet
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -85,6 +86,12 @@ def cluster(found: Cluster) -> dict[str, Any]:
         "caseId": found.case_id,
         "cases": found.cases,
     }
+
+
+def trial(done: Trial) -> dict[str, Any]:
+    """How an expectation did. ``caught`` is whether the recorded answer fails it; what cannot be told is ``null``."""
+    keep = ("key", "item", "caught", "met", "reason", "message")
+    return {"caught": done.caught, "demands": [_camel(asdict(demand), keep) for demand in done.demands]}
 
 
 def counts(counted: Counts) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The JSON API and the landing page: one route a function, each a call of the store and a way to show the answer.
+"""The JSON API: one route a function, each a call of the store and a way to show the answer.
 
 The endpoints are plain functions, which FastAPI runs on threads: the store's calls block.
 """
@@ -6,26 +6,35 @@ The endpoints are plain functions, which FastAPI runs on threads: the store's ca
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import IO, Annotated, Any
+from typing import IO, Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, Query
-from fastapi.responses import HTMLResponse, Response, StreamingResponse
+from fastapi.responses import Response, StreamingResponse
 
 from exporters.dataset.case import Case, CaseStatus
 from exporters.dataset.export import ExportError, formats_named, write, write_zip
 from exporters.dataset.formats import Format
-from exporters.review import answers, edits, page, present
+from exporters.review import answers, present
 from exporters.review.answers import ApiError, SafeJson, not_found
+from exporters.review.decisions import Desk
 from exporters.review.explain import Explain, explanation_routes
 from exporters.review.forget import Forget, forget_routes
 from exporters.review.guard import Guard
-from exporters.review.schemas import CaseEdit, CaseFilter, CaseId, ClusterFilter, Decision, TraceFilter, TraceId
-from exporters.store import CaseQuery, NotFound, Store, StoredCase, StoredTrace, TraceQuery
+from exporters.review.pages import page_routes
+from exporters.review.schemas import (
+    CaseEdit,
+    CaseFilter,
+    CaseId,
+    CaseTrial,
+    ClusterFilter,
+    Decision,
+    TraceFilter,
+    TraceId,
+)
+from exporters.review.site import DraftCase, Problems, Site
+from exporters.review.static_files import static_routes
+from exporters.store import CaseQuery, NotFound, Store, StoredTrace
 
-DraftCase = Callable[[str], Case | None]
-"""The case that a stored trace makes, by its id; ``None`` where it makes none. May raise ``RedactionFailed``."""
-
-REVIEWED = (CaseStatus.PROMOTED, CaseStatus.DISMISSED)
 IN_MEMORY = 8 * 1024 * 1024
 CHUNK = 64 * 1024
 
@@ -37,9 +46,10 @@ def create_api(
     draft_case: DraftCase | None = None,
     forget: Forget | None = None,
     explain: Explain | None = None,
+    problems: Problems | None = None,
     now: Callable[[], int] = time.time_ns,
 ) -> FastAPI:
-    """The ASGI app of the API port.
+    """The ASGI app of the API port: the JSON API and the pages.
 
     Args:
         store: where traces and cases are kept.
@@ -48,6 +58,7 @@ def create_api(
             be promoted.
         forget: removes a trace, a user or a session everywhere; ``None``: there is no such route.
         explain: says why a trace has its verdicts, or none; ``None``: there is no such route.
+        problems: what is wrong now, for the overview; ``None``: nothing is said of it. Called on any thread.
         now: nanoseconds since the epoch.
     """
     # No interactive documentation: FastAPI's loads its scripts from elsewhere.
@@ -59,7 +70,9 @@ def create_api(
     app.include_router(_cases(store, now))
     app.include_router(_clusters(store, now))
     app.include_router(_datasets(store))
-    app.include_router(_landing(store))
+    app.include_router(_status(store))
+    app.include_router(static_routes())
+    app.include_router(page_routes(Site(store, now, trace_url, draft_case, problems)))
     if forget is not None:
         app.include_router(forget_routes(forget))
     if explain is not None:
@@ -119,6 +132,7 @@ def _decisions(store: Store, draft_case: DraftCase | None, now: Callable[[], int
 
 def _cases(store: Store, now: Callable[[], int]) -> APIRouter:
     router = APIRouter(default_response_class=SafeJson, tags=["cases"])
+    desk = Desk(store, now)
 
     @router.get("/api/cases")
     def list_cases(chosen: Annotated[CaseFilter, Depends()]) -> SafeJson:
@@ -129,16 +143,23 @@ def _cases(store: Store, now: Callable[[], int]) -> APIRouter:
     @router.get("/api/cases/{case_id}")
     def get_case(case_id: CaseId) -> SafeJson:
         """One case in its public shape, where it stands, and how it came to be so."""
-        return SafeJson(present.case(_case(store, case_id)))
+        return SafeJson(present.case(desk.case(case_id)))
 
     @router.patch("/api/cases/{case_id}")
     def edit_case(case_id: CaseId, edit: CaseEdit) -> SafeJson:
         """Change parts of a case. With ``revision``, 409 if someone else changed it since."""
-        before = _case(store, case_id)
-        fields = _fields(before, edit)
-        # Merged with what was just read, so it must still be that, also where the client did not ask for it.
-        revision = before.revision if edit.revision is None else edit.revision
-        return SafeJson(present.case(store.edit_case(case_id, fields, edit.who, edit.why, now(), revision)))
+        return SafeJson(present.case(desk.edit(case_id, edit.parts, edit.reviewer, edit.status)))
+
+    @router.post("/api/cases/{case_id}/undo")
+    def undo_change(case_id: CaseId, decision: Decision | None = None) -> SafeJson:
+        """Take back the last change of a case, also an undo. 409 if another made it and `revision` is not given."""
+        return SafeJson(present.case(desk.undo(case_id, (decision or Decision()).reviewer)))
+
+    @router.post("/api/cases/{case_id}/check")
+    def check_case(case_id: CaseId, trial: CaseTrial | None = None) -> SafeJson:
+        """Which demands the recorded answer fails, after an edit that is not kept, and whether `output` would pass."""
+        given = trial or CaseTrial()
+        return SafeJson(present.trial(desk.trial(desk.case(case_id).case, given.parts, given.output)))
 
     return router
 
@@ -174,23 +195,13 @@ def _datasets(store: Store) -> APIRouter:
     return router
 
 
-def _landing(store: Store) -> APIRouter:
+def _status(store: Store) -> APIRouter:
     router = APIRouter()
 
     @router.get("/api/status", response_class=SafeJson, tags=["status"])
     def status() -> SafeJson:
         """What is stored, in figures."""
         return SafeJson(present.counts(store.counts()))
-
-    @router.get("/", response_class=HTMLResponse, include_in_schema=False)
-    def landing() -> HTMLResponse:
-        """The latest traces and their verdicts, for a person with a browser."""
-        return HTMLResponse(page.landing(store.traces(TraceQuery(limit=page.TRACES)).items, store.counts()))
-
-    @router.get(page.STYLE_PATH, include_in_schema=False)
-    def style() -> Response:
-        """The page's style sheet."""
-        return Response(page.STYLE, media_type="text/css")
 
     return router
 
@@ -202,13 +213,6 @@ def _trace(store: Store, trace_id: str) -> StoredTrace:
     return found
 
 
-def _case(store: Store, case_id: str) -> StoredCase:
-    found = store.case(case_id)
-    if found is None:
-        raise not_found("case")
-    return found
-
-
 def _drafted(store: Store, draft_case: DraftCase | None, trace_id: str) -> Case:
     """A case of a trace that has none: it passed, or there were enough of its kind already."""
     found = _trace(store, trace_id)
@@ -216,15 +220,6 @@ def _drafted(store: Store, draft_case: DraftCase | None, trace_id: str) -> Case:
     if case is None:
         raise ApiError(409, "no_case", "this trace makes no case: no check that promotes failed on it")
     return case
-
-
-def _fields(before: StoredCase, edit: CaseEdit) -> dict[str, Any]:
-    fields = edits.changes(before.case, edit.parts)
-    if edit.status is not None and edit.status is not before.status:
-        fields["status"] = edit.status
-        if edit.status in REVIEWED:
-            fields["reviewed_by"] = edit.who
-    return fields
 
 
 def _download(cases: Iterable[Case], formats: Sequence[Format]) -> Response:

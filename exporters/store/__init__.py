@@ -1,5 +1,6 @@
 """What sidecheck remembers: traces, verdicts, feedback and cases in a SQL database."""
 
+from exporters.store.datasets import Datasets
 from exporters.store.errors import (
     BadCursor,
     Conflict,
@@ -8,7 +9,9 @@ from exporters.store.errors import (
     StoreError,
     StoreUnavailable,
     TraceForgotten,
+    Unchanged,
 )
+from exporters.store.imports import Fate
 from exporters.store.model import (
     CaseChange,
     CaseLimits,
@@ -23,6 +26,7 @@ from exporters.store.model import (
     Kept,
     Lost,
     Page,
+    Place,
     Removed,
     SaveResult,
     StoredCase,
@@ -44,12 +48,15 @@ __all__ = [
     "ClusterQuery",
     "Conflict",
     "Counts",
+    "Datasets",
+    "Fate",
     "ForgetTarget",
     "Forgotten",
     "Kept",
     "Lost",
     "NotFound",
     "Page",
+    "Place",
     "Removed",
     "SaveResult",
     "Store",
@@ -61,5 +68,6 @@ __all__ = [
     "TraceForgotten",
     "TraceQuery",
     "TraceSummary",
+    "Unchanged",
     "VerdictSet",
 ]

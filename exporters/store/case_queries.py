@@ -8,14 +8,14 @@ from exporters import codec
 from exporters.dataset.case import CaseStatus
 from exporters.store import cursor
 from exporters.store.model import CaseChange, CaseQuery, Page, StoredCase
-from exporters.store.tables import case_checks, case_history, cases, clusters
+from exporters.store.tables import case_checks, case_history, case_tags, cases, clusters
 
 
 def page(connection: sa.Connection, query: CaseQuery, *, oldest_first: bool = False) -> Page[StoredCase]:
     """One page of cases, newest first unless told otherwise. Raises ``BadCursor``."""
     limit = cursor.page_size(query.limit)
     conditions = (
-        *_conditions(query),
+        *conditions_of(query),
         *cursor.beyond(query.cursor, cases.c.created_ns, cases.c.id, ascending=oldest_first),
     )
     order = (cases.c.created_ns, cases.c.id)
@@ -45,7 +45,8 @@ def count(connection: sa.Connection) -> dict[CaseStatus, int]:
     return {status: counted.get(status, 0) for status in CaseStatus}
 
 
-def _conditions(query: CaseQuery) -> list[sa.ColumnElement[bool]]:
+def conditions_of(query: CaseQuery) -> list[sa.ColumnElement[bool]]:
+    """What holds for the cases of a query."""
     conditions: list[sa.ColumnElement[bool]] = []
     if query.statuses:
         conditions.append(cases.c.status.in_([status.value for status in query.statuses]))
@@ -62,6 +63,10 @@ def _conditions(query: CaseQuery) -> list[sa.ColumnElement[bool]]:
     if query.check is not None:
         failed = sa.select(case_checks.c.case_id).where(case_checks.c.check_name == codec.key(query.check))
         conditions.append(cases.c.id.in_(failed))
+    if query.split is not None:
+        conditions.append(cases.c.split == codec.key(query.split))
+    tagged = (sa.select(case_tags.c.case_id).where(case_tags.c.tag == codec.key(tag)) for tag in query.tags)
+    conditions.extend(cases.c.id.in_(one) for one in tagged)
     return conditions
 
 

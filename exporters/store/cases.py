@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from exporters import codec
 from exporters.dataset.case import Case, CaseStatus
 from exporters.store.engine import chunks, upsert
-from exporters.store.tables import case_checks, case_history, cases, traces
+from exporters.store.tables import case_checks, case_history, case_tags, cases, dataset_lines, traces
 
 SIDECHECK = "sidecheck"
 """Who changed a case when no person did."""
@@ -44,7 +44,7 @@ def insert(connection: sa.Connection, case: Case, status: CaseStatus, now_ns: in
         "updated_ns": codec.clamped(now_ns),
     }
     connection.execute(sa.insert(cases), row)
-    _write_checks(connection, case)
+    _write_names(connection, case)
 
 
 def change(
@@ -54,8 +54,13 @@ def change(
     status: CaseStatus,
     by: Change,
     action: str,
+    *,
+    touched: bool | None = None,
 ) -> None:
-    """Replace a case and its status; what was there before goes to the history. ``row`` is the case's row as read."""
+    """Replace a case and its status; what was there before goes to the history. ``row`` is the case's row as read.
+
+    ``touched`` is whether a person's decision or edit stands then; ``None``: what ``by`` adds to what the row says.
+    """
     revision = row.revision + 1
     before = {
         "case_id": row.id,
@@ -74,10 +79,10 @@ def change(
         "status": status.value,
         "revision": revision,
         "updated_ns": codec.clamped(by.now_ns),
-        "touched": row.touched or not by.automatic,
+        "touched": row.touched or not by.automatic if touched is None else touched,
     }
     connection.execute(sa.update(cases).where(cases.c.id == row.id).values(**values))
-    _write_checks(connection, case)
+    _write_names(connection, case)
 
 
 def of_traces(connection: sa.Connection, trace_ids: Sequence[str]) -> dict[str, Any]:
@@ -127,8 +132,9 @@ def remove_unseen(connection: sa.Connection, before_ns: int, most: int) -> int:
 
 
 def stored_bytes(connection: sa.Connection) -> int:
-    """Bytes of the cases and of their history, of SQLite; without what it takes to keep and to find them."""
-    bodies = (sa.cast(body, sa.LargeBinary) for body in (cases.c.body, case_history.c.old_body))
+    """Bytes of the cases, of their history and versions, of SQLite; without what it takes to keep and to find them."""
+    texts = (cases.c.body, case_history.c.old_body, dataset_lines.c.line)
+    bodies = (sa.cast(text, sa.LargeBinary) for text in texts)
     sizes = (connection.execute(sa.select(sa.func.sum(sa.func.length(body)))).scalar() for body in bodies)
     return sum(int(size or 0) for size in sizes)
 
@@ -139,12 +145,18 @@ def _columns_of(case: Case) -> Mapping[str, Any]:
         "fingerprint": codec.key(case.fingerprint),
         "kind": case.kind.value,
         "service": codec.key(case.source.service),
+        "split": None if case.split is None else codec.key(case.split),
         "body": codec.case_to_json(case),
     }
 
 
-def _write_checks(connection: sa.Connection, case: Case) -> None:
+def _write_names(connection: sa.Connection, case: Case) -> None:
+    """The checks and the tags by which the case is found."""
     identity = codec.key(case.id)
-    connection.execute(sa.delete(case_checks).where(case_checks.c.case_id == identity))
-    names = sorted({codec.key(name) for name in case.source.failed_checks})
-    upsert(connection, case_checks, [{"case_id": identity, "check_name": name} for name in names], update=())
+    for table, column, names in (
+        (case_checks, case_checks.c.check_name, case.source.failed_checks),
+        (case_tags, case_tags.c.tag, case.tags),
+    ):
+        connection.execute(sa.delete(table).where(table.c.case_id == identity))
+        rows = [{"case_id": identity, column.name: name} for name in sorted({codec.key(name) for name in names})]
+        upsert(connection, table, rows, update=())

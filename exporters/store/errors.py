@@ -66,6 +66,10 @@ class Conflict(StoreError):
     """The case was changed by someone else since it was read."""
 
 
+class Unchanged(StoreError):
+    """There is nothing to commit: the dataset is as its newest version has it."""
+
+
 class TraceForgotten(StoreError):
     """The trace was forgotten on demand: nothing about it is kept any more."""
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from exporters import codec
 from exporters.dataset.case import CaseStatus
 from exporters.packed import Packed
-from exporters.store import clusters, keys, retention
+from exporters.store import clusters, keys, retention, versions
 from exporters.store.engine import Lock, chunks, take, upsert
 from exporters.store.model import ForgetTarget, Forgotten
 from exporters.store.tables import case_owners, cases, feedback, payloads, traces
@@ -32,12 +32,14 @@ def forget(connection: sa.Connection, target: ForgetTarget, also: Collection[str
     ids.update(row.trace_id for row in found_cases)
     gone = sorted(ids)
     said, reopen = _remove_feedback(connection, target, gone)
-    _remove_cases(connection, [row.id for row in found_cases])
+    case_ids = [row.id for row in found_cases]
+    in_versions = versions.forget(connection, case_ids)
+    _remove_cases(connection, case_ids)
     stored = _remove_traces(connection, gone)
     digests = {_digest(target.kind, codec.key(target.value)), *(_digest("trace", trace_id) for trace_id in gone)}
     _remember(connection, dict.fromkeys(digests, now_ns))
     promoted = sum(row.status == CaseStatus.PROMOTED.value for row in found_cases)
-    return Forgotten(tuple(gone), stored, said, len(found_cases), promoted, reopen)
+    return Forgotten(tuple(gone), stored, said, len(found_cases), promoted, reopen, versions=in_versions)
 
 
 def among(connection: sa.Connection, trace_ids: Iterable[str]) -> set[str]:

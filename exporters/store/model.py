@@ -94,6 +94,7 @@ class TraceQuery:
 class CaseQuery:
     """Which cases to list. Parts that are set must all hold; empty ``statuses`` or ``kinds`` mean every one.
 
+    A case has all of ``tags``, and maybe more.
     Times are the case's creation, ``since_ns`` inclusive, ``until_ns`` exclusive.
     """
 
@@ -104,6 +105,8 @@ class CaseQuery:
     service: str | None = None
     check: str | None = None
     fingerprint: str | None = None
+    split: str | None = None
+    tags: tuple[str, ...] = ()
     limit: int = 50
     cursor: str | None = None
 
@@ -156,6 +159,15 @@ class Page(Generic[T]):
 
     items: tuple[T, ...] = ()
     next_cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a case stands in a queue: the ids of those before and after it, and how many ``waiting`` there are."""
+
+    previous: str | None = None
+    next: str | None = None
+    waiting: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,10 +309,11 @@ class Forgotten:
     """What was removed.
 
     ``trace_ids`` are the traces that will not be taken in again, ``traces`` counts those of them that were stored.
-    ``promoted`` of the ``cases`` had been taken into the dataset. ``reopen`` are other people's traces whose verdicts
-    knew removed feedback. ``unstored`` traces were open or in the journal, ``quarantined`` ones had files of their own;
-    the store fills in neither. ``erased`` says that no remains are left in the database's files; where it is false,
-    they go when the database writes over them (SQLite: the disk was full or a reader held on; PostgreSQL: vacuum).
+    ``promoted`` of the ``cases`` had been taken into the dataset; they are gone from these ``versions`` of it, too.
+    ``reopen`` are other people's traces whose verdicts knew removed feedback. ``unstored`` traces were open or in the
+    journal, ``quarantined`` ones had files of their own; the store fills in neither. ``erased`` says that no remains
+    are left in the database's files; where it is false, they go when the database writes over them (SQLite: the disk
+    was full or a reader held on; PostgreSQL: vacuum).
     """
 
     trace_ids: tuple[str, ...] = ()
@@ -312,3 +325,4 @@ class Forgotten:
     unstored: int = 0
     quarantined: int = 0
     erased: bool = False
+    versions: tuple[int, ...] = ()

@@ -1,6 +1,6 @@
-"""What people do to cases: promote, dismiss, edit, add. Each change says who, when and why, and keeps the old value."""
+"""What people do to cases: promote, dismiss, edit, undo, add. Each says who, when and why, and keeps the old value."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from typing import Any
 
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from exporters import codec
 from exporters.dataset.case import Case, CaseStatus, ExampleType
 from exporters.store import cases as case_rows
-from exporters.store import forgetting
+from exporters.store import forgetting, undoing
 from exporters.store.cases import Change
 from exporters.store.engine import Lock, take
 from exporters.store.errors import Conflict, NotFound
@@ -65,6 +65,38 @@ def edit(
     return str(row.id)
 
 
+def edit_by(connection: sa.Connection, identity: str, change: Callable[[Case], Mapping[str, Any]], by: Change) -> bool:
+    """Replace those fields of a case that ``change`` says of it. Returns whether any is another now.
+
+    Raises:
+        NotFound, ValueError: as ``edit``.
+    """
+    kept = codec.case_from_json(_held(connection, identity, None).body)
+    changes = {name: value for name, value in change(kept).items() if getattr(kept, name) != value}
+    if changes:
+        edit(connection, identity, changes, by)
+    return bool(changes)
+
+
+def undo(connection: sa.Connection, identity: str, by: Change, expected_revision: int | None = None) -> str:
+    """Take back the last change of the case with this id, or of the trace with this id. Returns the case's id.
+
+    Raises:
+        NotFound: there is none.
+        Conflict: it is no longer at ``expected_revision``; or that is ``None`` and another than ``by.who`` made the
+            last change; or nothing was changed yet.
+    """
+    row = _held(connection, identity, expected_revision)
+    before = undoing.before(connection, row)
+    if before is None:
+        raise Conflict("nothing of this case was changed yet: there is nothing to undo")
+    if expected_revision is None and before.left_by != codec.clean(by.who):
+        raise Conflict("the last change of this case was made by someone else: look at it, and name its revision")
+    case_rows.change(connection, row, before.case, before.status, by, undoing.UNDONE, touched=before.touched)
+    case_rows.flag(connection, row.trace_id, before.status)
+    return str(row.id)
+
+
 def add(connection: sa.Connection, case: Case, status: CaseStatus, by: Change) -> str:
     """Add a case that a person made; one that is there already only gets the status. Returns the case's id.
 
@@ -76,14 +108,23 @@ def add(connection: sa.Connection, case: Case, status: CaseStatus, by: Change) -
     row = _find(connection, codec.key(case.id))
     if row is not None:
         return decide(connection, row.id, status, by)
-    if forgetting.among(connection, [case.source.trace_id]):
-        raise NotFound("the trace of this case was forgotten")
-    case_rows.insert(connection, case, CaseStatus.CANDIDATE, by.now_ns, automatic=False)
-    trace_id = codec.key(case.source.trace_id)
-    forgetting.note_owners(connection, {trace_id: forgetting.owners_of(connection, trace_id)})
-    row = _held(connection, codec.key(case.id), None)
+    row = insert(connection, case, by.now_ns)
     _apply(connection, row, case, status, by, action="added")
     return str(row.id)
+
+
+def insert(connection: sa.Connection, case: Case, now_ns: int) -> Any:
+    """Put a person's case in as a candidate, to be changed at once. The caller holds ``Lock.CASES``. Returns its row.
+
+    Raises:
+        NotFound: its trace was forgotten.
+    """
+    if forgetting.among(connection, [case.source.trace_id]):
+        raise NotFound("the trace of this case was forgotten")
+    case_rows.insert(connection, case, CaseStatus.CANDIDATE, now_ns, automatic=False)
+    trace_id = codec.key(case.source.trace_id)
+    forgetting.note_owners(connection, {trace_id: forgetting.owners_of(connection, trace_id)})
+    return _held(connection, codec.key(case.id), None)
 
 
 def _apply(

@@ -19,6 +19,7 @@ from exporters.store import (
     feedback,
     forgetting,
     probe,
+    queue,
     reopenings,
     retention,
     reviews,
@@ -27,6 +28,7 @@ from exporters.store import (
     trace_queries,
 )
 from exporters.store.cases import Change
+from exporters.store.datasets import Datasets
 from exporters.store.engine import Database, url_of
 from exporters.store.errors import StoreError
 from exporters.store.model import (
@@ -42,6 +44,7 @@ from exporters.store.model import (
     Kept,
     Lost,
     Page,
+    Place,
     Removed,
     SaveResult,
     StoredCase,
@@ -57,7 +60,7 @@ class Store:
 
     ``max_waiting`` is how many pieces of feedback may wait for their traces. A trace that is to be judged again is left
     to this process for ``hold_ns``, and then to whichever asks (``claim``); 0 is for one that judges nothing. ``lost``
-    is told what had been kept and goes before its time.
+    is told what had been kept and goes before its time. ``datasets`` has what concerns the dataset as a whole.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class Store:
         self._max_waiting = max_waiting
         self._hold_ns = hold_ns
         self._lost = lost
+        self.datasets = Datasets(database)
 
     @classmethod
     def open(
@@ -222,6 +226,11 @@ class Store:
         with self._database.read() as connection:
             return cluster_queries.page(connection, query)
 
+    def place(self, query: CaseQuery, case_id: str) -> Place:
+        """Where a case stands among those of ``query``, in the order of ``cases``; also one that is not among them."""
+        with self._database.read() as connection:
+            return queue.place(connection, query, case_id)
+
     def promote(
         self, identity: str, who: str, why: str, now_ns: int, expected_revision: int | None = None
     ) -> StoredCase:
@@ -259,6 +268,20 @@ class Store:
             case = replace(case, fingerprint=clusters.of_trace(connection, case.source.trace_id, case.fingerprint))
             identity = reviews.add(connection, case, status, Change(who, why, now_ns))
             return _found(case_queries.one(connection, identity))
+
+    def undo_case(
+        self, identity: str, who: str, why: str, now_ns: int, expected_revision: int | None = None
+    ) -> StoredCase:
+        """Take back the last change of a case, named by its id or its trace's. It is a change that can be undone, too.
+
+        Raises:
+            NotFound: there is none.
+            Conflict: it is no longer at ``expected_revision``; or, where that is ``None``, another than ``who`` made
+                the last change; or nothing was changed yet.
+        """
+        with self._database.write() as connection:
+            case_id = reviews.undo(connection, identity, Change(who, why, now_ns), expected_revision)
+            return _found(case_queries.one(connection, case_id))
 
     def counts(self) -> Counts:
         """The figures of the store's gauges."""

@@ -147,6 +147,7 @@ cases = Table(
     Column("status", String(32), nullable=False),
     Column("kind", String(32), nullable=False),
     Column("service", String(256), nullable=False),
+    Column("split", String(256), doc="the part of the dataset; null: none was chosen"),
     Column("automatic", Boolean, nullable=False, doc="made by no person: counts for the day's limit"),
     Column("touched", Boolean, nullable=False, doc="a person changed it: no evaluation does any more"),
     Column("revision", Integer, nullable=False),
@@ -170,6 +171,15 @@ case_checks = Table(
     _of_case(),
     Column("check_name", String(256), primary_key=True),
     Index(None, "check_name", "case_id"),
+    sqlite_with_rowid=False,
+)
+
+case_tags = Table(
+    "case_tags",
+    metadata,
+    _of_case(),
+    Column("tag", String(256), primary_key=True),
+    Index(None, "tag", "case_id"),
     sqlite_with_rowid=False,
 )
 
@@ -241,5 +251,44 @@ cluster_bands = Table(
     metadata,
     Column("band", BigInteger, primary_key=True, autoincrement=False, doc="see exporters.dataset.likeness"),
     Column("fingerprint", String(256), primary_key=True, doc="no foreign key: what is left over is swept"),
+    sqlite_with_rowid=False,
+)
+
+dataset_versions = Table(
+    "dataset_versions",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False, doc="1, 2, ...; each follows the one before"),
+    Column("digest", String(64), nullable=False, doc="SHA-256 of all lines as they were committed"),
+    Column("message", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("time_ns", BigInteger, nullable=False),
+    Column("cases", Integer, nullable=False),
+    Column("added", Integer, nullable=False),
+    Column("changed", Integer, nullable=False),
+    Column("removed", Integer, nullable=False),
+    Column("forgotten", Integer, nullable=False, doc="of the cases, those that were forgotten on demand since"),
+)
+
+dataset_lines = Table(
+    "dataset_lines",
+    metadata,
+    Column("digest", String(64), primary_key=True, doc="SHA-256 of the line"),
+    Column("line", Text, nullable=False, doc="a case in its public shape, as a line of cases.jsonl, its end included"),
+)
+
+dataset_cases = Table(
+    "dataset_cases",
+    metadata,
+    Column(
+        "version",
+        Integer,
+        ForeignKey("dataset_versions.number", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("case_id", String(256), primary_key=True, doc="no foreign key: a version holds its cases by itself"),
+    Column("digest", String(64), ForeignKey("dataset_lines.digest"), nullable=False),
+    Index(None, "case_id"),
+    Index(None, "digest"),
     sqlite_with_rowid=False,
 )

@@ -1,7 +1,6 @@
-"""The JSON API and the landing page on a real store."""
+"""The JSON API on a real store."""
 
 import json
-from dataclasses import replace
 
 import pytest
 from fastapi.testclient import TestClient
@@ -404,35 +403,6 @@ def test_hostile_text_comes_back_whole_and_cannot_be_taken_for_html(client, stor
     assert response.json()["view"] == {"input": HOSTILE, "nan": None, "half": "\ufffd"}
     assert b"<" not in response.content
     assert response.headers["x-content-type-options"] == "nosniff"
-
-
-def test_the_landing_page_shows_traces_and_verdicts(client):
-    response = client.get("/")
-    assert response.headers["content-type"].startswith("text/html")
-    assert f'href="/api/traces/{FAILING}"' in response.text
-    assert "the answer cites nothing" in response.text
-
-
-def test_the_landing_page_of_an_empty_store_says_what_to_do(tmp_path):
-    with Store.open(data_dir=tmp_path / "empty") as store:
-        assert "OTEL_EXPORTER_OTLP_ENDPOINT" in TestClient(create_api(store)).get("/").text
-
-
-def test_hostile_text_is_harmless_on_the_landing_page(client, store):
-    named = replace(CITES_NOTHING, check=HOSTILE, findings=(Finding(HOSTILE, HOSTILE),))
-    saved(store, a_record(UNKNOWN, named, service=HOSTILE, view={"input": HOSTILE, "output": HOSTILE}))
-    response = client.get("/")
-    assert "<script" not in response.text
-    assert "&lt;script&gt;" in response.text
-    assert not set("\x00\x1b\u202e") & set(response.text)
-    assert "{{7*7}}" in response.text
-
-
-def test_pages_may_run_no_script_and_load_only_their_own_style(client):
-    policy = client.get("/").headers["content-security-policy"]
-    assert "default-src 'none'" in policy
-    assert "script-src" not in policy
-    assert client.get("/style.css").headers["content-type"].startswith("text/css")
 
 
 def test_the_api_describes_itself(client):

@@ -100,7 +100,18 @@ def test_version_names_the_program_and_its_version(run):
 
 @pytest.mark.parametrize(
     "command",
-    [[], ["serve"], ["check"], ["demo"], ["export"], ["feedback"], ["config"], ["config", "validate"]],
+    [
+        [],
+        ["serve"],
+        ["check"],
+        ["demo"],
+        ["export"],
+        ["feedback"],
+        ["config"],
+        ["config", "validate"],
+        ["dataset"],
+        ["dataset", "import"],
+    ],
     ids=" ".join,
 )
 def test_help_says_how_a_command_is_used(command):

@@ -325,6 +325,7 @@ def test_the_api_forgets_and_says_what(name):
         "feedback": 2,
         "cases": 3,
         "promotedCases": 1,
+        "versions": [],
         "judgedAgain": 1,
         "erased": True,
     }

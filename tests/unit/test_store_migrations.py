@@ -15,7 +15,7 @@ from store_builders import NOW, a_case, a_failing_record, a_verdict, about, save
 from checks.report import Outcome
 from checks.trace import FeedbackTarget
 from exporters import codec
-from exporters.store import ClusterQuery, ForgetTarget, Store, TraceQuery, schema
+from exporters.store import CaseQuery, ClusterQuery, ForgetTarget, Store, TraceQuery, schema
 from exporters.store.engine import Database, take, url_of
 
 TRACE = {
@@ -38,6 +38,7 @@ TRACE = {
     "evaluated_ns": NOW,
     "stored_bytes": 1000,
 }
+TAGS = ("gold", "x" * 300)
 FAILED, PASSED = a_verdict("citations"), a_verdict("pii", Outcome.PASSED)
 
 
@@ -78,7 +79,7 @@ def fill(connection: sa.Connection) -> None:
     said = json.dumps([{"source": "api", "thumbs_up": False, "user_id": "v"}])
     target = {"kind": "trace", "value": trace_id(1), "sender": "x", "digest": "y"}
     insert(connection, "feedback", **own, **target, time_ns=0, received_ns=NOW, body=said)
-    case = a_case(1)
+    case = a_case(1, tags=TAGS, split="test")
     named = {"id": case.id, "trace_id": trace_id(1), "fingerprint": "f" * 16, "kind": case.kind.value}
     flags = {"status": "candidate", "service": "shop", "automatic": True, "touched": False, "revision": 0}
     insert(connection, "cases", **named, **flags, created_ns=NOW, updated_ns=NOW, body=codec.case_to_json(case))
@@ -153,3 +154,14 @@ def test_an_earlier_cluster_tells_what_failed_and_is_found_by_the_very_input(sto
         assert (unknown.service, unknown.failures, unknown.trace_id) == ("", {}, None)
         assert save(store, a_failing_record(2)).clusters_opened == {}
         assert store.clusters(ClusterQuery(limit=1)).items[0].traces == 4
+
+
+@pytest.mark.parametrize("query", [CaseQuery(split="test"), CaseQuery(tags=TAGS)])
+def test_a_case_is_found_by_its_split_and_its_tags(moved, query):
+    assert [item.case.id for item in moved.cases(query).items] == [a_case(1).id]
+    assert moved.cases(CaseQuery(split="train")).items == ()
+
+
+def test_versions_of_its_cases_can_be_made(moved):
+    moved.promote(a_case(1).id, "ann", "", NOW)
+    assert moved.datasets.commit("a start", "ann", NOW).cases == 1

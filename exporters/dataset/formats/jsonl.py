@@ -1,21 +1,21 @@
-r"""``cases.jsonl``: one case a line, in the public shape. The format that loses nothing and that is read back.
-
-UTF-8 without a byte order mark, ``\n`` after every line, no NaN. Characters that end a line for some readers
-(``str.splitlines`` and JavaScript take more than ``\n``) or that steer a terminal or the direction of writing are
-written as JSON escapes: the text is the same, the file is safe to split, to print and to look at in a diff.
-"""
+"""``cases.jsonl``: one case a line, in the public shape. The format that loses nothing and that is read back."""
 
 import json
-import re
 from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from typing import IO
 
 from exporters.dataset.case import Case
 from exporters.dataset.formats.base import DatasetFile, Format
+from exporters.dataset.formats.encoding import json_text
 from exporters.dataset.shape import ShapeError, from_json, to_json
 
-_UNSAFE = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
-"""DEL and the C1 controls (U+0085 ends a line, U+009B starts a terminal sequence), line separators, bidi controls."""
+
+@dataclass(frozen=True, slots=True)
+class FrozenCase(Case):
+    """A case with its line: this one is written, whatever became of the public shape since."""
+
+    line: bytes = b""
 
 
 def write(cases: Iterable[Case], out: IO[bytes]) -> int:
@@ -28,8 +28,9 @@ def write(cases: Iterable[Case], out: IO[bytes]) -> int:
 
 def line(case: Case) -> bytes:
     """The case's line, with its line end. The same case gives the same bytes."""
-    text = json.dumps(to_json(case), ensure_ascii=False, allow_nan=False)
-    return _UNSAFE.sub(lambda c: f"\\u{ord(c[0]):04x}", text).encode() + b"\n"
+    if isinstance(case, FrozenCase):
+        return case.line
+    return json_text(to_json(case)).encode() + b"\n"
 
 
 def read_line(text: str | bytes) -> Case:
@@ -45,5 +46,17 @@ def read_line(text: str | bytes) -> Case:
     return from_json(document)
 
 
-FORMAT = Format("jsonl", "sidecheck", (DatasetFile("cases.jsonl", "application/jsonl", write),))
+def frozen(written: bytes) -> FrozenCase:
+    """The case that a line holds, which is written as that very line.
+
+    Raises:
+        ShapeError: as ``read_line``.
+    """
+    case = read_line(written)
+    return FrozenCase(**{field.name: getattr(case, field.name) for field in fields(Case)}, line=written)
+
+
+CASES = DatasetFile("cases.jsonl", "application/jsonl", write)
+"""The file, for formats that need it beside theirs."""
+FORMAT = Format("jsonl", "sidecheck", (CASES,))
 """The ``jsonl`` format."""

@@ -1,0 +1,83 @@
+"""Taking a file of cases in, a few at a time: what became of its lines, counted, and each problem named."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from exporters.dataset.case import Case
+from exporters.dataset.intake import Line, Problem
+from exporters.store import Fate
+
+BATCH = 100
+"""Cases that are taken in by one transaction; each may have 5 MB, most have a thousandth of that."""
+BATCH_CHARACTERS = 16 * 1024 * 1024
+KEPT = 1_000
+"""Problems that are told one by one; all are counted."""
+REFUSED = "refused"
+
+_RULES = {
+    Fate.FORGOTTEN: ("metadata.traceId", "is a trace that was forgotten on demand: its case must not come back"),
+    Fate.OTHER_TRACE: ("metadata.traceId", "is not that of the case with this id: give this one another id"),
+}
+
+Take = Callable[[Sequence[Case]], Sequence[Fate]]
+"""Takes some cases in and says what became of each."""
+
+
+@dataclass(slots=True)
+class Brought:
+    """What became of the lines of a file. ``problems`` holds the first ``KEPT``."""
+
+    counted: Counter[str] = field(default_factory=Counter)
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def refused(self) -> int:
+        """Lines that were not taken in."""
+        return self.counted[REFUSED]
+
+    @property
+    def figures(self) -> dict[str, int]:
+        """How many were added, changed, found unchanged, kept and refused."""
+        return {name: self.counted[name] for name in ("added", "changed", "unchanged", "kept", REFUSED)}
+
+    def shown(self) -> dict[str, Any]:
+        """As JSON-able data."""
+        problems = [{"line": one.line, "key": one.key, "rule": one.rule} for one in self.problems]
+        return {**self.figures, "problems": problems}
+
+    def refuse(self, problem: Problem) -> None:
+        """Count a line that was not taken in."""
+        self.counted[REFUSED] += 1
+        if len(self.problems) < KEPT:
+            self.problems.append(problem)
+
+
+def bring_all(lines: Iterable[Line | Problem], take: Take) -> Brought:
+    """Take in all cases that can be; a line that cannot costs none of the others anything."""
+    brought = Brought()
+    waiting: list[Line] = []
+    size = 0
+    for line in lines:
+        if isinstance(line, Problem):
+            brought.refuse(line)
+            continue
+        waiting.append(line)
+        size += line.size
+        if len(waiting) >= BATCH or size >= BATCH_CHARACTERS:
+            _take(waiting, take, brought)
+            waiting, size = [], 0
+    _take(waiting, take, brought)
+    brought.problems.sort(key=lambda problem: problem.line)
+    return brought
+
+
+def _take(lines: Sequence[Line], take: Take, brought: Brought) -> None:
+    if not lines:
+        return
+    for line, fate in zip(lines, take([line.case for line in lines]), strict=True):
+        if fate in _RULES:
+            brought.refuse(Problem(line.number, *_RULES[fate]))
+        else:
+            brought.counted[fate.value] += 1

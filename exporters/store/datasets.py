@@ -1,0 +1,164 @@
+"""The dataset as everybody else sees it: versions, imports, changes of many cases. Safe from any thread.
+
+As in ``Store``: every method raises ``StoreError``, times are given in nanoseconds since the epoch.
+"""
+
+import contextlib
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from exporters.dataset.case import Case, CaseStatus
+from exporters.dataset.formats.jsonl import frozen
+from exporters.dataset.version import NOW, Version
+from exporters.store import imports, reviews, versions
+from exporters.store.cases import Change
+from exporters.store.engine import Database, chunks
+from exporters.store.errors import NotFound
+from exporters.store.imports import Fate
+from exporters.store.model import CaseQuery
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side of a comparison: a version, or ``None`` for what is promoted now. The hash of each line by its case."""
+
+    version: Version | None
+    digests: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        """As people call it."""
+        return self.version.name if self.version else NOW
+
+
+class Datasets:
+    """What there is of the dataset in an open store."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def commit(self, message: str, who: str, now_ns: int) -> Version:
+        """Freeze the promoted cases as the next version. Raises ``Unchanged``."""
+        with self._database.write() as connection:
+            return versions.commit(connection, message, who, now_ns)
+
+    def versions(self) -> tuple[Version, ...]:
+        """All versions, newest first."""
+        with self._database.read() as connection:
+            return versions.listed(connection)
+
+    def version(self, name: str) -> Version:
+        """The version with this name: ``v3``, ``3``, ``latest`` or the beginning of its hash. Raises ``NotFound``."""
+        with self._database.read() as connection:
+            return versions.find(connection, name)
+
+    def lines(self, version: Version) -> Iterator[bytes]:
+        """The lines of a version's ``cases.jsonl``, byte for byte as they were committed.
+
+        Read part by part, each in a transaction of its own: a slow reader holds nothing up. What is forgotten
+        meanwhile is left out.
+        """
+        side = self._of_version(version)
+        for chunk in chunks(tuple(side.digests)):
+            yield from self.lines_at(side, chunk).values()
+
+    def cases(self, version: Version, query: CaseQuery) -> Iterator[Case]:
+        """The cases of a version with the kinds, the split and the tags of ``query``; the rest of it is not looked at.
+
+        Each is written as the very line that was committed, see ``FrozenCase``.
+        """
+        for case in map(frozen, self.lines(version)):
+            is_of_kind = not query.kinds or case.kind in query.kinds
+            if is_of_kind and query.split in (None, case.split) and set(query.tags) <= set(case.tags):
+                yield case
+
+    def side(self, name: str) -> Side:
+        """What a version holds, or for ``now`` what a commit would freeze at this moment. Raises ``NotFound``."""
+        if name != NOW:
+            return self._of_version(self.version(name))
+        with self._database.read() as connection:
+            ids = versions.promoted(connection)
+        side = Side(None, dict.fromkeys(ids, ""))
+        found: dict[str, str] = {}
+        for chunk in chunks(ids):
+            lines = self.lines_at(side, chunk)
+            found.update((case_id, hashlib.sha256(line).hexdigest()) for case_id, line in lines.items())
+        return Side(None, found)
+
+    def lines_at(self, side: Side, case_ids: Sequence[str]) -> dict[str, bytes]:
+        """The lines of these cases there, in this order; those that are no longer there are left out."""
+        with self._database.read() as connection:
+            if side.version is None:
+                return versions.promoted_lines(connection, case_ids)
+            found = versions.lines(connection, [side.digests[case_id] for case_id in case_ids])
+        digests = ((case_id, side.digests[case_id]) for case_id in case_ids)
+        return {case_id: found[digest] for case_id, digest in digests if digest in found}
+
+    def _of_version(self, version: Version) -> Side:
+        with self._database.read() as connection:
+            return Side(version, versions.members(connection, version.number))
+
+    def is_sound(self, version: Version) -> bool:
+        """Whether the lines that are there are those that were committed, to the last byte."""
+        whole = hashlib.sha256()
+        for line in self.lines(version):
+            whole.update(line)
+        return whole.hexdigest() == version.digest
+
+    def edit_each(
+        self,
+        case_ids: Sequence[str],
+        change: Callable[[Case], Mapping[str, Any]],
+        who: str,
+        why: str,
+        now_ns: int,
+    ) -> int:
+        """Change fields of several cases, all or none, each by what ``change`` says of it. Returns how many changed.
+
+        Raises:
+            NotFound: no case has this id; the text names it.
+            ValueError: as ``Store.edit_case``.
+        """
+        by = Change(who, why, now_ns)
+        changed = 0
+        with self._database.write() as connection:
+            for case_id in case_ids:
+                try:
+                    changed += reviews.edit_by(connection, case_id, change, by)
+                except NotFound:
+                    raise NotFound(f"no case has the id {case_id[:80]!r}; nothing was changed") from None
+        return changed
+
+    def bring(
+        self,
+        cases: Sequence[Case],
+        status: CaseStatus,
+        who: str,
+        why: str,
+        now_ns: int,
+        *,
+        replace: bool = True,
+        dry_run: bool = False,
+    ) -> tuple[Fate, ...]:
+        """Take cases in as they are written, in one transaction. Returns what became of each.
+
+        Args:
+            cases: each with another id.
+            status: of those that are new; ``PROMOTED`` also of those that are there, unless they are kept.
+            who: who brings them.
+            why: where they come from; goes into the history, as ``who``.
+            now_ns: nanoseconds since the epoch.
+            replace: what is there and differs is replaced; otherwise it is kept.
+            dry_run: nothing is kept of it, only found out.
+        """
+        with contextlib.suppress(_Undone), self._database.write() as connection:
+            fates = tuple(imports.bring(connection, case, status, Change(who, why, now_ns), replace) for case in cases)
+            if dry_run:
+                raise _Undone
+        return fates
+
+
+class _Undone(Exception):
+    """Ends a transaction without keeping what it did."""

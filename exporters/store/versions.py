@@ -1,0 +1,172 @@
+"""Versions of the dataset: frozen sets of promoted cases, each case kept as the very line that is exported.
+
+Owns the tables. Lines are kept by their hash, so that a case which did not change is there once, however many versions
+hold it. Nothing changes a version, but that a person's cases can be forgotten: then they are gone from every version,
+each of which counts how many it lost.
+"""
+
+import hashlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from exporters import codec
+from exporters.dataset.case import CaseStatus
+from exporters.dataset.formats.jsonl import line
+from exporters.dataset.version import LATEST, Version, is_hash, number_in
+from exporters.store.engine import Lock, chunks, take, upsert
+from exporters.store.errors import NotFound, Unchanged
+from exporters.store.tables import cases, dataset_cases, dataset_lines, dataset_versions
+
+ALIKE = 2
+"""Versions that are looked for by the beginning of a hash: enough to know that it is not the only one."""
+
+
+def commit(connection: sa.Connection, message: str, who: str, now_ns: int) -> Version:
+    """Freeze the cases that are promoted now.
+
+    Raises:
+        Unchanged: they are those of the newest version, or there are none at all.
+    """
+    take(connection, Lock.PEOPLE)
+    take(connection, Lock.CASES)
+    last = next(iter(listed(connection, most=1)), None)
+    before = members(connection, last.number) if last else {}
+    after, digest = _frozen(connection)
+    if last is None and not after:
+        raise Unchanged("no case is promoted yet: promote candidates, or import cases")
+    if last is not None and digest == last.digest:
+        raise Unchanged(f"nothing changed since {last.name}")
+    added, removed = after.keys() - before.keys(), before.keys() - after.keys()
+    version = Version(
+        number=last.number + 1 if last else 1,
+        digest=digest,
+        message=codec.clean(message),
+        who=codec.clean(who),
+        time_ns=codec.clamped(now_ns),
+        cases=len(after),
+        added=len(added),
+        changed=sum(before[case_id] != after[case_id] for case_id in after.keys() & before.keys()),
+        removed=len(removed) + (last.forgotten if last else 0),
+    )
+    _write(connection, version, after)
+    return version
+
+
+def listed(connection: sa.Connection, most: int | None = None) -> tuple[Version, ...]:
+    """The versions, newest first."""
+    query = sa.select(dataset_versions).order_by(dataset_versions.c.number.desc()).limit(most)
+    return tuple(_version(row) for row in connection.execute(query))
+
+
+def find(connection: sa.Connection, name: str) -> Version:
+    """The version of this name: ``v3``, ``3``, ``latest`` or the beginning of a hash.
+
+    Raises:
+        NotFound: there is none, or a hash begins so in several.
+    """
+    number = number_in(name)
+    if name == LATEST:
+        query = sa.select(dataset_versions).order_by(dataset_versions.c.number.desc()).limit(1)
+    elif number is not None:
+        query = sa.select(dataset_versions).where(dataset_versions.c.number == number)
+    elif is_hash(name):
+        query = sa.select(dataset_versions).where(dataset_versions.c.digest.startswith(name)).limit(ALIKE)
+    else:
+        raise NotFound("a version is named v3, 3, latest or by seven digits or more of its hash")
+    found = connection.execute(query).all()
+    if len(found) > 1:
+        raise NotFound("the hashes of several versions begin so: name more of it")
+    if not found:
+        raise NotFound(_known(connection))
+    return _version(found[0])
+
+
+def members(connection: sa.Connection, number: int) -> dict[str, str]:
+    """The cases of a version: the hash of each one's line, by its id, in the order of the ids."""
+    own = sa.select(dataset_cases.c.case_id, dataset_cases.c.digest).where(dataset_cases.c.version == number)
+    # Sorted here: the order of a database's collation is not everywhere the same.
+    return {row.case_id: row.digest for row in sorted(connection.execute(own), key=lambda row: row.case_id)}
+
+
+def lines(connection: sa.Connection, digests: Collection[str]) -> dict[str, bytes]:
+    """The lines with these hashes; what was forgotten is left out. At most as many as fit into one IN list."""
+    query = sa.select(dataset_lines).where(dataset_lines.c.digest.in_(digests))
+    return {row.digest: row.line.encode() for row in connection.execute(query)}
+
+
+def promoted(connection: sa.Connection) -> list[str]:
+    """The ids of the cases that are promoted now, in their order."""
+    query = sa.select(cases.c.id).where(cases.c.status == CaseStatus.PROMOTED.value)
+    return sorted(connection.execute(query).scalars())
+
+
+def promoted_lines(connection: sa.Connection, case_ids: Sequence[str]) -> dict[str, bytes]:
+    """The lines of these cases as they are now, in this order; those that are no longer promoted are left out."""
+    of_these = cases.c.id.in_(case_ids) & (cases.c.status == CaseStatus.PROMOTED.value)
+    bodies = {row.id: row.body for row in connection.execute(sa.select(cases.c.id, cases.c.body).where(of_these))}
+    return {case_id: line(codec.case_from_json(bodies[case_id])) for case_id in case_ids if case_id in bodies}
+
+
+def forget(connection: sa.Connection, case_ids: Sequence[str]) -> tuple[int, ...]:
+    """Remove these cases from every version. Returns the numbers of the versions that held one."""
+    touched: set[int] = set()
+    unused: set[str] = set()
+    for chunk in chunks(case_ids):
+        own = dataset_cases.c.case_id.in_(chunk)
+        held = connection.execute(sa.select(dataset_cases.c.version, dataset_cases.c.digest).where(own)).all()
+        connection.execute(sa.delete(dataset_cases).where(own))
+        unused.update(row.digest for row in held)
+        for number in {row.version for row in held}:
+            lost = sum(row.version == number for row in held)
+            this = sa.update(dataset_versions).where(dataset_versions.c.number == number)
+            connection.execute(this.values(forgotten=dataset_versions.c.forgotten + lost))
+            touched.add(number)
+    _remove_unused(connection, sorted(unused))
+    return tuple(sorted(touched))
+
+
+def _frozen(connection: sa.Connection) -> tuple[dict[str, str], str]:
+    """Keep the lines of the promoted cases. Returns the hash of each one by its id, and that of all together."""
+    whole = hashlib.sha256()
+    frozen: dict[str, str] = {}
+    for chunk in chunks(promoted(connection)):
+        written = promoted_lines(connection, chunk)
+        for made in written.values():
+            whole.update(made)
+        digests = {case_id: hashlib.sha256(made).hexdigest() for case_id, made in written.items()}
+        known = set(_known_digests(connection, set(digests.values())))
+        rows = {digests[case_id]: made for case_id, made in written.items() if digests[case_id] not in known}
+        upsert(connection, dataset_lines, [{"digest": d, "line": made.decode()} for d, made in rows.items()], update=())
+        frozen.update(digests)
+    return frozen, whole.hexdigest()
+
+
+def _known_digests(connection: sa.Connection, digests: Collection[str]) -> Iterator[str]:
+    query = sa.select(dataset_lines.c.digest).where(dataset_lines.c.digest.in_(digests))
+    return iter(connection.execute(query).scalars())
+
+
+def _write(connection: sa.Connection, version: Version, frozen: Mapping[str, str]) -> None:
+    columns = {column.name: getattr(version, column.name) for column in dataset_versions.c}
+    connection.execute(sa.insert(dataset_versions), columns)
+    rows = [{"version": version.number, "case_id": case_id, "digest": digest} for case_id, digest in frozen.items()]
+    upsert(connection, dataset_cases, rows, update=())
+
+
+def _remove_unused(connection: sa.Connection, digests: Sequence[str]) -> None:
+    in_use = sa.select(dataset_cases.c.digest).where(dataset_cases.c.digest == dataset_lines.c.digest).exists()
+    for chunk in chunks(digests):
+        connection.execute(sa.delete(dataset_lines).where(dataset_lines.c.digest.in_(chunk), ~in_use))
+
+
+def _version(row: Any) -> Version:
+    return Version(**{column.name: getattr(row, column.name) for column in dataset_versions.c})
+
+
+def _known(connection: sa.Connection) -> str:
+    newest = listed(connection, most=1)
+    if not newest:
+        return "there is no version of the dataset yet: make one with `sidecheck dataset commit -m MESSAGE`"
+    return f"there is no such version of the dataset; the newest is {newest[0].name}"
