@@ -15,7 +15,7 @@ install = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help bench demo test lint format unit soak env lock clean
+.PHONY: help bench demo test lint format unit soak env lock lock-exports clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -69,6 +69,9 @@ compile = uv pip compile --quiet --universal --generate-hashes --no-header --no-
 lock: ## pin the requirements anew (needs uv; UPGRADE=--upgrade for newer versions)
 	$(compile) -o requirements/runtime.txt
 	$(compile) --extra postgres --group dev -c requirements/runtime.txt -o requirements/dev.txt
+
+lock-exports: ## pin the eval tools anew that the exports are tested with (needs uv and npm; ARGS="deepeval.in ...")
+	tests/integration/exports/requirements/compile.sh $(ARGS)
 
 clean: ## remove the environment and what tools left behind
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build
