@@ -49,7 +49,7 @@ def export(cases: Iterable[Case], format_name: str, path: str | Path) -> int:
         if format_name == ALL or str(path).endswith(os.sep):
             target.mkdir(parents=True, exist_ok=True)
         if target.is_dir():
-            return _write_all(cases, [file for format_ in chosen for file in format_.files], target)
+            return _write_all(cases, files_of(chosen), target)
         return _write_whole(cases, chosen[0].main, target)
     except OSError as error:
         raise ExportError(f"{target}: {error.strerror or type(error).__name__}; name a file that can be made") from None
@@ -67,6 +67,11 @@ def formats_named(name: str) -> tuple[Format, ...]:
         return (FORMATS[name],)
     except KeyError:
         raise ExportError(f"format {name[:40]!r} does not exist; there are: {', '.join(FORMATS)}, {ALL}") from None
+
+
+def files_of(formats: Iterable[Format]) -> list[DatasetFile]:
+    """Every file of these formats, each once: some share helpers."""
+    return list(dict.fromkeys(file for format_ in formats for file in format_.files))
 
 
 def write(cases: Iterable[Case], file: DatasetFile, out: IO[bytes]) -> int:
@@ -87,7 +92,7 @@ def write_zip(cases: Iterable[Case], formats: Iterable[Format], out: IO[bytes]) 
         ExportError: two cases with one id.
     """
     with _Snapshot(cases) as snapshot, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file in (file for format_ in formats for file in format_.files):
+        for file in files_of(formats):
             with archive.open(zipfile.ZipInfo(file.name, _ZIP_TIME), "w", force_zip64=True) as member:
                 file.write(snapshot.cases(), member)
         return snapshot.count

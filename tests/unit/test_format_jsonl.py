@@ -7,7 +7,7 @@ import zipfile
 import pytest
 
 from exporters.dataset.case import Case, Context, ExampleType, Expectation, Source
-from exporters.dataset.export import ExportError, export, write_zip
+from exporters.dataset.export import ExportError, export, files_of, write_zip
 from exporters.dataset.formats import FORMATS
 from exporters.dataset.formats.jsonl import line, read_line, write
 from exporters.dataset.shape import ShapeError
@@ -141,7 +141,7 @@ def test_every_format_bears_the_name_it_is_found_by():
 
 
 def test_no_two_formats_write_the_same_file():
-    names = [file.name for chosen in FORMATS.values() for file in chosen.files]
+    names = [file.name for file in files_of(FORMATS.values())]
     assert len(names) == len(set(names))
 
 

@@ -12,7 +12,10 @@ Write = Callable[[Iterable[Case], IO[bytes]], int]
 
 @dataclass(frozen=True, slots=True)
 class DatasetFile:
-    """One file of a format: the name that it bears in a folder, its media type, and what writes it."""
+    """One file of a format: the name that it bears in a folder, its media type, and what writes it.
+
+    Two formats may both have one, the very same (as the scorer): it is written once. No two files bear one name.
+    """
 
     name: str
     media_type: str
