@@ -12,7 +12,7 @@ from collector.commands.problems import CommandError
 from collector.display import console
 from collector.settings import Settings
 from exporters.dataset.case import CaseStatus, ExampleType
-from exporters.dataset.export import STDOUT, export
+from exporters.dataset.export import STDOUT, export, left_out
 from exporters.store import CaseQuery, Store
 
 LAST_NS = 2**63 - 1
@@ -41,9 +41,11 @@ def run(settings: Settings, wanted: Wanted, *, out: str, format_name: str) -> No
     with Store.open(settings.store.url, settings.data_dir) as store:
         if wanted.version is not None:
             _write_version(store, wanted.version, query, format_name, out)
+            _tell_left_out(format_name)
             return
         count = export((stored.case for stored in store.iter_cases(query)), format_name, out)
         _tell(store, count, out, wanted.include)
+    _tell_left_out(format_name)
 
 
 def _query(wanted: Wanted) -> CaseQuery:
@@ -69,6 +71,11 @@ def _write_version(store: Store, name: str, query: CaseQuery, format_name: str, 
     told.print(f"{_cases(count)} of {version.name} written to {_place(out)}")
     if version.forgotten:
         told.print(f"{_cases(version.forgotten)} of it forgotten on demand since: the file has another hash")
+
+
+def _tell_left_out(format_name: str) -> None:
+    for note in left_out(format_name):
+        console(stderr=True).print(f"left out: {note}", markup=False)
 
 
 def _tell(store: Store, count: int, out: str, include: Sequence[str]) -> None:
