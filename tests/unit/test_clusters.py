@@ -5,29 +5,16 @@ import subprocess
 import sys
 
 import pytest
-from store_builders import DAY, NOW, a_case, a_failing_record, a_record, a_verdict, save, trace_id
+from store_builders import DAY, NOW, a_case, a_failure, a_record, a_verdict, asking, save, trace_id
 
 from checks.finding import Finding, Severity
 from checks.report import Outcome
 from exporters.dataset.case import CaseStatus, Source
-from exporters.dataset.likeness import BANDS, fingerprint, likeness, similarity
+from exporters.dataset.likeness import BANDS, likeness, similarity
 from exporters.store import CaseLimits, CaseQuery, ClusterOrder, ClusterQuery, ForgetTarget, clusters
 from exporters.store.tables import cluster_bands
 
 REFUND = "Hello, my name is {} and my order {} from last week has not arrived yet. Can I please get a refund for it?"
-
-
-def a_failure(*codes, check="citations"):
-    return a_verdict(check, findings=tuple(Finding(code, "bad") for code in codes or ("missing",)))
-
-
-def asking(number, text, verdict=None, service="shop", **parts):
-    """The n-th failing trace, with this input, as a judge makes it."""
-    failed = (verdict or a_failure(),)
-    source = Source(trace_id(number), service, "gpt-4o", tuple(v.check for v in failed))
-    case = a_case(number, input=text, source=source, fingerprint=fingerprint(service, failed, text))
-    made = {"service": service, "verdicts": failed, "case": case, "likeness": likeness(case, failed)}
-    return a_failing_record(number, **{**made, **parts})
 
 
 def sketch(text, *failed, service="shop"):
