@@ -18,6 +18,7 @@ from collector.settings_units import (
     Duration,
     Listen,
     PositiveDuration,
+    Share,
     Size,
     format_duration,
 )
@@ -272,14 +273,15 @@ class Store(Section):
 
 
 class Promotion(Section):
-    """How failing traces become cases."""
+    """How traces become cases."""
 
     mode: Mode = Field(
         "review", description="`review`: a person decides, `auto`: every failing trace is taken, `off`: none"
     )
     redact: bool = Field(default=True, description="replace personal data in cases by placeholders")
     per_cluster: Count = Field(5, description="most cases of one and the same failure")
-    per_day: Count = Field(200, description="most new cases a day")
+    per_day: Count = Field(200, description="most new cases a day; typical ones are at most half of them")
+    typical_rate: Share = Field(0.0, description="share of the traces without a fault that make a typical case, 0 to 1")
 
 
 class Settings(Section):

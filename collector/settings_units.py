@@ -5,6 +5,7 @@ a JSON Schema for editors. A value that does not fit is refused with its rule; w
 """
 
 import ipaddress
+import math
 import re
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -34,6 +35,7 @@ _MOST = 2**63 - 1
 _DURATION_RULE = "must be a duration such as 500ms, 2s, 10m, 24h or 30d, or a number of seconds"
 _SIZE_RULE = "must be a size such as 512KiB, 20MiB or 2GiB, or a number of bytes"
 _COUNT_RULE = "must be a whole number of at least 1, with at most 18 digits"
+_SHARE_RULE = "must be a number from 0 (none) to 1 (all)"
 _ADDRESS_RULE = "must be host:port such as 127.0.0.1:4317, 0.0.0.0:4317 or [::1]:4317; port 0 takes any free one"
 
 
@@ -155,6 +157,16 @@ def _count(value: Any) -> int:
     return int(text)
 
 
+def _share(value: Any) -> float:
+    try:
+        share = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError) as problem:
+        raise broken_rule(_SHARE_RULE) from problem
+    if not 0 <= share <= 1:  # false for NaN too
+        raise broken_rule(_SHARE_RULE)
+    return share
+
+
 def _count_or_auto(value: Any) -> int | str:
     if isinstance(value, str) and value.strip().lower() == "auto":
         return "auto"
@@ -185,6 +197,8 @@ Size = Annotated[int, PlainValidator(_size), PlainSerializer(format_size), WithJ
 """Bytes, 1 or more."""
 Count = Annotated[int, PlainValidator(_count), WithJsonSchema(_COUNT_SCHEMA)]
 """A whole number, 1 or more."""
+Share = Annotated[float, PlainValidator(_share), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})]
+"""From 0 to 1."""
 CountOrAuto = Annotated[
     int | str, PlainValidator(_count_or_auto), WithJsonSchema({"anyOf": [{"const": "auto"}, _COUNT_SCHEMA]})
 ]

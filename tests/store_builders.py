@@ -6,7 +6,7 @@ from checks.finding import Evidence, Finding
 from checks.report import Outcome, Verdict
 from checks.trace import CloseReason, FeedbackTarget
 from exporters.dataset.case import Case, CaseStatus, Context, Expectation, Source
-from exporters.dataset.likeness import Likeness
+from exporters.dataset.likeness import Likeness, fingerprint, likeness
 from exporters.packed import pack
 from exporters.record import Record
 from exporters.store import CaseLimits, SaveResult, Store
@@ -70,6 +70,20 @@ def a_failing_record(number: int = 1, **parts: Any) -> Record:
     case = parts.pop("case", a_case(number))
     like = Likeness("shop", {"citations": ("missing",)}, family=case.fingerprint if case else "")
     return a_record(number, **{"verdicts": (a_verdict(),), "case": case, "likeness": like, **parts})
+
+
+def a_failure(*codes: str, check: str = "citations") -> Verdict:
+    """A failed verdict with these finding codes."""
+    return a_verdict(check, findings=tuple(Finding(code, "bad") for code in codes or ("missing",)))
+
+
+def asking(number: int, text: str, verdict: Verdict | None = None, service: str = "shop", **parts: Any) -> Record:
+    """The n-th failing trace, with this input, compared by it as a judge has it."""
+    failed = (verdict or a_failure(),)
+    source = Source(trace_id(number), service, "gpt-4o", tuple(v.check for v in failed))
+    case = a_case(number, input=text, source=source, fingerprint=fingerprint(service, failed, text))
+    made = {"service": service, "verdicts": failed, "case": case, "likeness": likeness(case, failed)}
+    return a_failing_record(number, **{**made, **parts})
 
 
 def save(

@@ -8,9 +8,9 @@ The defaults are where users and the infrastructure between stop waiting, not wh
   (J. Nielsen, Usability Engineering, 1993, chapter 5).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from checks.check import CheckInfo, OptionError
 from checks.duration import Duration, format_duration, parse_duration
@@ -112,6 +112,22 @@ class Latency:
         if limits.first_token is not None:
             streamed = ((call.ttft_ns, call.span_id) for call in calls)
             yield from _over(limits.first_token, streamed, "slow_first_token", "the slowest first token")
+
+    def expects(self, interaction: Interaction, findings: tuple[Finding, ...]) -> Mapping[str, Any]:
+        """How long the whole answer may take: ``max_trace``.
+
+        Where a part was too slow, also what the whole would have taken had the part kept its limit.
+        """
+        limits, trace, calls = self._limits_for(interaction), interaction.trace, interaction.model_calls
+        took, codes = _trace_duration(trace), {finding.code for finding in findings}
+        most = [] if limits.trace is None else [limits.trace]
+        for code, limit, measured in (
+            ("slow_model_call", limits.model_call, [_duration(call, trace) for call in calls]),
+            ("slow_first_token", limits.first_token, [call.ttft_ns for call in calls]),
+        ):
+            if code in codes and limit is not None:
+                most.append(took - max(n for n in (*measured, limit) if n is not None) + limit)
+        return {"maxLatencyMs": max(1, min(most) // 1_000_000)} if most else {}
 
     def _limits_for(self, interaction: Interaction) -> _Limits:
         for override, limits in self._overrides:

@@ -1,13 +1,20 @@
 """Judges by what the users said of the answer. Each user's latest word counts; a comment alone is no judgement."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from checks.check import CheckInfo, OptionError
 from checks.finding import Evidence, Finding
 from checks.interaction import Interaction
 from checks.trace import Feedback
+
+SHORTEST = 40
+LONGEST = 4000
+"""Characters of an answer that must not come again."""
+COMMENT = 1000
+COMMENTS = 5
+"""Characters of a comment, and comments, that make the rubric."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +51,26 @@ class UserFeedback:
             evidence = (Evidence(span_id=feedback.span_id),) if feedback.span_id else ()
             if feedback.thumbs_up is False:
                 yield Finding("thumbs_down", "a user gave a thumbs-down", evidence=evidence)
-            elif feedback.thumbs_up is None and feedback.score is not None and feedback.score < self.min_score:
+            elif feedback.score is not None and self._is_bad(feedback):
                 message = f"a user gave a score of {feedback.score:.4g}, the lowest content one is {self.min_score:.4g}"
                 yield Finding("low_score", message, evidence=evidence)
+
+    def expects(self, interaction: Interaction, findings: tuple[Finding, ...]) -> Mapping[str, Any]:
+        """The answer that a user rejected must not come again word for word; what the user said of it is the rubric.
+
+        An answer of few words may be part of a good one, and one of very many is hardly given twice: neither is named.
+        """
+        if not findings:
+            return {}
+        answer = (interaction.final_output or "").strip()
+        rejected = [answer] if SHORTEST <= len(answer) <= LONGEST else []
+        comments = [said.comment for said in _latest_by_user(interaction) if self._is_bad(said) and said.comment]
+        rubric = "\n".join(f"A user was not content: {comment.strip()[:COMMENT]}" for comment in comments[:COMMENTS])
+        return {"mustNotMention": rejected, "rubric": rubric or None}
+
+    def _is_bad(self, feedback: Feedback) -> bool:
+        is_low = feedback.thumbs_up is None and feedback.score is not None and feedback.score < self.min_score
+        return feedback.thumbs_up is False or is_low
 
 
 def _says_something(feedback: Feedback) -> bool:

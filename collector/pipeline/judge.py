@@ -68,6 +68,7 @@ class JudgeOptions:
     checks: Mapping[str, Mapping[str, Any]]
     drafts_cases: bool = True
     redacts: bool = True
+    typical_rate: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +180,7 @@ class Judge:
 
     def _drafted(self, report: Report) -> Case | None:
         with self._deadline(DRAFT_WITHIN_NS):
-            return draft(report, self._redactor, plan=self._plan)
+            return draft(report, self._redactor, plan=self._plan, typical_rate=self._options.typical_rate)
 
 
 Over = tuple[int, int]

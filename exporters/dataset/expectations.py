@@ -1,8 +1,8 @@
 """What a failed check demands of the next run: from verdicts to an Expectation.
 
 Every failed check contributes its name, version and options under ``checks``, so that it can be run again as it was.
-Those whose demand can be said as data, without the check itself, contribute that too: one function each in
-``CONTRIBUTIONS``. A check that is not in the table (a user's own) contributes its name alone.
+Those whose demand can be said as data, without the check itself, contribute that too: by their own method ``expects``
+(``checks.check.Expecting``), or by a function in ``CONTRIBUTIONS`` where it takes what only the dataset knows.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -16,6 +16,7 @@ from checks.interaction import Interaction
 from checks.plan import PlannedCheck
 from checks.report import Verdict
 from exporters.dataset.case import Expectation
+from exporters.dataset.demands import BrokenDemand, demands_of, joined
 from exporters.dataset.plain import plain
 
 Contribution = Callable[[Expectation, Verdict, Interaction, PlannedCheck | None], Expectation]
@@ -23,6 +24,9 @@ Contribution = Callable[[Expectation, Verdict, Interaction, PlannedCheck | None]
 
 ANY_JSON: Mapping[str, Any] = {}
 """The JSON Schema that every JSON value meets (2020-12 core, 4.3.1): "is JSON", where no schema was recorded."""
+
+UNRESOLVABLE = "unresolvable"
+"""The finding code by which ``citations`` points at a citation of what was not retrieved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,23 +49,31 @@ class Leak:
         return self.path == "output" and self.severity is Severity.ERROR
 
 
-def expect(failed: Iterable[Verdict], interaction: Interaction, plan: Iterable[PlannedCheck] = ()) -> Expectation:
-    """What must hold when the interaction is run again, given the checks that failed on it.
+def expect(
+    verdicts: Iterable[Verdict], interaction: Interaction, plan: Iterable[PlannedCheck] = ()
+) -> tuple[Expectation, tuple[str, ...]]:
+    """What must hold when the interaction is run again, and the names of the checks that could not say it.
 
     Args:
-        failed: the verdicts whose failure made the case.
+        verdicts: those whose failure made the case; of an interaction that is to be a good example, those that passed.
         interaction: what they judged.
         plan: the checks as configured; says what a verdict's name stands for, and with which options.
     """
     planned = {entry.name: entry for entry in plan}
-    failed = list(failed)
-    expectation = Expectation(checks={v.check: _as_run(v, planned.get(v.check)) for v in failed})
-    for verdict in failed:
+    verdicts = list(verdicts)
+    expectation = Expectation(checks={v.check: _as_run(v, planned.get(v.check)) for v in verdicts})
+    broken = []
+    for verdict in verdicts:
         entry = planned.get(verdict.check)
         contribute = CONTRIBUTIONS.get(kind_of(verdict, entry))
         if contribute is not None:
             expectation = contribute(expectation, verdict, interaction, entry)
-    return expectation
+        try:
+            own = demands_of(entry.check if entry else None, interaction, verdict.findings)
+            expectation = joined(expectation, own)
+        except BrokenDemand:
+            broken.append(verdict.check)
+    return expectation, tuple(broken)
 
 
 def kind_of(verdict: Verdict, entry: PlannedCheck | None) -> str:
@@ -105,15 +117,25 @@ def _valid_json(expected: Expectation, _: Verdict, interaction: Interaction, ent
     return replace(expected, json_schema=plain(schema))
 
 
-def _citations(expected: Expectation, _: Verdict, interaction: Interaction, __: PlannedCheck | None) -> Expectation:
+def _citations(
+    expected: Expectation, verdict: Verdict, interaction: Interaction, _: PlannedCheck | None
+) -> Expectation:
+    """One of the documents is to be cited, and nothing that none of them is."""
     names = (d.id or d.source or d.title for d in interaction.documents)
-    return replace(expected, relevant_documents=tuple(dict.fromkeys(name for name in names if name)))
+    answer = interaction.final_output or ""
+    places = (place for finding in verdict.findings if finding.code == UNRESOLVABLE for place in finding.evidence)
+    invented = (answer[place.start : place.end] for place in places if place.path == "output")
+    return replace(
+        expected,
+        relevant_documents=tuple(dict.fromkeys(name for name in names if name)),
+        must_not_mention=tuple(dict.fromkeys((*expected.must_not_mention, *filter(str.strip, invented)))),
+    )
 
 
 def _pii(expected: Expectation, verdict: Verdict, interaction: Interaction, _: PlannedCheck | None) -> Expectation:
     """The kinds that leaked. ``promote`` makes them the placeholders of the very values where it redacts."""
     leaked = [leak.placeholder for leak in leaks_in([verdict], interaction) if leak.must_go]
-    return replace(expected, must_not_mention=tuple(dict.fromkeys(leaked)))
+    return replace(expected, must_not_mention=tuple(dict.fromkeys((*expected.must_not_mention, *leaked))))
 
 
 def _latency(

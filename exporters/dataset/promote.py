@@ -14,10 +14,15 @@ from checks.plan import PlannedCheck
 from checks.report import Report, Verdict
 from exporters.dataset.case import Case, Context, ExampleType, Expectation, Source
 from exporters.dataset.expectations import Leak, expect, kind_of, leaks_in
+from exporters.dataset.kinds import propose
 from exporters.dataset.likeness import fingerprint
 from exporters.dataset.plain import plain
 from exporters.dataset.redact import Redactor
 from exporters.dataset.size import shortened
+from exporters.dataset.typical import expect_again, is_typical
+
+NO_DEMAND = "no_demand"
+"""The tag of a case for which a check of one's own could not say what must hold; its name comes behind a colon."""
 
 
 def draft(
@@ -25,8 +30,9 @@ def draft(
     redact: Redactor | None = None,
     promoting: Collection[str] | None = None,
     plan: Sequence[PlannedCheck] = (),
+    typical_rate: float = 0.0,
 ) -> Case | None:
-    """The case that a failing report makes; ``None`` where nothing failed that should make one.
+    """The case that a report makes; ``None`` where nothing failed that should make one, and no sample was drawn.
 
     Args:
         report: the verdicts on one interaction.
@@ -34,20 +40,25 @@ def draft(
         promoting: names of the checks whose failure makes a case; ``None`` for those that ``plan`` does not except.
             A failure of another check is named in the case's ``failed_checks`` and demands nothing.
         plan: the checks as configured: their options are written beside the check that must hold.
+        typical_rate: the share of traces, 0 to 1, that make a case where nothing is wrong with them.
 
     Raises:
         RedactionFailed: personal data could not be removed. There must be no case then.
     """
     failed = failures(report, plan, promoting)
-    if not failed:
+    if failed:
+        demanded, broken = expect(failed, report.interaction, plan)
+    elif is_typical(report, typical_rate):
+        demanded, broken = expect_again(report, plan)
+    else:
         return None
-    demanded = expect(failed, report.interaction, plan)
+    tags = tuple(f"{NO_DEMAND}:{name}" for name in broken)
     if redact is None:
-        case = _case(report, demanded)
+        case = _case(report, demanded, tags)
     else:
         leaks = _leaks(report, plan)
         demanded = _with_values(demanded, leaks, report.interaction.final_output or "")
-        case = _redacted(_case(report, demanded), leaks, redact)
+        case = _redacted(_case(report, demanded, tags), leaks, redact)
     # What is cut was redacted before: half of a name or a number would not be found.
     return shortened(replace(case, fingerprint=fingerprint(case.source.service, failed, case.input)))
 
@@ -65,9 +76,11 @@ def case_id(trace_id: str) -> str:
     return f"case-{hashlib.sha256(trace_id.encode()).hexdigest()[:12]}"
 
 
-def _case(report: Report, demanded: Expectation) -> Case:
+def _case(report: Report, demanded: Expectation, tags: tuple[str, ...]) -> Case:
     interaction = report.interaction
     final = _final_call(interaction)
+    usual = ExampleType.HISTORICAL_FAILURE if report.failed else ExampleType.TYPICAL
+    kind, why = propose(interaction, usual)
     return Case(
         id=case_id(interaction.trace_id),
         fingerprint="",
@@ -81,7 +94,8 @@ def _case(report: Report, demanded: Expectation) -> Case:
         context=_context(interaction, final),
         observed_output=interaction.final_output,
         expectation=demanded,
-        kind=_kind(interaction),
+        kind=kind,
+        tags=(*why, *tags),
     )
 
 
@@ -94,8 +108,11 @@ def _leaks(report: Report, plan: Sequence[PlannedCheck]) -> tuple[Leak, ...]:
 
 def _with_values(demanded: Expectation, leaks: Sequence[Leak], output: str) -> Expectation:
     """The leaked values ride along as demands, so that each becomes the placeholder that the answer shows for it."""
-    values = {leak.value for leak in leaks if leak.must_go and leak.placeholder in demanded.must_not_mention}
-    return replace(demanded, must_not_mention=tuple(sorted(values, key=output.find))) if values else demanded
+    demands = demanded.must_not_mention
+    gone = [leak for leak in leaks if leak.must_go and leak.placeholder in demands]
+    others = set(demands) - {leak.placeholder for leak in gone}
+    values = sorted({leak.value for leak in gone}, key=output.find)
+    return replace(demanded, must_not_mention=(*values, *(text for text in demands if text in others)))
 
 
 def _redacted(case: Case, leaks: Sequence[Leak], redact: Redactor) -> Case:
@@ -104,12 +121,6 @@ def _redacted(case: Case, leaks: Sequence[Leak], redact: Redactor) -> Case:
     if once == clean.expectation.must_not_mention:
         return clean
     return replace(clean, expectation=replace(clean.expectation, must_not_mention=once))
-
-
-def _kind(interaction: Interaction) -> ExampleType:
-    found_nothing = bool(interaction.retrievals) and not interaction.documents
-    is_missing = found_nothing or not (interaction.user_input or "").strip()
-    return ExampleType.MISSING_DATA if is_missing else ExampleType.HISTORICAL_FAILURE
 
 
 def _final_call(interaction: Interaction) -> ModelCall | None:

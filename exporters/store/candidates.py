@@ -17,7 +17,7 @@ from exporters.packed import Packed
 from exporters.store import cases as case_rows
 from exporters.store.engine import chunks
 from exporters.store.model import CaseLimits
-from exporters.store.tables import cases
+from exporters.store.tables import case_checks, cases
 from exporters.store.traces import Prior
 
 DAY_NS = 86_400_000_000_000
@@ -69,14 +69,18 @@ class _Room:
         self._limits = limits
         wanted = sorted({codec.key(case.fingerprint) for case in new})
         self._in_cluster = _cases_by_cluster(connection, wanted)
-        self._today = _made_today(connection, now_ns) if new else 0
+        self._today = _made_today(connection, now_ns) if new else {True: 0, False: 0}
 
     def take(self, case: Case) -> bool:
         """Take the place for one case; false where there is none."""
-        fingerprint = codec.key(case.fingerprint)
-        if self._today >= self._limits.per_day or self._in_cluster[fingerprint] >= self._limits.per_cluster:
+        fingerprint, failing = codec.key(case.fingerprint), bool(case.source.failed_checks)
+        limits = self._limits
+        if sum(self._today.values()) >= limits.per_day or self._in_cluster[fingerprint] >= limits.per_cluster:
             return False
-        self._today += 1
+        # Most traces pass, and would take all of the day's places.
+        if not failing and self._today[False] >= limits.per_day // 2:
+            return False
+        self._today[failing] += 1
         self._in_cluster[fingerprint] += 1
         return True
 
@@ -101,10 +105,10 @@ def _judged_again(
         return old
     if case is None:
         new, body = CaseStatus.WITHDRAWN, codec.case_from_json(row.body)
-        why = "its trace was judged again and no longer fails"
+        why = "its trace was judged again and no longer makes a case"
     else:
         new, body = (status if old is CaseStatus.WITHDRAWN else old), replace(case, id=row.id)
-        why = "its trace was judged again and fails"
+        why = f"its trace was judged again and {'fails' if case.source.failed_checks else 'passes'}"
     if new is not old or codec.case_to_json(body) != row.body:
         by = case_rows.Change(case_rows.SIDECHECK, why, now_ns, automatic=True)
         case_rows.change(connection, row, body, new, by, "refreshed" if new is old else new.value)
@@ -155,7 +159,10 @@ def _cases_by_cluster(connection: sa.Connection, fingerprints: Sequence[str]) ->
     return counted
 
 
-def _made_today(connection: sa.Connection, now_ns: int) -> int:
+def _made_today(connection: sa.Connection, now_ns: int) -> dict[bool, int]:
+    """The cases that were made on this day, of failing traces and of others."""
     midnight = now_ns - now_ns % DAY_NS
     today = (cases.c.created_ns >= midnight) & (cases.c.created_ns < midnight + DAY_NS) & cases.c.automatic
-    return connection.execute(sa.select(sa.func.count()).where(today)).scalar_one()
+    failing = sa.select(case_checks.c.case_id).where(case_checks.c.case_id == cases.c.id).exists()
+    made = connection.execute(sa.select(failing.label("failing"), sa.func.count()).where(today).group_by("failing"))
+    return {True: 0, False: 0} | {bool(of_failing): number for of_failing, number in made}

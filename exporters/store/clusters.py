@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from exporters import codec
-from exporters.dataset.likeness import SIMILAR, Likeness, similarity
+from exporters.dataset.likeness import Likeness, similarity
 from exporters.packed import Packed
 from exporters.store.engine import chunks, upsert
 from exporters.store.tables import cases, cluster_bands, clusters, traces
@@ -147,7 +147,7 @@ class _Places:
         for fingerprint in near:
             family, signature = self._compared.get(fingerprint, ("", b""))
             likeness = similarity(own.signature, signature) if family == own.family else 0.0
-            if likeness >= SIMILAR:
+            if likeness >= own.similar:
                 alike.append((fingerprint == before, likeness, fingerprint))
         return max(alike)[2] if alike else None
 

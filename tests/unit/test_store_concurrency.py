@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from builders import a_thumb
-from store_builders import NOW, a_case, a_failing_record, a_record, a_verdict, about, save, trace_id
+from store_builders import NOW, a_case, a_failing_record, a_record, a_verdict, about, asking, save, trace_id
 
 from checks.trace import FeedbackTarget
-from exporters.store import CaseLimits, CaseQuery, Conflict, Store
+from exporters.store import CaseLimits, CaseQuery, ClusterQuery, Conflict, Store
 
 
 @pytest.fixture
@@ -66,6 +66,19 @@ def test_replicas_that_save_the_same_traces_make_one_of_each(replicas):
     sizes = {item.case.fingerprint: item.cluster_size for item in replicas[0].iter_cases(CaseQuery())}
     assert sizes == {"f0": 10, "f1": 10, "f2": 10}
     assert all(replicas[0].trace(record.trace_id).history == () for record in records)
+
+
+def test_replicas_that_meet_one_failure_in_other_words_open_one_cluster(replicas):
+    words = "Hello, my name is {} and my order {} from last week has not arrived yet. Can I get a refund?"
+    names = ("Anna", "Tom", "Bartholomew", "Eve")
+
+    def work(number):
+        records = [asking(number * 100 + n, words.format(names[number], n)) for n in range(1, 11)]
+        return [save(replicas[number], record).clusters_opened.get("shop", 0) for record in records]
+
+    assert sum(sum(opened) for opened in at_once(work, range(4))) == 1
+    (cluster,) = replicas[0].clusters(ClusterQuery()).items
+    assert (cluster.traces, cluster.cases) == (40, 5)
 
 
 def test_the_limits_on_cases_hold_across_replicas(replicas):
