@@ -171,7 +171,7 @@ class _Texts:
     """Makes the texts of one case, each with the evidence that points into it and with what was replaced."""
 
     def __init__(self, case: Case, trace: StoredTrace | None, *, with_original: bool) -> None:
-        self._entities = frozenset(case.redacted)
+        self._entities = frozenset(case.redacted or ())
         self._evidence = evidence(trace.verdicts) if trace else {}
         self._view = trace.view if trace else {}
         self._with_original = with_original
