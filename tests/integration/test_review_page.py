@@ -4,6 +4,7 @@ import re
 from html import unescape
 
 import pytest
+from doctables import ROOT, block
 from fastapi.testclient import TestClient
 from store_builders import NOW, a_case, a_failing_record, a_verdict, save, trace_id
 
@@ -105,6 +106,16 @@ def test_after_the_last_one_the_page_says_what_to_do_next(client):
     assert last == "/review?done=case-2&at=1"
     for told in ("No candidate waits", "sidecheck demo", "promotion", 'action="/review/case-2/undo"'):
         assert told in html
+
+
+def test_the_keys_in_the_readme_are_those_of_the_page(client):
+    post(client, "case-4/dismiss")
+    html = page(client, "/review/case-2?done=case-4&at=1")
+    of_shell = {f"g {key}" for key in "otrd"}
+    written = block("review keys", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert (
+        set(re.findall("^[|] `(.)`", written, re.MULTILINE)) == set(re.findall('data-key="([^"]+)"', html)) - of_shell
+    )
 
 
 def test_a_filter_is_kept_from_case_to_case(client, store):
