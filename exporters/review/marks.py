@@ -34,12 +34,19 @@ class Piece:
 
 def pieces(text: str, marks: Iterable[Mark] = ()) -> list[Piece]:
     """``text`` in pieces; put together they are ``text`` again. Where marks lie over each other, each is named."""
-    inside = [mark for mark in marks if 0 <= mark.start < mark.end <= len(text)]
+    inside = sorted((m for m in marks if 0 <= m.start < m.end <= len(text)), key=lambda m: (m.start, m.end))
     edges = sorted({0, len(text), *(edge for mark in inside for edge in (mark.start, mark.end))})
-    return [
-        _piece(text[start:end], [mark for mark in inside if mark.start <= start and end <= mark.end])
-        for start, end in pairwise(edges)
-    ]
+    waiting = iter(inside)
+    coming = next(waiting, None)
+    over: list[Mark] = []
+    cut: list[Piece] = []
+    for start, end in pairwise(edges):
+        over = [mark for mark in over if mark.end > start]
+        while coming is not None and coming.start <= start:
+            over.append(coming)
+            coming = next(waiting, None)
+        cut.append(_piece(text[start:end], over))
+    return cut
 
 
 def _piece(text: str, marks: Collection[Mark]) -> Piece:

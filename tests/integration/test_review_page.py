@@ -10,6 +10,7 @@ from store_builders import NOW, a_case, a_failing_record, a_verdict, save, trace
 
 from checks.finding import Evidence, Finding
 from exporters.dataset.case import CaseStatus, ExampleType, Expectation, Source
+from exporters.dataset.redact import RedactionFailed
 from exporters.review.routes import create_api
 from exporters.store import Store
 
@@ -236,6 +237,20 @@ def test_without_a_script_the_check_is_the_page_with_what_was_typed(client):
     html = post(client, "case-4/check", revision="0", mustMention="60 days").text
     assert "would not have caught it" in html
     assert "60 days</textarea>" in html
+
+
+@pytest.mark.parametrize("what", ["promote", "edit"])
+def test_a_refused_redaction_says_what_to_do_and_loses_nothing(client, store, monkeypatch, what):
+    def refuse(*_):
+        raise RedactionFailed("personal data is left in it")
+
+    monkeypatch.setattr(store, "promote", refuse)
+    monkeypatch.setattr(store, "edit_case", refuse)
+    response = post(client, f"case-4/{what}", revision="0", answer="kept", why="real")
+    assert response.status_code == 409
+    for shown in ("That was not done", "personal data is left in it", "dismiss it", 'value="real"'):
+        assert shown in response.text
+    assert ("kept</textarea>" in response.text) == (what == "edit")
 
 
 def test_nothing_that_was_captured_is_markup(client, store):

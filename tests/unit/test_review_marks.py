@@ -122,4 +122,8 @@ def test_marks_move_with_what_was_replaced_before_them():
 
 def test_a_text_of_nothing_but_placeholders_takes_no_long_time():
     many = 20_000
-    assert len(originals.aligned("a@b.co " * many, "<EMAIL_ADDRESS_1> " * many, MAIL)) == many
+    captured, written = "a@b.co " * many, "<EMAIL_ADDRESS_1> " * many
+    swaps = originals.aligned(captured, written, MAIL)
+    found = originals.moved(originals.captured_marks(swaps), swaps)
+    assert found == list(marks.placeholders(written, MAIL))
+    assert len(marks.pieces(written, found)) == 2 * many
