@@ -9,6 +9,7 @@ from exporters.store.errors import (
     StoreUnavailable,
     TraceForgotten,
 )
+from exporters.store.figures import Cluster, Figures, Rate
 from exporters.store.model import (
     CaseChange,
     CaseLimits,
@@ -36,14 +37,17 @@ __all__ = [
     "CaseLimits",
     "CaseQuery",
     "Claimed",
+    "Cluster",
     "Conflict",
     "Counts",
+    "Figures",
     "ForgetTarget",
     "Forgotten",
     "Kept",
     "Lost",
     "NotFound",
     "Page",
+    "Rate",
     "Removed",
     "SaveResult",
     "Store",
