@@ -87,5 +87,5 @@ class Case:
     split: str | None = None
     """The part of the dataset that the case belongs to, as ``train`` or ``test``; ``None``: none was chosen."""
     reviewed_by: str | None = None
-    redacted: tuple[str, ...] = ()
-    """The entity types that were replaced, each once, sorted."""
+    redacted: tuple[str, ...] | None = ()
+    """The kinds of data that were replaced, each once, sorted; ``None``: none was looked for, the texts are raw."""

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 _FENCE = re.compile(r"\s*```[\w+-]*[ \t]*\n?")
 _LITERAL = re.compile(r'"(?:[^"\\]++|\\.)*+"|-?\d[\d.eE+-]*+', re.DOTALL)
 
+_WHOLE = re.compile(r"-?(?:0|[1-9][0-9]*)")
+
 _BEGINNINGS = ("{", "[", "`")
 
 
@@ -32,7 +34,8 @@ def is_json(text: str) -> bool:
 def rewrite(text: str, change: Callable[[str], str]) -> str:
     """``text``, which ``is_json``, with ``change`` applied to every string (keys too) and every number in it.
 
-    ``change`` sees strings decoded and numbers as they are written. A number that changes becomes a string.
+    ``change`` sees strings decoded and numbers as they are written. A number that changes stays one where it can,
+    else it becomes a string.
     """
     return _LITERAL.sub(lambda literal: _rewritten(literal[0], change), text)
 
@@ -50,5 +53,12 @@ def without_escapes(text: str) -> str:
 def _rewritten(literal: str, change: Callable[[str], str]) -> str:
     value = json.loads(literal) if literal.startswith('"') else literal
     changed = change(value)
+    if changed == value or (value is literal and is_whole_number(changed)):
+        return changed if value is literal else literal
     # Where it was escaped it stays so: half a surrogate pair has no other way to be written.
-    return literal if changed == value else json.dumps(changed, ensure_ascii="\\u" in literal)
+    return json.dumps(changed, ensure_ascii="\\u" in literal)
+
+
+def is_whole_number(text: str) -> bool:
+    """Whether ``text`` is a whole number as JSON writes it (RFC 8259, section 6): no leading zero."""
+    return _WHOLE.fullmatch(text) is not None

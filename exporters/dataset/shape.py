@@ -103,7 +103,7 @@ def from_json(document: Any) -> Case:
         tags=metadata.texts("tags"),
         split=metadata.text("split"),
         reviewed_by=metadata.text("reviewedBy"),
-        redacted=metadata.texts("redacted"),
+        redacted=metadata.texts("redacted") if metadata.any("redacted") is not None else None,
     )
 
 

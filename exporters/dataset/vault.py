@@ -1,8 +1,13 @@
-"""The values found in one case and the placeholders that stand for them. One vault serves one case and is forgotten."""
+"""The values found in one case and what stands for them. One vault serves one case and is forgotten."""
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from exporters.dataset import placeholders, spelling
+from exporters.dataset.fakes import Fake, Fakes
 
 MAX_VALUES = 1000
 """Different values in one case. More is a data dump and no example, and replacing takes text times values."""
@@ -10,32 +15,43 @@ MAX_VALUES = 1000
 SHORT = 6
 """Values of fewer characters are replaced as whole words only: they could be part of anything."""
 
-_PLACEHOLDER = re.compile(r"<[A-Z][A-Z0-9_]*_[0-9]+>")
-_NAME = re.compile(r"[^A-Z0-9_]")
-
 
 class ValueLimitError(Exception):
     """The case holds more different values than one example can."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Issued:
+    """What stands for one value, in whatever spelling."""
+
+    entity: str
+    tag: str
+    fake: Fake | None
+
+
 class Vault:
     """Gives each value its placeholder ``<ENTITY_N>``, N counting from 1 in the order in which values are learned.
 
-    ``texts`` are all of the case's: a placeholder that the app itself wrote there is not given out again.
+    ``texts`` are all of the case's: a placeholder that stands there already is not given out again. ``fakes`` makes a
+    fake beside it, where there is one of that kind.
     """
 
-    def __init__(self, texts: Iterable[str]) -> None:
-        self._taken = {placeholder for text in texts if "<" in text for placeholder in _PLACEHOLDER.findall(text)}
-        self._issued: dict[str, str] = {}
+    def __init__(self, texts: Sequence[str], fakes: Fakes | None = None) -> None:
+        self._texts = texts
+        self._taken = {tag[0] for text in texts if "<" in text for tag in placeholders.TAG.finditer(text)}
+        self._fakes = fakes
         self._counts: Counter[str] = Counter()
-        self._by_value: dict[str, str] = {}
-        self._written: dict[str, str] = {}
+        self._by_key: dict[str, _Issued] = {}
+        self._tags: set[str] = set()
+        self._usual: set[str] = set()
+        self._written: dict[str, _Issued] = {}
         self._longest_first: list[str] = []
+        self._worn: list[str] = []
 
     @property
     def entities(self) -> frozenset[str]:
-        """The entity types that got a placeholder."""
-        return frozenset(self._issued.values())
+        """The kinds of data that got a placeholder."""
+        return frozenset(issued.entity for issued in self._by_key.values())
 
     def learn(self, found: Iterable[tuple[str, str]]) -> None:
         """Take in ``(entity, value)`` pairs. Two ways to write one value share their placeholder.
@@ -44,42 +60,83 @@ class Vault:
             ValueLimitError: there are more than ``MAX_VALUES`` of them.
         """
         for entity, value in found:
-            key = _key(entity, value)
-            if key not in self._by_value:
-                self._by_value[key] = self._issue(_NAME.sub("_", entity.upper()) or "PII")
-            self._written[value] = self._by_value[key]
-            if len(self._written) > MAX_VALUES:
-                raise ValueLimitError(f"more than {MAX_VALUES} different values of personal data in one case")
+            key = spelling.key(entity, value)
+            if key not in self._by_key:
+                self._by_key[key] = self._issue(placeholders.name_of(entity), value)
+                self._learn_spellings(entity, key)
+            self._know(value, self._by_key[key])
         self._longest_first = sorted(self._written, key=len, reverse=True)
 
     def replace(self, text: str) -> str:
-        """``text`` with every learned value replaced; longer values first, so that none is cut by another."""
-        for value in self._longest_first:
-            if value[:1] not in text or value not in text:  # the first rules out most, and takes no time
-                continue
-            if len(value) >= SHORT:
-                text = text.replace(value, self._written[value])
-            else:
-                text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", self._written[value], text)
-        return text
+        """``text`` with the tag of each learned value in its place; longer values first, so that none is cut."""
+        pattern = self._pattern_for(text)
+        return text if pattern is None else pattern.sub(lambda found: self._written[found[0]].tag, text)
+
+    def disguise(self, text: str) -> str:
+        """As ``replace``, with fakes where there are."""
+        pattern = self._pattern_for(text)
+        return text if pattern is None else pattern.sub(lambda found: self._fake_for(found[0]), text)
 
     def masked(self, text: str) -> str:
-        """``text`` of the same length with the vault's own placeholders blanked: they are no find."""
-        if not self._issued or "<" not in text:
-            return text
-        return _PLACEHOLDER.sub(lambda m: " " * len(m[0]) if m[0] in self._issued else m[0], text)
+        """``text`` of the same length with what the vault itself put there blanked: that is no find."""
+        if self._tags and "<" in text:
+            text = placeholders.TAG.sub(lambda m: " " * len(m[0]) if m[0] in self._tags else m[0], text)
+        for fake in self._worn:
+            if fake in text:
+                text = text.replace(fake, " " * len(fake))
+        return text
 
-    def _issue(self, entity: str) -> str:
+    def _pattern_for(self, text: str) -> re.Pattern[str] | None:
+        """Matches those learned values that are in ``text``; ``None`` where it holds none, as most do."""
+        # The first character rules out most, and takes no time.
+        present = [value for value in self._longest_first if value[:1] in text and value in text]
+        if not present:
+            return None
+        return re.compile("|".join(_whole_word(value) if len(value) < SHORT else re.escape(value) for value in present))
+
+    def _fake_for(self, value: str) -> str:
+        issued = self._written[value]
+        if issued.fake is None:
+            return issued.tag
+        fake = issued.fake.like(value)
+        if fake not in self._worn:
+            self._worn = sorted([*self._worn, fake], key=len, reverse=True)
+        return fake
+
+    def _learn_spellings(self, entity: str, number: str) -> None:
+        """Also know the value as the case spells it elsewhere, where nothing tells the finder what it is."""
+        if not number.isdigit() or len(number) < spelling.SHORTEST:
+            return
+        for text, digits in zip(self._texts, self._digits, strict=True):
+            if number in digits:
+                for value in spelling.spellings_in(text, entity, number):
+                    self._know(value, self._by_key[number])
+
+    @cached_property
+    def _digits(self) -> list[str]:
+        return [spelling.digits_of(text) for text in self._texts]
+
+    def _know(self, value: str, issued: _Issued) -> None:
+        self._written[value] = issued
+        if len(self._written) > MAX_VALUES:
+            raise ValueLimitError(f"more than {MAX_VALUES} different values of personal data in one case")
+
+    def _issue(self, entity: str, value: str) -> _Issued:
+        """The next placeholder of its kind, but for those that the case holds already."""
         while True:
             self._counts[entity] += 1
-            placeholder = f"<{entity}_{self._counts[entity]}>"
-            if placeholder not in self._taken:
-                self._issued[placeholder] = entity
-                return placeholder
+            tag = placeholders.tag(entity, self._counts[entity])
+            fake = self._fakes.make(entity, self._counts[entity], value) if self._fakes else None
+            if tag in self._taken or (fake is not None and not self._is_new(fake.usual)):
+                continue
+            self._tags.add(tag)
+            if fake is not None:
+                self._usual.add(fake.usual)
+            return _Issued(entity, tag, fake)
+
+    def _is_new(self, fake: str) -> bool:
+        return fake not in self._usual and not any(fake in text for text in self._texts)
 
 
-def _key(entity: str, value: str) -> str:
-    """What is the same for two ways to write one value: letter case, spaces and, in numbers, all punctuation."""
-    if entity != "IP_ADDRESS" and not any(c.isalpha() for c in value):
-        return "".join(c for c in value if c.isdigit()) or value
-    return "".join(value.casefold().split())
+def _whole_word(value: str) -> str:
+    return rf"(?<!\w){re.escape(value)}(?!\w)"

@@ -13,9 +13,9 @@ MAX_BODY = 4 * 1024 * 1024
 _HEADERS = {
     # Scripts in the markup, images, frames, anything of elsewhere: nothing. Captured text is shown on these pages.
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",  # with no-referrer browsers say of a form of ours that its origin is "null"
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-store",
 }

@@ -12,6 +12,7 @@ from checks.finding import Evidence, Finding
 from checks.report import Outcome, Verdict
 from checks.trace import Feedback
 from exporters.dataset.shape import to_json
+from exporters.review.trial import Trial
 from exporters.store import CaseChange, Counts, StoredCase, StoredTrace, TraceSummary, VerdictSet
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -69,6 +70,12 @@ def case(stored: StoredCase) -> dict[str, Any]:
         "clusterSize": stored.cluster_size,
         "history": [_change(change) for change in stored.history],
     }
+
+
+def trial(done: Trial) -> dict[str, Any]:
+    """How an expectation did. ``caught`` is whether the recorded answer fails it; what cannot be told is ``null``."""
+    keep = ("key", "item", "caught", "met", "reason", "message")
+    return {"caught": done.caught, "demands": [_camel(asdict(demand), keep) for demand in done.demands]}
 
 
 def counts(counted: Counts) -> dict[str, Any]:

@@ -6,7 +6,7 @@ The endpoints are plain functions, which FastAPI runs on threads: the store's ca
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import IO, Annotated, Any
+from typing import IO, Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, Query
 from fastapi.responses import Response, StreamingResponse
@@ -14,18 +14,18 @@ from fastapi.responses import Response, StreamingResponse
 from exporters.dataset.case import Case, CaseStatus
 from exporters.dataset.export import ExportError, formats_named, write, write_zip
 from exporters.dataset.formats import Format
-from exporters.review import answers, edits, present
+from exporters.review import answers, present
 from exporters.review.answers import ApiError, SafeJson, not_found
+from exporters.review.decisions import Desk
 from exporters.review.explain import Explain, explanation_routes
 from exporters.review.forget import Forget, forget_routes
 from exporters.review.guard import Guard
 from exporters.review.pages import page_routes
-from exporters.review.schemas import CaseEdit, CaseFilter, CaseId, Decision, TraceFilter, TraceId
+from exporters.review.schemas import CaseEdit, CaseFilter, CaseId, CaseTrial, Decision, TraceFilter, TraceId
 from exporters.review.site import DraftCase, Problems, Site
 from exporters.review.static_files import static_routes
-from exporters.store import CaseQuery, NotFound, Store, StoredCase, StoredTrace
+from exporters.store import CaseQuery, NotFound, Store, StoredTrace
 
-REVIEWED = (CaseStatus.PROMOTED, CaseStatus.DISMISSED)
 IN_MEMORY = 8 * 1024 * 1024
 CHUNK = 64 * 1024
 
@@ -122,6 +122,7 @@ def _decisions(store: Store, draft_case: DraftCase | None, now: Callable[[], int
 
 def _cases(store: Store, now: Callable[[], int]) -> APIRouter:
     router = APIRouter(default_response_class=SafeJson, tags=["cases"])
+    desk = Desk(store, now)
 
     @router.get("/api/cases")
     def list_cases(chosen: Annotated[CaseFilter, Depends()]) -> SafeJson:
@@ -132,16 +133,23 @@ def _cases(store: Store, now: Callable[[], int]) -> APIRouter:
     @router.get("/api/cases/{case_id}")
     def get_case(case_id: CaseId) -> SafeJson:
         """One case in its public shape, where it stands, and how it came to be so."""
-        return SafeJson(present.case(_case(store, case_id)))
+        return SafeJson(present.case(desk.case(case_id)))
 
     @router.patch("/api/cases/{case_id}")
     def edit_case(case_id: CaseId, edit: CaseEdit) -> SafeJson:
         """Change parts of a case. With ``revision``, 409 if someone else changed it since."""
-        before = _case(store, case_id)
-        fields = _fields(before, edit)
-        # Merged with what was just read, so it must still be that, also where the client did not ask for it.
-        revision = before.revision if edit.revision is None else edit.revision
-        return SafeJson(present.case(store.edit_case(case_id, fields, edit.who, edit.why, now(), revision)))
+        return SafeJson(present.case(desk.edit(case_id, edit.parts, edit.reviewer, edit.status)))
+
+    @router.post("/api/cases/{case_id}/undo")
+    def undo_change(case_id: CaseId, decision: Decision | None = None) -> SafeJson:
+        """Take back the last change of a case, also an undo. 409 if another made it and `revision` is not given."""
+        return SafeJson(present.case(desk.undo(case_id, (decision or Decision()).reviewer)))
+
+    @router.post("/api/cases/{case_id}/check")
+    def check_case(case_id: CaseId, trial: CaseTrial | None = None) -> SafeJson:
+        """Which demands the recorded answer fails, after an edit that is not kept, and whether `output` would pass."""
+        given = trial or CaseTrial()
+        return SafeJson(present.trial(desk.trial(desk.case(case_id).case, given.parts, given.output)))
 
     return router
 
@@ -183,13 +191,6 @@ def _trace(store: Store, trace_id: str) -> StoredTrace:
     return found
 
 
-def _case(store: Store, case_id: str) -> StoredCase:
-    found = store.case(case_id)
-    if found is None:
-        raise not_found("case")
-    return found
-
-
 def _drafted(store: Store, draft_case: DraftCase | None, trace_id: str) -> Case:
     """A case of a trace that has none: it passed, or there were enough of its kind already."""
     found = _trace(store, trace_id)
@@ -197,15 +198,6 @@ def _drafted(store: Store, draft_case: DraftCase | None, trace_id: str) -> Case:
     if case is None:
         raise ApiError(409, "no_case", "this trace makes no case: no check that promotes failed on it")
     return case
-
-
-def _fields(before: StoredCase, edit: CaseEdit) -> dict[str, Any]:
-    fields = edits.changes(before.case, edit.parts)
-    if edit.status is not None and edit.status is not before.status:
-        fields["status"] = edit.status
-        if edit.status in REVIEWED:
-            fields["reviewed_by"] = edit.who
-    return fields
 
 
 def _download(cases: Iterable[Case], formats: Sequence[Format]) -> Response:

@@ -13,6 +13,7 @@ from checks.duration import parse_duration
 from checks.report import Outcome
 from exporters.dataset.case import CaseStatus, ExampleType
 from exporters.review.answers import ApiError
+from exporters.review.decisions import Reviewer
 from exporters.store import CaseQuery, TraceQuery
 
 NOBODY = "anonymous"
@@ -41,6 +42,11 @@ class Decision(BaseModel):
     why: str = Field("", max_length=2000)
     revision: int | None = Field(None, ge=0, lt=2**31, description="refuse with 409 if the case is at another revision")
 
+    @property
+    def reviewer(self) -> Reviewer:
+        """Who acts."""
+        return Reviewer(self.who, self.why, self.revision)
+
 
 class CaseEdit(Decision):
     """Changes to a case: any part of its public shape. A part that is named is replaced whole, others stay."""
@@ -48,6 +54,19 @@ class CaseEdit(Decision):
     model_config = ConfigDict(extra="allow")
 
     status: CaseStatus | None = None
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """The parts of the public shape that the request names."""
+        return dict(self.model_extra or {})
+
+
+class CaseTrial(BaseModel):
+    """An edit to try: any part of the case's public shape; and an ``output`` that ought to pass."""
+
+    model_config = ConfigDict(extra="allow")
+
+    output: str | None = None
 
     @property
     def parts(self) -> dict[str, Any]:

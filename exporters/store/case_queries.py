@@ -15,7 +15,7 @@ def page(connection: sa.Connection, query: CaseQuery, *, oldest_first: bool = Fa
     """One page of cases, newest first unless told otherwise. Raises ``BadCursor``."""
     limit = cursor.page_size(query.limit)
     conditions = (
-        *_conditions(query),
+        *conditions_of(query),
         *cursor.beyond(query.cursor, cases.c.created_ns, cases.c.id, ascending=oldest_first),
     )
     order = (cases.c.created_ns, cases.c.id)
@@ -45,7 +45,8 @@ def count(connection: sa.Connection) -> dict[CaseStatus, int]:
     return {status: counted.get(status, 0) for status in CaseStatus}
 
 
-def _conditions(query: CaseQuery) -> list[sa.ColumnElement[bool]]:
+def conditions_of(query: CaseQuery) -> list[sa.ColumnElement[bool]]:
+    """What holds for the cases of a query."""
     conditions: list[sa.ColumnElement[bool]] = []
     if query.statuses:
         conditions.append(cases.c.status.in_([status.value for status in query.statuses]))

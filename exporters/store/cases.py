@@ -54,8 +54,13 @@ def change(
     status: CaseStatus,
     by: Change,
     action: str,
+    *,
+    touched: bool | None = None,
 ) -> None:
-    """Replace a case and its status; what was there before goes to the history. ``row`` is the case's row as read."""
+    """Replace a case and its status; what was there before goes to the history. ``row`` is the case's row as read.
+
+    ``touched`` is whether a person's decision or edit stands then; ``None``: what ``by`` adds to what the row says.
+    """
     revision = row.revision + 1
     before = {
         "case_id": row.id,
@@ -74,7 +79,7 @@ def change(
         "status": status.value,
         "revision": revision,
         "updated_ns": codec.clamped(by.now_ns),
-        "touched": row.touched or not by.automatic,
+        "touched": row.touched or not by.automatic if touched is None else touched,
     }
     connection.execute(sa.update(cases).where(cases.c.id == row.id).values(**values))
     _write_checks(connection, case)

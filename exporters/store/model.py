@@ -136,6 +136,15 @@ class Page(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a case stands in a queue: the ids of those before and after it, and how many ``waiting`` there are."""
+
+    previous: str | None = None
+    next: str | None = None
+    waiting: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class TraceSummary:
     """One line of the list of traces. ``input`` and ``output`` are the first 200 characters."""
 

@@ -1,4 +1,4 @@
-"""What people do to cases: promote, dismiss, edit, add. Each change says who, when and why, and keeps the old value."""
+"""What people do to cases: promote, dismiss, edit, undo, add. Each says who, when and why, and keeps the old value."""
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from exporters import codec
 from exporters.dataset.case import Case, CaseStatus, ExampleType
 from exporters.store import cases as case_rows
-from exporters.store import forgetting
+from exporters.store import forgetting, undoing
 from exporters.store.cases import Change
 from exporters.store.engine import Lock, take
 from exporters.store.errors import Conflict, NotFound
@@ -62,6 +62,25 @@ def edit(
     case = replace(kept, **{**values, "kind": ExampleType(changes.get("kind", kept.kind))})
     if status.value != row.status or codec.case_to_json(case) != row.body:
         _apply(connection, row, case, status, by)
+    return str(row.id)
+
+
+def undo(connection: sa.Connection, identity: str, by: Change, expected_revision: int | None = None) -> str:
+    """Take back the last change of the case with this id, or of the trace with this id. Returns the case's id.
+
+    Raises:
+        NotFound: there is none.
+        Conflict: it is no longer at ``expected_revision``; or that is ``None`` and another than ``by.who`` made the
+            last change; or nothing was changed yet.
+    """
+    row = _held(connection, identity, expected_revision)
+    before = undoing.before(connection, row)
+    if before is None:
+        raise Conflict("nothing of this case was changed yet: there is nothing to undo")
+    if expected_revision is None and before.left_by != codec.clean(by.who):
+        raise Conflict("the last change of this case was made by someone else: look at it, and name its revision")
+    case_rows.change(connection, row, before.case, before.status, by, undoing.UNDONE, touched=before.touched)
+    case_rows.flag(connection, row.trace_id, before.status)
     return str(row.id)
 
 

@@ -17,6 +17,7 @@ from exporters.store import (
     feedback,
     forgetting,
     probe,
+    queue,
     reopenings,
     retention,
     reviews,
@@ -38,6 +39,7 @@ from exporters.store.model import (
     Kept,
     Lost,
     Page,
+    Place,
     Removed,
     SaveResult,
     StoredCase,
@@ -214,6 +216,11 @@ class Store(Overview):
         with self._database.read() as connection:
             return case_queries.of_trace(connection, trace_id)
 
+    def place(self, query: CaseQuery, case_id: str) -> Place:
+        """Where a case stands among those of ``query``, in the order of ``cases``; also one that is not among them."""
+        with self._database.read() as connection:
+            return queue.place(connection, query, case_id)
+
     def promote(
         self, identity: str, who: str, why: str, now_ns: int, expected_revision: int | None = None
     ) -> StoredCase:
@@ -250,6 +257,20 @@ class Store(Overview):
         with self._database.write() as connection:
             identity = reviews.add(connection, case, status, Change(who, why, now_ns))
             return _found(case_queries.one(connection, identity))
+
+    def undo_case(
+        self, identity: str, who: str, why: str, now_ns: int, expected_revision: int | None = None
+    ) -> StoredCase:
+        """Take back the last change of a case, named by its id or its trace's. It is a change that can be undone, too.
+
+        Raises:
+            NotFound: there is none.
+            Conflict: it is no longer at ``expected_revision``; or, where that is ``None``, another than ``who`` made
+                the last change; or nothing was changed yet.
+        """
+        with self._database.write() as connection:
+            case_id = reviews.undo(connection, identity, Change(who, why, now_ns), expected_revision)
+            return _found(case_queries.one(connection, case_id))
 
     def counts(self) -> Counts:
         """The figures of the store's gauges."""

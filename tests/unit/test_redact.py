@@ -10,7 +10,8 @@ import pytest
 from checks.builtin.pii.engine import PiiEngine
 from exporters.dataset.case import Case, Context, Expectation, Source
 from exporters.dataset.formats.jsonl import line
-from exporters.dataset.redact import OWN_KEYS, RedactionFailed, Redactor
+from exporters.dataset.captured import OWN_KEYS
+from exporters.dataset.redact import RedactionFailed, Redactor
 from exporters.dataset.vault import MAX_VALUES
 
 BOB = "bob@corp.org"

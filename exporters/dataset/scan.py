@@ -1,0 +1,83 @@
+"""What a finder, and the rules for secrets, report in the captured texts of one case. Changes nothing.
+
+A text is looked at as a reader sees it, JSON texts decoded, and the case as a whole as one written line: there a number
+stands beside the key that says what it is.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from checks.secrets import find_secrets, may_hold_secrets
+from exporters.dataset import captured
+
+
+class Match(Protocol):
+    """A place in a text that holds personal data; ``end`` is exclusive, both count code points."""
+
+    @property
+    def start(self) -> int:
+        """Offset of the first character."""
+        ...
+
+    @property
+    def end(self) -> int:
+        """Offset behind the last character."""
+        ...
+
+    @property
+    def entity(self) -> str:
+        """Its type, as ``EMAIL_ADDRESS``."""
+        ...
+
+
+Finder = Callable[[str], Sequence[Match]]
+
+
+class Found(NamedTuple):
+    """One value that must not be written."""
+
+    entity: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scanner:
+    """Scans one case. ``mask`` blanks what stands for values already; ``quiet`` are texts known to hold nothing."""
+
+    find: Finder
+    mask: Callable[[str], str]
+    quiet: set[str] = field(default_factory=lambda: set(captured.OWN_KEYS))
+
+    def scan(self, parts: Any, written: Iterable[str]) -> list[Found]:
+        """What is found in each text ``written`` in ``parts``; only where that is nothing, in them as one line."""
+        line = captured.line(parts)
+        has_secrets = may_hold_secrets(line)
+        found: list[Found] = []
+        for text in dict.fromkeys(written):  # a case holds many of its texts twice
+            if text not in self.quiet:
+                found += self.in_text(text, has_secrets)
+        return found or self.matches(line, has_secrets)
+
+    def in_text(self, text: str, has_secrets: bool = True) -> list[Found]:
+        """What is found in one text. ``has_secrets``: whether any is thought to be in what it is a part of."""
+        has_secrets = has_secrets or "\\" in text  # what is behind an escape is not seen in the line
+        found = [match for view in captured.views(text) for match in self.matches(view, has_secrets)]
+        if not found:
+            self.quiet.add(text)
+        return found
+
+    def matches(self, view: str, has_secrets: bool = True) -> list[Found]:
+        """What is found, in order of place; matches that overlap are one, of the type that starts first."""
+        view = self.mask(view)
+        found = [*self.find(view), *find_secrets(view)] if has_secrets else self.find(view)
+        if not found:
+            return []
+        spans: list[tuple[int, int, str]] = []
+        for match in sorted(found, key=lambda m: (m.start, -m.end)):
+            if spans and match.start < spans[-1][1]:
+                start, end, entity = spans[-1]
+                spans[-1] = (start, max(end, match.end), entity)
+            else:
+                spans.append((match.start, match.end, match.entity))
+        return [Found(entity, value) for start, end, entity in spans if (value := view[start:end].strip())]

@@ -1,0 +1,63 @@
+"""When two spellings are one and the same value, and what other spellings of a number look like in a text."""
+
+import ipaddress
+import re
+from collections.abc import Iterator
+
+PHONE = "PHONE_NUMBER"
+SHORTEST = 8
+"""Numbers of fewer digits are looked for only as they were found: they could be part of anything."""
+
+_NO_DIGITS = bytes(byte for byte in range(256) if byte not in b"0123456789")
+_NO_DIGIT = re.compile("[^0-9]")
+_BETWEEN = r"[ ./()\u00a0\u2010-\u2015-]{0,3}"
+_INTERNATIONAL = re.compile(r"\s*(?:\+|00(?=[1-9]))")
+_CALLING_CODE = re.compile("1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|[0-9]{3}")
+"""ITU-T E.164, list of assigned country codes: of one, two or three digits."""
+_NORTH_AMERICAN = re.compile("1[2-9][0-9]{9}")
+
+
+def key(entity: str, value: str) -> str:
+    """The same for all spellings of a value: letter case, spaces, a number's punctuation, a phone's calling code."""
+    if entity == "IP_ADDRESS":
+        return _address(value)
+    if any(char.isalpha() for char in value):
+        bare = "".join(value.casefold().split())
+        return bare.replace("-", "") if entity == "IBAN_CODE" else bare
+    return _national(value) if entity == PHONE else (digits_of(value) or value)
+
+
+def digits_of(text: str) -> str:
+    """The ASCII digits of a text, and nothing else of it."""
+    return text.encode("ascii", "replace").translate(None, _NO_DIGITS).decode()
+
+
+def spellings_in(text: str, entity: str, number: str) -> Iterator[str]:
+    """How ``number``, the ``key`` of a value that is digits only, is spelled in ``text``."""
+    return (found[0].strip() for found in _spelled(entity, number).finditer(text))
+
+
+def _spelled(entity: str, number: str) -> re.Pattern[str]:
+    digits = _BETWEEN.join(number)
+    if entity != PHONE:
+        return re.compile(rf"(?<![0-9]){digits}(?![0-9])")
+    abroad = rf"(?:(?:\+|00)[0-9]{{1,3}}{_BETWEEN}|1[ .-]?)?"
+    return re.compile(rf"(?<![0-9]){abroad}(?:\(0\)|0)?{_BETWEEN}{digits}(?![0-9])")
+
+
+def _address(value: str) -> str:
+    try:
+        return str(ipaddress.ip_address(value.strip()))
+    except ValueError:
+        return value.casefold()
+
+
+def _national(phone: str) -> str:
+    """The digits of a phone number without its calling code and trunk prefix, which one writes and another does not."""
+    digits = _NO_DIGIT.sub("", phone)
+    international = _INTERNATIONAL.match(phone)
+    if international:
+        digits = _CALLING_CODE.sub("", digits.removeprefix("00") if "+" not in phone else digits, count=1)
+    elif _NORTH_AMERICAN.fullmatch(digits):
+        digits = digits[1:]
+    return digits.lstrip("0") or digits or phone
