@@ -9,6 +9,7 @@ from exporters.store.errors import (
     StoreUnavailable,
     TraceForgotten,
 )
+from exporters.store.figures import Cluster, Figures, Rate
 from exporters.store.model import (
     CaseChange,
     CaseLimits,
@@ -23,6 +24,7 @@ from exporters.store.model import (
     Place,
     Removed,
     SaveResult,
+    Searched,
     StoredCase,
     StoredTrace,
     TraceQuery,
@@ -37,8 +39,10 @@ __all__ = [
     "CaseLimits",
     "CaseQuery",
     "Claimed",
+    "Cluster",
     "Conflict",
     "Counts",
+    "Figures",
     "ForgetTarget",
     "Forgotten",
     "Kept",
@@ -46,8 +50,10 @@ __all__ = [
     "NotFound",
     "Page",
     "Place",
+    "Rate",
     "Removed",
     "SaveResult",
+    "Searched",
     "Store",
     "StoreContended",
     "StoreError",
