@@ -221,6 +221,20 @@ def test_a_decision_on_what_another_changed_shows_their_change_first(client, sto
     went_to(post(client, f"case-4/{what}", revision=hidden(response.text)))
 
 
+@pytest.mark.parametrize("what", ["promote", "dismiss", "edit"])
+def test_what_is_sent_twice_is_done_once_and_no_conflict(client, store, what):
+    fields = {"revision": "0", "tags": "x"} if what == "edit" else {"revision": "0"}
+    assert went_to(post(client, f"case-4/{what}", **fields)) == went_to(post(client, f"case-4/{what}", **fields))
+    assert store.case("case-4").revision == 1
+
+
+def test_what_is_sent_twice_and_not_the_same_is_a_conflict(client):
+    edit(client, tags="x")
+    assert edit(client, tags="y").status_code == 409
+    assert post(client, "case-4/promote", revision="0").status_code == 409
+    assert edit(client, tags="x", who="bob").status_code == 409
+
+
 def test_the_live_check_answers_with_the_outcome_alone(client, store):
     answer = client.post(
         "/review/case-4/check",
