@@ -98,7 +98,7 @@ def _store(_: Request, error: Exception) -> SafeJson:
 
 
 def _unredacted(_: Request, error: Exception) -> SafeJson:
-    return problem(409, "redaction_failed", f"no case was made: {error}")
+    return problem(409, "redaction_failed", f"nothing was changed: {error}")
 
 
 def _crashed(request: Request, error: Exception) -> SafeJson:

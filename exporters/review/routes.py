@@ -6,7 +6,7 @@ The endpoints are plain functions, which FastAPI runs on threads: the store's ca
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import IO, Annotated, Any
+from typing import IO, Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, Query
 from fastapi.responses import HTMLResponse, Response, StreamingResponse
@@ -14,7 +14,8 @@ from fastapi.responses import HTMLResponse, Response, StreamingResponse
 from exporters.dataset.case import Case, CaseStatus
 from exporters.dataset.export import ExportError, formats_named, write, write_zip
 from exporters.dataset.formats import Format
-from exporters.review import answers, edits, page, present
+from exporters.review import answers, page, present
+from exporters.review.admission import Admission, AdmitCase
 from exporters.review.answers import ApiError, SafeJson, not_found
 from exporters.review.explain import Explain, explanation_routes
 from exporters.review.forget import Forget, forget_routes
@@ -25,7 +26,6 @@ from exporters.store import CaseQuery, NotFound, Store, StoredCase, StoredTrace,
 DraftCase = Callable[[str], Case | None]
 """The case that a stored trace makes, by its id; ``None`` where it makes none. May raise ``RedactionFailed``."""
 
-REVIEWED = (CaseStatus.PROMOTED, CaseStatus.DISMISSED)
 IN_MEMORY = 8 * 1024 * 1024
 CHUNK = 64 * 1024
 
@@ -35,6 +35,7 @@ def create_api(
     *,
     trace_url: str | None = None,
     draft_case: DraftCase | None = None,
+    admit_case: AdmitCase | None = None,
     forget: Forget | None = None,
     explain: Explain | None = None,
     now: Callable[[], int] = time.time_ns,
@@ -46,6 +47,7 @@ def create_api(
         trace_url: link to a trace in the tracing backend, with ``{trace_id}`` in it.
         draft_case: makes a case of a trace that has none, for a person who promotes it; ``None``: such a trace cannot
             be promoted.
+        admit_case: looks at a case before it is promoted or changed; ``None``: none is looked at.
         forget: removes a trace, a user or a session everywhere; ``None``: there is no such route.
         explain: says why a trace has its verdicts, or none; ``None``: there is no such route.
         now: nanoseconds since the epoch.
@@ -55,8 +57,9 @@ def create_api(
     app.add_middleware(Guard)
     answers.install(app)
     app.include_router(_traces(store, trace_url, now))
-    app.include_router(_decisions(store, draft_case, now))
-    app.include_router(_cases(store, now))
+    admission = Admission(store, admit_case, now)
+    app.include_router(_decisions(store, admission, draft_case, now))
+    app.include_router(_cases(store, admission, now))
     app.include_router(_datasets(store))
     app.include_router(_landing(store))
     if forget is not None:
@@ -88,7 +91,7 @@ def _traces(store: Store, trace_url: str | None, now: Callable[[], int]) -> APIR
     return router
 
 
-def _decisions(store: Store, draft_case: DraftCase | None, now: Callable[[], int]) -> APIRouter:
+def _decisions(store: Store, admission: Admission, draft_case: DraftCase | None, now: Callable[[], int]) -> APIRouter:
     router = APIRouter(default_response_class=SafeJson, tags=["review"])
 
     @router.post("/api/traces/{trace_id}/promote")
@@ -96,7 +99,7 @@ def _decisions(store: Store, draft_case: DraftCase | None, now: Callable[[], int
         """Take the trace's case into the dataset."""
         given = decision or Decision()
         try:
-            promoted = store.promote(trace_id.lower(), given.who, given.why, now(), given.revision)
+            promoted = admission.promote(trace_id.lower(), given)
         except NotFound:
             case = _drafted(store, draft_case, trace_id)
             promoted = store.add_case(case, CaseStatus.PROMOTED, given.who, given.why, now())
@@ -116,7 +119,7 @@ def _decisions(store: Store, draft_case: DraftCase | None, now: Callable[[], int
     return router
 
 
-def _cases(store: Store, now: Callable[[], int]) -> APIRouter:
+def _cases(store: Store, admission: Admission, now: Callable[[], int]) -> APIRouter:
     router = APIRouter(default_response_class=SafeJson, tags=["cases"])
 
     @router.get("/api/cases")
@@ -132,12 +135,11 @@ def _cases(store: Store, now: Callable[[], int]) -> APIRouter:
 
     @router.patch("/api/cases/{case_id}")
     def edit_case(case_id: CaseId, edit: CaseEdit) -> SafeJson:
-        """Change parts of a case. With ``revision``, 409 if someone else changed it since."""
-        before = _case(store, case_id)
-        fields = _fields(before, edit)
-        # Merged with what was just read, so it must still be that, also where the client did not ask for it.
-        revision = before.revision if edit.revision is None else edit.revision
-        return SafeJson(present.case(store.edit_case(case_id, fields, edit.who, edit.why, now(), revision)))
+        """Change parts of a case. With ``revision``, 409 if someone else changed it since.
+
+        409 where it would hold personal data or secrets; with ``redact`` they are replaced instead.
+        """
+        return SafeJson(present.case(admission.edit(_case(store, case_id), edit)))
 
     return router
 
@@ -203,15 +205,6 @@ def _drafted(store: Store, draft_case: DraftCase | None, trace_id: str) -> Case:
     if case is None:
         raise ApiError(409, "no_case", "this trace makes no case: no check that promotes failed on it")
     return case
-
-
-def _fields(before: StoredCase, edit: CaseEdit) -> dict[str, Any]:
-    fields = edits.changes(before.case, edit.parts)
-    if edit.status is not None and edit.status is not before.status:
-        fields["status"] = edit.status
-        if edit.status in REVIEWED:
-            fields["reviewed_by"] = edit.who
-    return fields
 
 
 def _download(cases: Iterable[Case], formats: Sequence[Format]) -> Response:

@@ -48,6 +48,7 @@ class CaseEdit(Decision):
     model_config = ConfigDict(extra="allow")
 
     status: CaseStatus | None = None
+    redact: bool = Field(default=False, description="replace personal data and secrets that the case would hold")
 
     @property
     def parts(self) -> dict[str, Any]:

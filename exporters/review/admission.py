@@ -1,0 +1,89 @@
+"""Decisions of people on cases, with a look at what they let in: no promoted case and no edit brings personal data.
+
+Owns when a case is looked at and against which revision of it. How is the matter of ``AdmitCase``, what is changed that
+of the store.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from exporters.dataset.case import Case, CaseStatus
+from exporters.review import edits
+from exporters.review.schemas import CaseEdit, Decision
+from exporters.store import Conflict, NotFound, Store, StoredCase
+
+AdmitCase = Callable[[Case, Case | None, bool], Case]
+"""The case as it may stand in the dataset, by: the case, what it was before (``None``: nothing), whether to redact it.
+
+May raise ``exporters.dataset.redact.RedactionFailed``.
+"""
+
+REVIEWED = (CaseStatus.PROMOTED, CaseStatus.DISMISSED)
+ATTEMPTS = 3
+"""An evaluation may refresh a candidate while it is looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Promotes and edits cases. ``admit`` is ``None`` where no case is looked at."""
+
+    store: Store
+    admit: AdmitCase | None
+    now: Callable[[], int]
+
+    def promote(self, trace_id: str, given: Decision) -> StoredCase:
+        """Take the case of a trace into the dataset.
+
+        Raises:
+            NotFound: the trace has no case.
+            Conflict: it is not at the revision that was given, or is changed again and again.
+            RedactionFailed: it holds what must not be written.
+        """
+        for attempt in range(ATTEMPTS):
+            stored = self.store.case_of_trace(trace_id)
+            if stored is None:
+                raise NotFound("this trace has no case")
+            try:
+                return self._promote(stored, given)
+            except Conflict:
+                if given.revision is not None or attempt == ATTEMPTS - 1:
+                    raise
+        raise AssertionError  # pragma: no cover - the last attempt returns or raises
+
+    def _promote(self, stored: StoredCase, given: Decision) -> StoredCase:
+        revision = stored.revision if given.revision is None else given.revision
+        who, why, now = given.who, given.why, self.now()
+        if self.admit is None or stored.status is CaseStatus.PROMOTED:
+            return self.store.promote(stored.case.id, who, why, now, revision)
+        changes = _differences(stored.case, self.admit(stored.case, stored.case, False))
+        if not changes:
+            return self.store.promote(stored.case.id, who, why, now, revision)
+        changes |= {"status": CaseStatus.PROMOTED, "reviewed_by": who}
+        return self.store.edit_case(stored.case.id, changes, who, why, now, revision)
+
+    def edit(self, before: StoredCase, edit: CaseEdit) -> StoredCase:
+        """Change parts of a case, and its status.
+
+        Raises:
+            ApiError: a part that does not exist, cannot be changed or has another form.
+            Conflict: the case was changed since ``before`` was read.
+            RedactionFailed: it would hold what must not be written, and was not to be redacted.
+        """
+        changes = edits.changes(before.case, edit.parts)
+        is_decided = edit.status is not None and edit.status is not before.status
+        if self.admit is not None and (changes or edit.redact or (is_decided and edit.status is CaseStatus.PROMOTED)):
+            after = self.admit(replace(before.case, **changes), before.case, edit.redact)
+            changes = _differences(before.case, after)
+        if is_decided:
+            changes |= {"status": edit.status, **({"reviewed_by": edit.who} if edit.status in REVIEWED else {})}
+        # Merged with what was just read, so it must still be that, also where the client did not ask for it.
+        revision = before.revision if edit.revision is None else edit.revision
+        return self.store.edit_case(before.case.id, changes, edit.who, edit.why, self.now(), revision)
+
+
+def _differences(before: Case, after: Case) -> dict[str, Any]:
+    values: Mapping[str, tuple[Any, Any]] = {
+        f.name: (getattr(before, f.name), getattr(after, f.name)) for f in fields(Case)
+    }
+    return {name: new for name, (old, new) in values.items() if new != old}
