@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -10,9 +10,9 @@ from checks.duration import parse_duration
 from collector.commands.problems import CommandError
 from collector.display import console
 from collector.settings import Settings
-from exporters.dataset.case import CaseStatus, ExampleType
+from exporters.dataset.case import Case, CaseStatus, ExampleType
 from exporters.dataset.export import export
-from exporters.store import CaseQuery, Store
+from exporters.store import CaseQuery, Store, StoredCase
 
 LAST_NS = 2**63 - 1
 Member = TypeVar("Member", CaseStatus, ExampleType)
@@ -34,10 +34,26 @@ def run(
     )
     store = Store.open(settings.store.url, settings.data_dir)
     try:
-        count = export((stored.case for stored in store.iter_cases(query)), format_name, out)
+        raw: list[str] = []
+        count = export(_noting(store.iter_cases(query), raw), format_name, out)
         _tell(store, count, out, include)
+        if raw:
+            _warn(len(raw))
     finally:
         store.close()
+
+
+def _noting(found: Iterable[StoredCase], raw: list[str]) -> Iterator[Case]:
+    """The cases; the ids of those in which nothing was redacted go to ``raw``."""
+    for stored in found:
+        if stored.case.redacted is None:
+            raw.append(stored.case.id)
+        yield stored.case
+
+
+def _warn(raw: int) -> None:
+    what = "1 of them is as it was" if raw == 1 else f"{raw} of them are as they were"
+    console(stderr=True).print(f"{what} captured, personal data and secrets included (promotion.redact: false)")
 
 
 def _tell(store: Store, count: int, out: str, include: Sequence[str]) -> None:
