@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from checks import catalogue
 from collector.part_options import judge_options
 from collector.pipeline import upkeep
-from collector.pipeline.drafting import Drafting
+from collector.pipeline.drafting import Admission, Drafting
 from collector.pipeline.explanation import Explainer
 from collector.pipeline.feedback import FeedbackDesk
 from collector.pipeline.forgetting import forget_beside
@@ -47,6 +47,7 @@ class ApiOnly(Process):
             self.store,
             trace_url=settings.api.trace_url,
             draft_case=Drafting(self.store, pool, asyncio.get_running_loop()),
+            admit_case=Admission(pool, asyncio.get_running_loop()),
             forget=self._forget,
             explain=Explainer(self.store, settings.checks, settings.data_dir / "quarantine"),
         )

@@ -14,7 +14,7 @@ from checks import catalogue
 from collector.intake import Batch
 from collector.part_options import front_options, judge_options, kafka_options, receiver_limits, worker_memory
 from collector.pipeline import upkeep
-from collector.pipeline.drafting import Drafting
+from collector.pipeline.drafting import Admission, Drafting
 from collector.pipeline.explanation import Explainer
 from collector.pipeline.forgetting import Forgetting
 from collector.pipeline.front import Front
@@ -88,6 +88,7 @@ class Sidecar(Process):
             self.store,
             trace_url=settings.api.trace_url,
             draft_case=Drafting(self.store, self._pool, asyncio.get_running_loop()),
+            admit_case=Admission(self._pool, asyncio.get_running_loop()),
             forget=Forgetting(self.front, self.store, self._journal, settings.data_dir),
             explain=Explainer(self.store, settings.checks, self._quarantine, self.front),
         )

@@ -36,7 +36,13 @@ def front_options(settings: Settings) -> FrontOptions:
 def judge_options(settings: Settings) -> JudgeOptions:
     """The workers' options, out of the settings."""
     promotion = settings.promotion
-    return JudgeOptions(settings.checks, promotion.mode != "off", promotion.redact, promotion.typical_rate)
+    return JudgeOptions(
+        settings.checks,
+        drafts_cases=promotion.mode != "off",
+        redacts=promotion.redact,
+        fakes=promotion.placeholders == "fakes",
+        typical_rate=promotion.typical_rate,
+    )
 
 
 def receiver_limits(settings: Settings) -> ReceiverLimits:

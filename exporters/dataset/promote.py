@@ -14,6 +14,7 @@ from checks.plan import PlannedCheck
 from checks.report import Report, Verdict
 from exporters.dataset.case import Case, Context, ExampleType, Expectation, Source
 from exporters.dataset.expectations import Leak, expect, kind_of, leaks_in
+from exporters.dataset.gate import admit
 from exporters.dataset.kinds import propose
 from exporters.dataset.likeness import fingerprint
 from exporters.dataset.plain import plain
@@ -54,13 +55,16 @@ def draft(
         return None
     tags = tuple(f"{NO_DEMAND}:{name}" for name in broken)
     if redact is None:
-        case = _case(report, demanded, tags)
+        case = replace(_case(report, demanded, tags), redacted=None)
     else:
         leaks = _leaks(report, plan)
         demanded = _with_values(demanded, leaks, report.interaction.final_output or "")
         case = _redacted(_case(report, demanded, tags), leaks, redact)
+    whole = replace(case, fingerprint=fingerprint(case.source.service, failed, case.input))
     # What is cut was redacted before: half of a name or a number would not be found.
-    return shortened(replace(case, fingerprint=fingerprint(case.source.service, failed, case.input)))
+    case = shortened(whole)
+    # Texts have other neighbours then.
+    return case if case is whole or redact is None else admit(case, redact.find, trusted=case)
 
 
 def failures(

@@ -15,6 +15,7 @@ from exporters.dataset.case import Case, CaseStatus
 from exporters.dataset.export import ExportError, formats_named, left_out, write, write_zip
 from exporters.dataset.formats import Format
 from exporters.review import answers, present
+from exporters.review.admission import AdmitCase
 from exporters.review.answers import ApiError, SafeJson, not_found
 from exporters.review.decisions import Desk
 from exporters.review.explain import Explain, explanation_routes
@@ -44,6 +45,7 @@ def create_api(
     *,
     trace_url: str | None = None,
     draft_case: DraftCase | None = None,
+    admit_case: AdmitCase | None = None,
     forget: Forget | None = None,
     explain: Explain | None = None,
     problems: Problems | None = None,
@@ -56,6 +58,7 @@ def create_api(
         trace_url: link to a trace in the tracing backend, with ``{trace_id}`` in it.
         draft_case: makes a case of a trace that has none, for a person who promotes it; ``None``: such a trace cannot
             be promoted.
+        admit_case: looks at a case before it is promoted or changed; ``None``: none is looked at.
         forget: removes a trace, a user or a session everywhere; ``None``: there is no such route.
         explain: says why a trace has its verdicts, or none; ``None``: there is no such route.
         problems: what is wrong now, for the overview; ``None``: nothing is said of it. Called on any thread.
@@ -66,13 +69,14 @@ def create_api(
     app.add_middleware(Guard)
     answers.install(app)
     app.include_router(_traces(store, trace_url, now))
-    app.include_router(_decisions(store, draft_case, now))
-    app.include_router(_cases(store, now))
+    desk = Desk(store, now, admit_case)
+    app.include_router(_decisions(store, desk, draft_case, now))
+    app.include_router(_cases(store, desk, now))
     app.include_router(_clusters(store, now))
     app.include_router(_datasets(store))
     app.include_router(_status(store))
     app.include_router(static_routes())
-    app.include_router(page_routes(Site(store, now, trace_url, draft_case, problems)))
+    app.include_router(page_routes(Site(store, now, trace_url, draft_case, problems, admit_case)))
     if forget is not None:
         app.include_router(forget_routes(forget))
     if explain is not None:
@@ -102,7 +106,7 @@ def _traces(store: Store, trace_url: str | None, now: Callable[[], int]) -> APIR
     return router
 
 
-def _decisions(store: Store, draft_case: DraftCase | None, now: Callable[[], int]) -> APIRouter:
+def _decisions(store: Store, desk: Desk, draft_case: DraftCase | None, now: Callable[[], int]) -> APIRouter:
     router = APIRouter(default_response_class=SafeJson, tags=["review"])
 
     @router.post("/api/traces/{trace_id}/promote")
@@ -110,7 +114,7 @@ def _decisions(store: Store, draft_case: DraftCase | None, now: Callable[[], int
         """Take the trace's case into the dataset."""
         given = decision or Decision()
         try:
-            promoted = store.promote(trace_id.lower(), given.who, given.why, now(), given.revision)
+            promoted = desk.promote(trace_id.lower(), given.reviewer)
         except NotFound:
             case = _drafted(store, draft_case, trace_id)
             promoted = store.add_case(case, CaseStatus.PROMOTED, given.who, given.why, now())
@@ -121,7 +125,7 @@ def _decisions(store: Store, draft_case: DraftCase | None, now: Callable[[], int
         """Set the trace's case aside."""
         given = decision or Decision()
         try:
-            dismissed = store.dismiss(trace_id.lower(), given.who, given.why, now(), given.revision)
+            dismissed = desk.dismiss(trace_id.lower(), given.reviewer)
         except NotFound:
             _trace(store, trace_id)
             raise ApiError(409, "no_case", "this trace has no case that could be dismissed") from None
@@ -130,9 +134,8 @@ def _decisions(store: Store, draft_case: DraftCase | None, now: Callable[[], int
     return router
 
 
-def _cases(store: Store, now: Callable[[], int]) -> APIRouter:
+def _cases(store: Store, desk: Desk, now: Callable[[], int]) -> APIRouter:
     router = APIRouter(default_response_class=SafeJson, tags=["cases"])
-    desk = Desk(store, now)
 
     @router.get("/api/cases")
     def list_cases(chosen: Annotated[CaseFilter, Depends()]) -> SafeJson:
@@ -147,8 +150,12 @@ def _cases(store: Store, now: Callable[[], int]) -> APIRouter:
 
     @router.patch("/api/cases/{case_id}")
     def edit_case(case_id: CaseId, edit: CaseEdit) -> SafeJson:
-        """Change parts of a case. With ``revision``, 409 if someone else changed it since."""
-        return SafeJson(present.case(desk.edit(case_id, edit.parts, edit.reviewer, edit.status)))
+        """Change parts of a case. With ``revision``, 409 if someone else changed it since.
+
+        409 where it would hold personal data or secrets; with ``redact`` they are replaced instead.
+        """
+        changed = desk.edit(case_id, edit.parts, edit.reviewer, edit.status, redact=edit.redact)
+        return SafeJson(present.case(changed))
 
     @router.post("/api/cases/{case_id}/undo")
     def undo_change(case_id: CaseId, decision: Decision | None = None) -> SafeJson:

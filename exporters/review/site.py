@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from exporters.dataset.case import Case
+from exporters.review.admission import AdmitCase
 from exporters.store import Store
 
 DraftCase = Callable[[str], Case | None]
@@ -25,3 +26,4 @@ class Site:
     trace_url: str | None = None
     draft_case: DraftCase | None = None
     problems: Problems | None = None
+    admit_case: AdmitCase | None = None

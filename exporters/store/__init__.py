@@ -11,6 +11,7 @@ from exporters.store.errors import (
     TraceForgotten,
     Unchanged,
 )
+from exporters.store.figures import Figures, Rate
 from exporters.store.imports import Fate
 from exporters.store.model import (
     CaseChange,
@@ -29,6 +30,7 @@ from exporters.store.model import (
     Place,
     Removed,
     SaveResult,
+    Searched,
     StoredCase,
     StoredTrace,
     TraceQuery,
@@ -50,6 +52,7 @@ __all__ = [
     "Counts",
     "Datasets",
     "Fate",
+    "Figures",
     "ForgetTarget",
     "Forgotten",
     "Kept",
@@ -57,8 +60,10 @@ __all__ = [
     "NotFound",
     "Page",
     "Place",
+    "Rate",
     "Removed",
     "SaveResult",
+    "Searched",
     "Store",
     "StoreContended",
     "StoreError",

@@ -1,14 +1,17 @@
 """The review page over HTTP, as a browser without any script uses it."""
 
 import re
+from dataclasses import replace
 from html import unescape
 
 import pytest
+from doctables import ROOT, block
 from fastapi.testclient import TestClient
 from store_builders import NOW, a_case, a_failing_record, a_verdict, save, trace_id
 
 from checks.finding import Evidence, Finding
 from exporters.dataset.case import CaseStatus, ExampleType, Expectation, Source
+from exporters.dataset.redact import RedactionFailed
 from exporters.review.routes import create_api
 from exporters.store import Store
 
@@ -40,7 +43,7 @@ def page(client, path="/review/case-4", status=200):
 
 
 def post(client, path, **fields):
-    return client.post(f"/review/{path}", data={"who": "ann", **fields})
+    return client.post(f"/review/{path}", data={"who": "ann"} | fields)
 
 
 def went_to(response):
@@ -105,6 +108,16 @@ def test_after_the_last_one_the_page_says_what_to_do_next(client):
     assert last == "/review?done=case-2&at=1"
     for told in ("No candidate waits", "sidecheck demo", "promotion", 'action="/review/case-2/undo"'):
         assert told in html
+
+
+def test_the_keys_in_the_readme_are_those_of_the_page(client):
+    post(client, "case-4/dismiss")
+    html = page(client, "/review/case-2?done=case-4&at=1")
+    of_shell = {f"g {key}" for key in "otrd"}
+    written = block("review keys", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert (
+        set(re.findall("^[|] `(.)`", written, re.MULTILINE)) == set(re.findall('data-key="([^"]+)"', html)) - of_shell
+    )
 
 
 def test_a_filter_is_kept_from_case_to_case(client, store):
@@ -209,6 +222,20 @@ def test_a_decision_on_what_another_changed_shows_their_change_first(client, sto
     went_to(post(client, f"case-4/{what}", revision=hidden(response.text)))
 
 
+@pytest.mark.parametrize("what", ["promote", "dismiss", "edit"])
+def test_what_is_sent_twice_is_done_once_and_no_conflict(client, store, what):
+    fields = {"revision": "0", "tags": "x"} if what == "edit" else {"revision": "0"}
+    assert went_to(post(client, f"case-4/{what}", **fields)) == went_to(post(client, f"case-4/{what}", **fields))
+    assert store.case("case-4").revision == 1
+
+
+def test_what_is_sent_twice_and_not_the_same_is_a_conflict(client):
+    edit(client, tags="x")
+    assert edit(client, tags="y").status_code == 409
+    assert post(client, "case-4/promote", revision="0").status_code == 409
+    assert edit(client, tags="x", who="bob").status_code == 409
+
+
 def test_the_live_check_answers_with_the_outcome_alone(client, store):
     answer = client.post(
         "/review/case-4/check",
@@ -225,6 +252,53 @@ def test_without_a_script_the_check_is_the_page_with_what_was_typed(client):
     html = post(client, "case-4/check", revision="0", mustMention="60 days").text
     assert "would not have caught it" in html
     assert "60 days</textarea>" in html
+
+
+def admitted(case, _trusted, redact):
+    """Refuses a case that expects the word ``secret``, or replaces that."""
+    answer = case.expectation.answer or ""
+    if "secret" in answer and not redact:
+        raise RedactionFailed("the case holds SECRET in expected.answer")
+    return replace(case, expectation=replace(case.expectation, answer=answer.replace("secret", "<SECRET_1>") or None))
+
+
+@pytest.fixture
+def guarded(store):
+    """A browser on a sidecar that looks at cases before they are promoted or changed."""
+    app = create_api(store, admit_case=admitted, now=lambda: NOW + 9)
+    return TestClient(app, follow_redirects=False, headers=SAME_ORIGIN)
+
+
+def test_an_edit_that_must_not_be_written_is_refused_and_can_be_saved_with_that_replaced(guarded, store):
+    response = edit(guarded, answer="a secret", why="real")
+    assert response.status_code == 409
+    for shown in (
+        "That was not done",
+        "SECRET in expected.answer",
+        "dismiss the case",
+        'value="real"',
+        "a secret</text",
+    ):
+        assert shown in response.text
+    assert store.case("case-4").revision == 0
+    assert 'name="redact"' in response.text
+    went_to(edit(guarded, answer="a secret", redact="1"))
+    assert store.case("case-4").case.expectation.answer == "a <SECRET_1>"
+
+
+def test_a_promotion_that_must_not_be_written_is_refused_and_can_be_done_with_that_replaced(guarded, store):
+    store.edit_case("case-4", {"expectation": Expectation(answer="a secret")}, "ann", "", NOW)
+    response = post(guarded, "case-4/promote", revision="1")
+    assert response.status_code == 409
+    assert "SECRET in expected.answer" in response.text
+    assert store.case("case-4").status is CaseStatus.CANDIDATE
+    sent = dict(re.findall('<input type="hidden" name="([a-z]+)" value="([^"]*)">', response.text))
+    assert sent.pop("then") == "promote"
+    assert (
+        went_to(post(guarded, "case-4/edit", then="promote", redact="1", **sent)) == "/review/case-3?done=case-4&at=2"
+    )
+    stored = store.case("case-4")
+    assert (stored.status, stored.case.expectation.answer) == (CaseStatus.PROMOTED, "a <SECRET_1>")
 
 
 def test_nothing_that_was_captured_is_markup(client, store):
