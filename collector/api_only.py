@@ -16,6 +16,7 @@ from collector.pipeline.drafting import Drafting
 from collector.pipeline.explanation import Explainer
 from collector.pipeline.feedback import FeedbackDesk
 from collector.pipeline.forgetting import forget_beside
+from collector.pipeline.gate import gate_of
 from collector.pipeline.inspection import InspectionPool
 from collector.pipeline.losses import Losses
 from collector.ports import Ports
@@ -49,6 +50,7 @@ class ApiOnly(Process):
             draft_case=Drafting(self.store, pool, asyncio.get_running_loop()),
             forget=self._forget,
             explain=Explainer(self.store, settings.checks, settings.data_dir / "quarantine"),
+            gate=gate_of(redacts=settings.promotion.redact),
         )
         self.addresses = Addresses(api=ports.serve_api(api, desk), metrics=metrics)
         self._repeat(GAUGES_EVERY_S, "gauges", self._refresh_gauges)

@@ -18,6 +18,7 @@ from collector.pipeline.drafting import Drafting
 from collector.pipeline.explanation import Explainer
 from collector.pipeline.forgetting import Forgetting
 from collector.pipeline.front import Front
+from collector.pipeline.gate import gate_of
 from collector.pipeline.inspection import InspectionPool, available_cores
 from collector.pipeline.journal import Entry, Journal, Sync
 from collector.pipeline.worker import MEMORY_BYTES
@@ -90,6 +91,7 @@ class Sidecar(Process):
             draft_case=Drafting(self.store, self._pool, asyncio.get_running_loop()),
             forget=Forgetting(self.front, self.store, self._journal, settings.data_dir),
             explain=Explainer(self.store, settings.checks, self._quarantine, self.front),
+            gate=gate_of(redacts=settings.promotion.redact),
         )
 
     def _make_pool(self) -> InspectionPool:

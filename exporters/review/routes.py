@@ -3,19 +3,17 @@
 The endpoints are plain functions, which FastAPI runs on threads: the store's calls block.
 """
 
-import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import IO, Annotated
+from collections.abc import Callable
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, FastAPI, Query
-from fastapi.responses import Response, StreamingResponse
+from fastapi import APIRouter, Depends, FastAPI
 
 from exporters.dataset.case import Case, CaseStatus
-from exporters.dataset.export import ExportError, formats_named, write, write_zip
-from exporters.dataset.formats import Format
+from exporters.dataset.intake import Gate
 from exporters.review import answers, present
 from exporters.review.answers import ApiError, SafeJson, not_found
+from exporters.review.datasets import dataset_routes
 from exporters.review.decisions import Desk
 from exporters.review.explain import Explain, explanation_routes
 from exporters.review.forget import Forget, forget_routes
@@ -24,10 +22,7 @@ from exporters.review.pages import page_routes
 from exporters.review.schemas import CaseEdit, CaseFilter, CaseId, CaseTrial, Decision, TraceFilter, TraceId
 from exporters.review.site import DraftCase, Problems, Site
 from exporters.review.static_files import static_routes
-from exporters.store import CaseQuery, NotFound, Store, StoredTrace
-
-IN_MEMORY = 8 * 1024 * 1024
-CHUNK = 64 * 1024
+from exporters.store import NotFound, Store, StoredTrace
 
 
 def create_api(
@@ -38,6 +33,7 @@ def create_api(
     forget: Forget | None = None,
     explain: Explain | None = None,
     problems: Problems | None = None,
+    gate: Gate | None = None,
     now: Callable[[], int] = time.time_ns,
 ) -> FastAPI:
     """The ASGI app of the API port: the JSON API and the pages.
@@ -50,6 +46,7 @@ def create_api(
         forget: removes a trace, a user or a session everywhere; ``None``: there is no such route.
         explain: says why a trace has its verdicts, or none; ``None``: there is no such route.
         problems: what is wrong now, for the overview; ``None``: nothing is said of it. Called on any thread.
+        gate: what a case that is imported as promoted has to pass; ``None``: nothing.
         now: nanoseconds since the epoch.
     """
     # No interactive documentation: FastAPI's loads its scripts from elsewhere.
@@ -59,7 +56,7 @@ def create_api(
     app.include_router(_traces(store, trace_url, now))
     app.include_router(_decisions(store, draft_case, now))
     app.include_router(_cases(store, now))
-    app.include_router(_datasets(store))
+    app.include_router(dataset_routes(store, now, gate))
     app.include_router(_status(store))
     app.include_router(static_routes())
     app.include_router(page_routes(Site(store, now, trace_url, draft_case, problems)))
@@ -154,25 +151,6 @@ def _cases(store: Store, now: Callable[[], int]) -> APIRouter:
     return router
 
 
-def _datasets(store: Store) -> APIRouter:
-    router = APIRouter(tags=["dataset"])
-
-    @router.get("/api/datasets/export", response_class=StreamingResponse)
-    def export_dataset(
-        format_name: Annotated[str, Query(alias="format", max_length=64)] = "jsonl",
-        include: Annotated[tuple[CaseStatus, ...], Query(description="statuses beside `promoted`")] = (),
-    ) -> Response:
-        """The dataset as a file; promoted cases, oldest first. A format of several files, and `all`, is a zip file."""
-        try:
-            chosen = formats_named(format_name)
-        except ExportError as error:
-            raise ApiError(400, "invalid_request", str(error)) from None
-        query = CaseQuery(statuses=tuple(dict.fromkeys((CaseStatus.PROMOTED, *include))))
-        return _download((stored.case for stored in store.iter_cases(query)), chosen)
-
-    return router
-
-
 def _status(store: Store) -> APIRouter:
     router = APIRouter()
 
@@ -198,23 +176,3 @@ def _drafted(store: Store, draft_case: DraftCase | None, trace_id: str) -> Case:
     if case is None:
         raise ApiError(409, "no_case", "this trace makes no case: no check that promotes failed on it")
     return case
-
-
-def _download(cases: Iterable[Case], formats: Sequence[Format]) -> Response:
-    # Whole before the first byte is sent: a failure half-way must not look like a short dataset.
-    file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 -- closed when it was sent
-    if len(formats) == 1 and len(formats[0].files) == 1:
-        name, media_type = formats[0].main.name, formats[0].main.media_type
-        write(cases, formats[0].main, file)
-    else:
-        name, media_type = f"{formats[0].name if len(formats) == 1 else 'dataset'}.zip", "application/zip"
-        write_zip(cases, formats, file)
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Length": str(file.tell())}
-    return StreamingResponse(_sent(file), media_type=media_type, headers=headers)
-
-
-def _sent(file: IO[bytes]) -> Iterator[bytes]:
-    with file:
-        file.seek(0)
-        while chunk := file.read(CHUNK):
-            yield chunk
