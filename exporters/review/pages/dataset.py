@@ -4,6 +4,7 @@ Plain links and forms, which work without any script. What is shown of the cases
 """
 
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
@@ -13,6 +14,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from exporters.dataset.case import CaseStatus, ExampleType
 from exporters.dataset.export import ALL
 from exporters.dataset.formats import FORMATS
+from exporters.dataset.formats.jsonl import frozen
 from exporters.dataset.version import LATEST, MESSAGE, NOW
 from exporters.review import present_dataset, sent
 from exporters.review.html import render
@@ -28,6 +30,8 @@ LISTED = 200
 """Cases of a version that its page names; the file has them all."""
 NEWEST = 5
 """Versions beside the list of cases."""
+CACHED = 32
+"""Versions whose figures are kept in memory; to count 10,000 cases of 9 KB takes a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,8 @@ def _add_cases(router: APIRouter, site: Site) -> None:
 
 def _add_versions(router: APIRouter, site: Site) -> None:
     datasets = site.store.datasets
+    # A version is what it is: to count its cases once is enough.
+    seen = lru_cache(CACHED)(partial(present_dataset.seen, datasets))
 
     @router.get(f"{HERE}/versions")
     def versions() -> Response:
@@ -115,11 +121,16 @@ def _add_versions(router: APIRouter, site: Site) -> None:
     @router.get(f"{HERE}/versions/{{name}}")
     def version(name: str) -> Response:
         """A version: its figures, its cases, its files."""
-        found = datasets.version(name)
-        whole = present_dataset.whole(datasets, found)
-        files = [(each, _file(each, version=found.name)) for each in (*FORMATS, ALL)]
-        title = f"{found.name} · Dataset"
-        return _render("dataset_version.html", title=title, version=found, whole=whole, files=files, listed=LISTED)
+        side = datasets.side(datasets.version(name).name)
+        lines = datasets.lines_at(side, tuple(side.digests)[:LISTED])
+        return _render(
+            "dataset_version.html",
+            title=f"{side.name} · Dataset",
+            version=side.version,
+            seen=seen(side.version),
+            cases=[present_dataset.listed(frozen(line)) for line in lines.values()],
+            files=[(each, _file(each, version=side.name)) for each in (*FORMATS, ALL)],
+        )
 
     @router.get(f"{HERE}/diff")
     def diff(
