@@ -12,6 +12,8 @@ from exporters import codec
 from exporters.dataset.case import Case
 from exporters.record import Record
 
+MOST_TOKENS = 10**12
+"""More than any trace uses: a count above it is none, and sums of these are far from what a column holds."""
 PARTS = 3
 """What ``Packed.data`` holds: spans, logs, view."""
 PREVIEW = 200
@@ -42,6 +44,8 @@ COLUMNS = (
     "fingerprint",
     "evaluated_ns",
     "stored_bytes",
+    "input_tokens",
+    "output_tokens",
 )
 """What ``Packed.columns`` holds, in this order."""
 
@@ -137,7 +141,13 @@ def _columns(record: Record, time_ns: int, fingerprint: str | None, size: int) -
         fingerprint,
         codec.clamped(record.evaluated_ns),
         size,
+        *(_tokens(record.view.get("tokens"), kind) for kind in ("input", "output")),
     )
+
+
+def _tokens(counted: object, kind: str) -> int | None:
+    value = counted.get(kind) if isinstance(counted, dict) else None
+    return value if type(value) is int and 0 <= value <= MOST_TOKENS else None
 
 
 def _keys(record: Record) -> tuple[tuple[str, str], ...]:

@@ -5,6 +5,7 @@ Owns the gathering, as plain data. Knows no HTML, no HTTP and changes nothing.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from checks.report import Outcome, Verdict
@@ -18,6 +19,8 @@ from exporters.store import CaseQuery, Store, StoredCase, StoredTrace
 
 SIMILAR = 5
 """Similar cases of each kind on the page."""
+LATEST = 20
+"""Changes on the page; all are in ``GET /api/cases/{id}``."""
 
 LABELS: Mapping[str, str] = {
     "answer": "Reference answer",
@@ -100,7 +103,7 @@ def gathered(store: Store, stored: StoredCase, trace: StoredTrace | None, *, wit
         output=texts.of("Answer", case.observed_output, "output"),
         input=texts.of("User", case.input, "input"),
         context=tuple(_context(texts, case)),
-        edits=changes.since(stored),
+        edits=tuple(islice(changes.edits(stored), LATEST)),
         similar=similar(store, stored),
     )
 
@@ -171,7 +174,7 @@ class _Texts:
     """Makes the texts of one case, each with the evidence that points into it and with what was replaced."""
 
     def __init__(self, case: Case, trace: StoredTrace | None, *, with_original: bool) -> None:
-        self._entities = frozenset(case.redacted)
+        self._entities = frozenset(case.redacted or ())
         self._evidence = evidence(trace.verdicts) if trace else {}
         self._view = trace.view if trace else {}
         self._with_original = with_original

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 
 from exporters.dataset.case import Case, CaseStatus
 from exporters.dataset.shape import to_json
@@ -23,14 +24,9 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One change of a case: who, when (nanoseconds since the epoch), why, what (``action``), and what differs."""
+    """One change of a case, the status that it led to, and what differs since."""
 
-    revision: int
-    time_ns: int
-    who: str
-    why: str
-    action: str
-    old_status: CaseStatus
+    change: CaseChange
     status: CaseStatus
     differences: tuple[Difference, ...] = ()
 
@@ -40,29 +36,17 @@ def at_revision(stored: StoredCase, revision: int) -> Case:
     return next((c.old_case for c in stored.history if c.revision == revision + 1), stored.case)
 
 
-def since(stored: StoredCase, revision: int = 0) -> tuple[Edit, ...]:
+def since(stored: StoredCase, revision: int) -> tuple[Edit, ...]:
     """The changes that were made after this revision, newest first. ``stored`` comes with its history."""
-    return tuple(edit for edit in _edits(stored) if edit.revision > revision)
+    return tuple(takewhile(lambda edit: edit.change.revision > revision, edits(stored)))
 
 
-def _edits(stored: StoredCase) -> Iterator[Edit]:
+def edits(stored: StoredCase) -> Iterator[Edit]:
+    """The changes of a case that comes with its history, newest first; each is made when it is asked for."""
     case, status = stored.case, stored.status
     for change in stored.history:
-        yield _edit(change, case, status)
+        yield Edit(change, status, tuple(differences(change.old_case, case)))
         case, status = change.old_case, change.old_status
-
-
-def _edit(change: CaseChange, case: Case, status: CaseStatus) -> Edit:
-    return Edit(
-        revision=change.revision,
-        time_ns=change.time_ns,
-        who=change.who,
-        why=change.why,
-        action=change.action,
-        old_status=change.old_status,
-        status=status,
-        differences=tuple(differences(change.old_case, case)),
-    )
 
 
 def differences(before: Case, after: Case) -> Iterator[Difference]:
@@ -71,6 +55,8 @@ def differences(before: Case, after: Case) -> Iterator[Difference]:
     for key in old:
         if key not in _APART and old[key] != new[key]:
             yield Difference(key, write_json(old[key]), write_json(new[key]))
+    if old["expected"]["checks"] != new["expected"]["checks"]:
+        yield Difference("checks", write_json(old["expected"]["checks"]), write_json(new["expected"]["checks"]))
     for name, one in FIELDS.items():
         was, now = one.of(old), one.of(new)
         if was != now:

@@ -3,17 +3,14 @@
 Owns the cutting. A page shows each piece by itself, escaped: a mark is never written into the text.
 """
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 from checks.report import Outcome, Verdict
+from exporters.dataset.placeholders import placeholders_in
 
 EVIDENCE, REPLACED = "evidence", "replaced"
-
-_PLACEHOLDER = re.compile(r"<([A-Z][A-Z0-9_]*)_[0-9]+>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +34,19 @@ class Piece:
 
 def pieces(text: str, marks: Iterable[Mark] = ()) -> list[Piece]:
     """``text`` in pieces; put together they are ``text`` again. Where marks lie over each other, each is named."""
-    inside = [mark for mark in marks if 0 <= mark.start < mark.end <= len(text)]
+    inside = sorted((m for m in marks if 0 <= m.start < m.end <= len(text)), key=lambda m: (m.start, m.end))
     edges = sorted({0, len(text), *(edge for mark in inside for edge in (mark.start, mark.end))})
-    return [
-        _piece(text[start:end], [mark for mark in inside if mark.start <= start and end <= mark.end])
-        for start, end in pairwise(edges)
-    ]
+    waiting = iter(inside)
+    coming = next(waiting, None)
+    over: list[Mark] = []
+    cut: list[Piece] = []
+    for start, end in pairwise(edges):
+        over = [mark for mark in over if mark.end > start]
+        while coming is not None and coming.start <= start:
+            over.append(coming)
+            coming = next(waiting, None)
+        cut.append(_piece(text[start:end], over))
+    return cut
 
 
 def _piece(text: str, marks: Collection[Mark]) -> Piece:
@@ -53,9 +57,8 @@ def _piece(text: str, marks: Collection[Mark]) -> Piece:
 
 def placeholders(text: str, entities: Collection[str]) -> Iterator[Mark]:
     """The placeholders of these entity types: what was replaced when the case was made."""
-    for found in _PLACEHOLDER.finditer(text) if "<" in text else ():
-        if found[1] in entities:
-            yield Mark(found.start(), found.end(), REPLACED, f"replaced: {named(found[1])}")
+    for found in placeholders_in(text, entities):
+        yield Mark(found.start, found.end, REPLACED, f"replaced: {found.entity.replace('_', ' ').lower()}")
 
 
 def evidence(verdicts: Iterable[Verdict]) -> Mapping[str, list[Mark]]:
@@ -73,8 +76,3 @@ def _places(verdict: Verdict) -> Iterator[tuple[str, Mark]]:
         for place in finding.evidence:
             if place.path and place.start is not None and place.end is not None:
                 yield place.path, Mark(place.start, place.end, EVIDENCE, f"{verdict.check}: {finding.message}")
-
-
-def named(entity: Any) -> str:
-    """An entity type for people: ``EMAIL_ADDRESS`` is "email address"."""
-    return str(entity).replace("_", " ").lower()

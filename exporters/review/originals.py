@@ -4,8 +4,9 @@ Owns the alignment. A case keeps no original; while its trace is stored, the two
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from exporters.review.marks import REPLACED, Mark, placeholders
 
@@ -64,17 +65,12 @@ def captured_marks(swaps: Sequence[Swap]) -> list[Mark]:
 
 def moved(marks: Sequence[Mark], swaps: Sequence[Swap]) -> list[Mark]:
     """Marks of the captured text where they are in the written one; one that cuts a value takes its placeholder."""
-    return [
-        Mark(_moved(mark.start, swaps, to_end=False), _moved(mark.end, swaps, to_end=True), mark.kind, mark.label)
-        for mark in marks
-    ]
+    ends = [swap.end for swap in swaps]
 
+    def place(offset: int, *, is_end: bool) -> int:
+        passed = bisect_right(ends, offset)
+        if passed < len(swaps) and swaps[passed].start < offset:
+            return swaps[passed].written_end if is_end else swaps[passed].written_start
+        return offset + (swaps[passed - 1].written_end - swaps[passed - 1].end if passed else 0)
 
-def _moved(offset: int, swaps: Sequence[Swap], *, to_end: bool) -> int:
-    shift = 0
-    for swap in swaps:
-        if swap.start < offset < swap.end:
-            return swap.written_end if to_end else swap.written_start
-        if offset >= swap.end:
-            shift = swap.written_end - swap.end
-    return offset + shift
+    return [replace(m, start=place(m.start, is_end=False), end=place(m.end, is_end=True)) for m in marks]

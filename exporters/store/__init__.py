@@ -11,6 +11,7 @@ from exporters.store.errors import (
     TraceForgotten,
     Unchanged,
 )
+from exporters.store.figures import Cluster, Figures, Rate
 from exporters.store.imports import Fate
 from exporters.store.model import (
     CaseChange,
@@ -26,6 +27,7 @@ from exporters.store.model import (
     Place,
     Removed,
     SaveResult,
+    Searched,
     StoredCase,
     StoredTrace,
     TraceQuery,
@@ -40,10 +42,12 @@ __all__ = [
     "CaseLimits",
     "CaseQuery",
     "Claimed",
+    "Cluster",
     "Conflict",
     "Counts",
     "Datasets",
     "Fate",
+    "Figures",
     "ForgetTarget",
     "Forgotten",
     "Kept",
@@ -51,8 +55,10 @@ __all__ = [
     "NotFound",
     "Page",
     "Place",
+    "Rate",
     "Removed",
     "SaveResult",
+    "Searched",
     "Store",
     "StoreContended",
     "StoreError",

@@ -37,6 +37,13 @@ def find(connection: sa.Connection, kind: str, value: str) -> list[int]:
     return found
 
 
+def having(connection: sa.Connection, kind: str, value: str, number: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+    """The condition that the trace with this number has this key."""
+    runs = [table.c.run.in_(runs) for runs in _runs(connection)]
+    own = sa.select(table.c.trace).where(sa.or_(sa.false(), *runs), table.c.kind == kind, table.c.value == value)
+    return number.in_(own)
+
+
 def users_of(connection: sa.Connection, number: int) -> list[str]:
     """The users of one trace. Looks through all of the run's: not for many traces."""
     own = (table.c.run == number // RUN, table.c.kind == "user", table.c.trace == number)

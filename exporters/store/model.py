@@ -72,7 +72,9 @@ class TraceQuery:
     """Which traces to list, newest first. Parts that are set must all hold.
 
     ``check`` alone means "has a verdict of this check"; ``outcome`` and ``code`` then speak of that check, without
-    ``check`` of any. Times are the trace's own start, ``since_ns`` inclusive, ``until_ns`` exclusive.
+    ``check`` of any. Times are the trace's own start, ``since_ns`` inclusive, ``until_ns`` exclusive. ``text`` is looked
+    for in the first characters of input and output, small and capital letters alike (on SQLite those of ASCII). There
+    is no index for it, nor for ``model``: both are looked for in so many traces at a time (``Searched``).
     """
 
     service: str | None = None
@@ -82,6 +84,9 @@ class TraceQuery:
     since_ns: int | None = None
     until_ns: int | None = None
     session_id: str | None = None
+    user_id: str | None = None
+    model: str | None = None
+    text: str | None = None
     failing_only: bool = False
     limit: int = 50
     cursor: str | None = None
@@ -109,11 +114,28 @@ class CaseQuery:
 
 
 @dataclass(frozen=True, slots=True)
+class Searched:
+    """How far a search went: through so many traces, back to the one that began at ``back_to_ns``.
+
+    ``is_all``: there were no more. Else the page's ``next_cursor`` goes on from there.
+    """
+
+    traces: int
+    back_to_ns: int | None = None
+    is_all: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """One page. ``next_cursor`` goes into the next query's ``cursor``; ``None`` on the last page."""
+    """One page. ``next_cursor`` goes into the next query's ``cursor``; ``None`` on the last page.
+
+    ``searched`` is there where the query asked for what no index holds, and the page is not full: such a page may be
+    empty and not be the last.
+    """
 
     items: tuple[T, ...] = ()
     next_cursor: str | None = None
+    searched: Searched | None = None
 
 
 @dataclass(frozen=True, slots=True)

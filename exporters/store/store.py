@@ -49,9 +49,10 @@ from exporters.store.model import (
     TraceSummary,
     unheeded,
 )
+from exporters.store.overview import Overview
 
 
-class Store:
+class Store(Overview):
     """An open store. Made by ``open``; usable as a context manager.
 
     ``max_waiting`` is how many pieces of feedback may wait for their traces. A trace that is to be judged again is left

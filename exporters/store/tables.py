@@ -61,7 +61,10 @@ traces = Table(
     Column("revision", Integer, nullable=False, doc="how many sets of verdicts were replaced"),
     Column("evaluated_ns", BigInteger, nullable=False, doc="the sidecar's clock: what retention goes by"),
     Column("stored_bytes", BigInteger, nullable=False),
-    Index(None, "time_ns", "id"),
+    Column("input_tokens", BigInteger, doc="of all model calls; null where none was recorded"),
+    Column("output_tokens", BigInteger),
+    # What charts are made of stands in the index that lists are read from: no row is read for them.
+    Index("ix_traces_figures", "time_ns", "id", "duration_ns", "input_tokens", "output_tokens"),
     Index(None, "service", "time_ns", "id"),
     Index(None, "session_id", "time_ns", "id", **_where("session_id IS NOT NULL", "session_id IS NOT NULL")),
     Index("ix_traces_failing", "time_ns", "id", **_where("failing = 1", "failing")),

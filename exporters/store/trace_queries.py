@@ -13,21 +13,60 @@ from exporters.dataset.case import CaseStatus
 from exporters.packed import PARTS
 from exporters.store import cursor
 from exporters.store import feedback as feedback_rows
+from exporters.store import keys as key_rows
 from exporters.store.engine import chunks
-from exporters.store.model import Kept, Page, StoredTrace, TraceQuery, TraceSummary, VerdictSet
+from exporters.store.model import Kept, Page, Searched, StoredTrace, TraceQuery, TraceSummary, VerdictSet
 from exporters.store.tables import cases, finding_codes, payloads, traces, verdict_history, verdicts
 from exporters.store.traces import verdicts_of
 
 _COLUMNS = {field.name for field in fields(TraceSummary)} & set(traces.c.keys())
 
 
+SEARCHED = 50_000
+"""Traces that are looked through for what no index holds. Measured: 60 ms on SQLite."""
+
+
 def page(connection: sa.Connection, query: TraceQuery) -> Page[TraceSummary]:
     """One page of traces, newest first. Raises ``BadCursor``."""
     limit = cursor.page_size(query.limit)
-    keys = connection.execute(_keys(query).limit(limit + 1)).all()
-    shown = [number for _, number in keys[:limit]]
-    more = cursor.encode(*keys[limit - 1]) if len(keys) > limit else None
-    return Page(_summaries(connection, shown), more)
+    within = _keys(connection, query)
+    sought = _sought(query)
+    keys = connection.execute((_found(within, sought) if sought else within).limit(limit + 1)).all()
+    shown = _summaries(connection, [number for _, number in keys[:limit]])
+    if len(keys) > limit:
+        return Page(shown, cursor.encode(*keys[limit - 1]))
+    return _searched(connection, within, shown) if sought else Page(shown)
+
+
+def _sought(query: TraceQuery) -> list[sa.ColumnElement[bool]]:
+    """The conditions that no index holds."""
+    conditions: list[sa.ColumnElement[bool]] = []
+    if query.model is not None:
+        conditions.append(traces.c.model == codec.key(query.model))
+    if query.text is not None:
+        text = codec.clean(query.text)
+        conditions.append(sa.or_(*(c.icontains(text, autoescape=True) for c in (traces.c.input, traces.c.output))))
+    return conditions
+
+
+def _found(keys: sa.Select[Any], sought: Sequence[sa.ColumnElement[bool]]) -> sa.Select[Any]:
+    """Those of the first ``SEARCHED`` keys whose traces meet the conditions."""
+    window = keys.limit(SEARCHED).subquery()
+    time, identity = window.c
+    joined = sa.select(time, identity).join(traces, traces.c.id == identity).where(*sought)
+    return joined.order_by(time.desc(), identity.desc())
+
+
+def _searched(connection: sa.Connection, keys: sa.Select[Any], shown: tuple[TraceSummary, ...]) -> Page[TraceSummary]:
+    """The page of a search that did not fill it, and from where to go on."""
+    window = keys.limit(SEARCHED).subquery()
+    time, identity = window.c
+    number = connection.execute(sa.select(sa.func.count()).select_from(window)).scalar_one()
+    last = connection.execute(sa.select(time, identity).order_by(time, identity).limit(1)).first()
+    if last is None:
+        return Page(shown, searched=Searched(0))
+    is_all = number < SEARCHED
+    return Page(shown, None if is_all else cursor.encode(*last), Searched(number, last[0], is_all))
 
 
 def whole(connection: sa.Connection, trace_id: str) -> StoredTrace | None:
@@ -87,7 +126,7 @@ def kept(connection: sa.Connection, trace_ids: Sequence[str]) -> dict[str, Kept]
     return found
 
 
-def _keys(query: TraceQuery) -> sa.Select[Any]:
+def _keys(connection: sa.Connection, query: TraceQuery) -> sa.Select[Any]:
     """The sort keys of the traces that match, in order.
 
     Read from the one index that is both ordered by time and narrow for the rarest condition: finding codes, then one
@@ -102,6 +141,8 @@ def _keys(query: TraceQuery) -> sa.Select[Any]:
     # All three sources name their sort key alike.
     time, identity = keys.selected_columns
     conditions = list(cursor.beyond(query.cursor, time, identity))
+    if query.user_id is not None:
+        conditions.append(key_rows.having(connection, "user", codec.key(query.user_id), identity))
     if query.since_ns is not None:
         conditions.append(time >= codec.clamped(query.since_ns))
     if query.until_ns is not None:

@@ -4,11 +4,13 @@ import re
 from html import unescape
 
 import pytest
+from doctables import ROOT, block
 from fastapi.testclient import TestClient
 from store_builders import NOW, a_case, a_failing_record, a_verdict, save, trace_id
 
 from checks.finding import Evidence, Finding
 from exporters.dataset.case import CaseStatus, ExampleType, Expectation, Source
+from exporters.dataset.redact import RedactionFailed
 from exporters.review.routes import create_api
 from exporters.store import Store
 
@@ -105,6 +107,16 @@ def test_after_the_last_one_the_page_says_what_to_do_next(client):
     assert last == "/review?done=case-2&at=1"
     for told in ("No candidate waits", "sidecheck demo", "promotion", 'action="/review/case-2/undo"'):
         assert told in html
+
+
+def test_the_keys_in_the_readme_are_those_of_the_page(client):
+    post(client, "case-4/dismiss")
+    html = page(client, "/review/case-2?done=case-4&at=1")
+    of_shell = {f"g {key}" for key in "otrd"}
+    written = block("review keys", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert (
+        set(re.findall("^[|] `(.)`", written, re.MULTILINE)) == set(re.findall('data-key="([^"]+)"', html)) - of_shell
+    )
 
 
 def test_a_filter_is_kept_from_case_to_case(client, store):
@@ -209,6 +221,20 @@ def test_a_decision_on_what_another_changed_shows_their_change_first(client, sto
     went_to(post(client, f"case-4/{what}", revision=hidden(response.text)))
 
 
+@pytest.mark.parametrize("what", ["promote", "dismiss", "edit"])
+def test_what_is_sent_twice_is_done_once_and_no_conflict(client, store, what):
+    fields = {"revision": "0", "tags": "x"} if what == "edit" else {"revision": "0"}
+    assert went_to(post(client, f"case-4/{what}", **fields)) == went_to(post(client, f"case-4/{what}", **fields))
+    assert store.case("case-4").revision == 1
+
+
+def test_what_is_sent_twice_and_not_the_same_is_a_conflict(client):
+    edit(client, tags="x")
+    assert edit(client, tags="y").status_code == 409
+    assert post(client, "case-4/promote", revision="0").status_code == 409
+    assert edit(client, tags="x", who="bob").status_code == 409
+
+
 def test_the_live_check_answers_with_the_outcome_alone(client, store):
     answer = client.post(
         "/review/case-4/check",
@@ -225,6 +251,20 @@ def test_without_a_script_the_check_is_the_page_with_what_was_typed(client):
     html = post(client, "case-4/check", revision="0", mustMention="60 days").text
     assert "would not have caught it" in html
     assert "60 days</textarea>" in html
+
+
+@pytest.mark.parametrize("what", ["promote", "edit"])
+def test_a_refused_redaction_says_what_to_do_and_loses_nothing(client, store, monkeypatch, what):
+    def refuse(*_):
+        raise RedactionFailed("personal data is left in it")
+
+    monkeypatch.setattr(store, "promote", refuse)
+    monkeypatch.setattr(store, "edit_case", refuse)
+    response = post(client, f"case-4/{what}", revision="0", answer="kept", why="real")
+    assert response.status_code == 409
+    for shown in ("That was not done", "personal data is left in it", "dismiss it", 'value="real"'):
+        assert shown in response.text
+    assert ("kept</textarea>" in response.text) == (what == "edit")
 
 
 def test_nothing_that_was_captured_is_markup(client, store):

@@ -45,10 +45,15 @@ def test_evidence_is_that_of_failed_verdicts_with_a_place_in_a_text():
 
 
 def test_what_differs_is_told_by_field_as_it_is_edited():
-    other = replace(a_case(), input="another", tags=("x", "y"), expectation=Expectation(must_mention=("30 days",)))
+    expected = Expectation(must_mention=("30 days",), checks={"citations": {"version": "2"}})
+    other = replace(a_case(), input="another", tags=("x", "y"), expectation=expected)
     told = {one.field: (one.before, one.after) for one in changes.differences(a_case(), other)}
     assert told == {
         "input": ('"How long can I return it?"', '"another"'),
+        "checks": (
+            '{\n  "citations": {\n    "version": "1"\n  }\n}',
+            '{\n  "citations": {\n    "version": "2"\n  }\n}',
+        ),
         "mustMention": ("", "30 days"),
         "tags": ("", "x\ny"),
     }
@@ -60,7 +65,8 @@ def test_changes_since_a_revision_say_who_did_what(store):
     store.edit_case("case-1", {"tags": ("a", "b")}, "bob", "two", NOW + 1)
     stored = store.promote("case-1", "cem", "three", NOW + 2)
     promoted, second = changes.since(stored, 1)
-    assert (promoted.who, promoted.action, promoted.old_status, promoted.status) == (
+    change = promoted.change
+    assert (change.who, change.action, change.old_status, promoted.status) == (
         "cem",
         "promoted",
         CaseStatus.CANDIDATE,
@@ -116,4 +122,8 @@ def test_marks_move_with_what_was_replaced_before_them():
 
 def test_a_text_of_nothing_but_placeholders_takes_no_long_time():
     many = 20_000
-    assert len(originals.aligned("a@b.co " * many, "<EMAIL_ADDRESS_1> " * many, MAIL)) == many
+    captured, written = "a@b.co " * many, "<EMAIL_ADDRESS_1> " * many
+    swaps = originals.aligned(captured, written, MAIL)
+    found = originals.moved(originals.captured_marks(swaps), swaps)
+    assert found == list(marks.placeholders(written, MAIL))
+    assert len(marks.pieces(written, found)) == 2 * many

@@ -5,7 +5,17 @@ from store_builders import a_case
 
 from exporters.dataset.case import Context, Expectation
 from exporters.dataset.shape import to_json
-from exporters.review.trial import NEEDS_CALLS, NEEDS_CITATIONS, NEEDS_LATENCY, NEEDS_PERSON, Demand, Recorded, tried
+from exporters.review.trial import (
+    MOST,
+    NEEDS_CALLS,
+    NEEDS_CITATIONS,
+    NEEDS_LATENCY,
+    NEEDS_PERSON,
+    TOO_MANY,
+    Demand,
+    Recorded,
+    tried,
+)
 
 RECORDED = Recorded("60 days.", ({"name": "refund", "arguments": {"mail": "ann@example.com"}},), 3000.0)
 
@@ -91,6 +101,12 @@ def test_a_cited_document_is_found_by_its_number_in_the_context():
     checks = {"citations": {"version": "1"}}
     done = trial(Recorded("30 days [1]."), context=context, relevant_documents=("kb-7",), checks=checks)
     assert only(done) == Demand("relevantDocuments", 0, caught=False)
+
+
+def test_of_very_many_demands_the_first_are_tried():
+    done = trial(must_mention=tuple(f"word {n}" for n in range(MOST + 2)))
+    assert [d.reason for d in done.demands[MOST - 1 :]] == [None, TOO_MANY, TOO_MANY]
+    assert done.caught
 
 
 def test_no_recorded_argument_is_told():

@@ -53,17 +53,18 @@ def _add_decisions(router: APIRouter, room: "_Room") -> None:
     @router.post("/review/{case_id}/promote")
     def promote(request: Request, case_id: CaseId, waiting: Chosen, given: Given) -> Response:
         """Take the case into the dataset, and go to the next."""
-        return room.after(request, case_id, waiting, given, lambda: room.desk.promote(case_id, given.by))
+        return room.after(request, case_id, waiting, given, "promoted", lambda: room.desk.promote(case_id, given.by))
 
     @router.post("/review/{case_id}/dismiss")
     def dismiss(request: Request, case_id: CaseId, waiting: Chosen, given: Given) -> Response:
         """Set the case aside, and go to the next."""
-        return room.after(request, case_id, waiting, given, lambda: room.desk.dismiss(case_id, given.by))
+        return room.after(request, case_id, waiting, given, "dismissed", lambda: room.desk.dismiss(case_id, given.by))
 
     @router.post("/review/{case_id}/undo")
     def undo(request: Request, case_id: CaseId, waiting: Chosen, given: Given) -> Response:
         """Take the last change of the case back, and stay with it."""
-        return room.after(request, case_id, waiting, given, lambda: room.desk.undo(case_id, given.by), stays=True)
+        act = lambda: room.desk.undo(case_id, given.by)  # noqa: E731 -- it is called within
+        return room.after(request, case_id, waiting, given, "undone", act, stays=True)
 
 
 def _add_editing(router: APIRouter, room: "_Room") -> None:
@@ -75,8 +76,9 @@ def _add_editing(router: APIRouter, room: "_Room") -> None:
         if filled is None or not filled.is_valid:
             return room.case(request, waiting, view, 422)
         status = CaseStatus.PROMOTED if given.promotes else None
-        act = lambda: room.desk.edit(case_id, filled.parts, given.by, status)  # noqa: E731 -- as the others above
-        return room.after(request, case_id, waiting, given, act, stays=not given.promotes, filled=filled)
+        act = lambda: room.desk.edit(case_id, filled.parts, given.by, status)  # noqa: E731 -- it is called within
+        action = status.value if status else "edited"
+        return room.after(request, case_id, waiting, given, action, act, stays=status is None, filled=filled)
 
     @router.post("/review/{case_id}/check")
     def check(request: Request, case_id: CaseId, waiting: Chosen, given: Given) -> Response:
@@ -153,6 +155,7 @@ class _Room:
         case_id: str,
         waiting: Waiting,
         given: Sent,
+        action: str,
         act: Callable[[], StoredCase],
         *,
         stays: bool = False,
@@ -165,11 +168,21 @@ class _Room:
         except (Conflict, RedactionFailed) as error:
             is_refused = isinstance(error, RedactionFailed)
             view = _View(self.desk.case(case_id), given, filled, str(error), is_refused)
-            return self.case(request, waiting, self._on_top(view), 409)
+            if is_refused or not self._is_repeated(view, action):
+                return self.case(request, waiting, self._on_top(view), 409)
+            changed = view.stored
         following = changed.case.id if stays else place.next or place.previous
         answer = RedirectResponse(waiting.url(following, done=changed.case.id, at=changed.revision), 303)
         sent.remember(answer, given.by)
         return answer
+
+    def _is_repeated(self, view: _View, action: str) -> bool:
+        """Whether the reader did the very same a moment ago: a key was held down, or clicked twice."""
+        if view.given is None or len(view.missed) != 1:
+            return False
+        change, by = view.missed[0].change, view.given.by
+        is_own = (change.who, change.why, change.action) == (by.who, by.why, action)
+        return is_own and (view.form is None or self.desk.edited(view.stored.case, view.form.parts) == view.stored.case)
 
     def _on_top(self, view: _View) -> _View:
         """What was typed goes on top of what someone else changed meanwhile."""
