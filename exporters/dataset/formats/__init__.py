@@ -2,9 +2,15 @@
 
 from collections.abc import Mapping
 
-from exporters.dataset.formats import jsonl
+from exporters.dataset.formats import jsonl, promptfoo
 from exporters.dataset.formats.base import DatasetFile, Format
 
-FORMATS: Mapping[str, Format] = {format_.name: format_ for format_ in (jsonl.FORMAT,)}  # fmt: skip -- one line a format
+FORMATS: Mapping[str, Format] = {
+    format_.name: format_
+    for format_ in (
+        jsonl.FORMAT,
+        promptfoo.FORMAT,
+    )
+}
 
 __all__ = ["FORMATS", "DatasetFile", "Format"]
