@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, FastAPI, Query
 from fastapi.responses import HTMLResponse, Response, StreamingResponse
 
 from exporters.dataset.case import Case, CaseStatus
-from exporters.dataset.export import ExportError, formats_named, write, write_zip
+from exporters.dataset.export import ExportError, formats_named, left_out, write, write_zip
 from exporters.dataset.formats import Format
 from exporters.review import answers, edits, page, present
 from exporters.review.answers import ApiError, SafeJson, not_found
@@ -156,7 +156,7 @@ def _datasets(store: Store) -> APIRouter:
         except ExportError as error:
             raise ApiError(400, "invalid_request", str(error)) from None
         query = CaseQuery(statuses=tuple(dict.fromkeys((CaseStatus.PROMOTED, *include))))
-        return _download((stored.case for stored in store.iter_cases(query)), chosen)
+        return _download((stored.case for stored in store.iter_cases(query)), chosen, left_out(format_name))
 
     return router
 
@@ -214,7 +214,7 @@ def _fields(before: StoredCase, edit: CaseEdit) -> dict[str, Any]:
     return fields
 
 
-def _download(cases: Iterable[Case], formats: Sequence[Format]) -> Response:
+def _download(cases: Iterable[Case], formats: Sequence[Format], notes: Sequence[str]) -> Response:
     # Whole before the first byte is sent: a failure half-way must not look like a short dataset.
     file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 -- closed when it was sent
     if len(formats) == 1 and len(formats[0].files) == 1:
@@ -222,7 +222,7 @@ def _download(cases: Iterable[Case], formats: Sequence[Format]) -> Response:
         write(cases, formats[0].main, file)
     else:
         name, media_type = f"{formats[0].name if len(formats) == 1 else 'dataset'}.zip", "application/zip"
-        write_zip(cases, formats, file)
+        write_zip(cases, formats, file, notes)
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Length": str(file.tell())}
     return StreamingResponse(_sent(file), media_type=media_type, headers=headers)
 

@@ -1,6 +1,7 @@
 """A group of replicas on Kafka and PostgreSQL: they join, leave and are killed, and the broker is killed, under load.
 
-Every trace whose spans the broker acknowledged is stored whole, with one verdict a check, and nothing is left unread.
+Every trace whose spans the broker acknowledged is stored whole, with one verdict a check, with its log records and its
+user's thumb; what nobody can read is in the dead-letter topic; and nothing is left unread.
 """
 
 import itertools
@@ -11,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
+import sqlalchemy as sa
+from faults.kit.companions import Companions
 from faults.kit.ledger import Ledger
 from faults.kit.load import Load
 from faults.kit.oracle import DEFAULT_CHECKS, LIGHT_CHECKS, Seen, Watch, stored_in, weigh
@@ -19,11 +22,15 @@ from faults.kit.sidecar import LIGHT, Sidecar
 from faults.kit.targets import KafkaTarget
 from faults.kit.traffic import Make, Request, plain
 from kafka_senders import TOPICS, done, settings
+from servers import until
 
 REPLICAS, PARTITIONS = 3, 12
 SECONDS = short_or_long(12.0, 60.0)
 EVERY_S = short_or_long(3.0, 10.0)
-RATE = short_or_long(20.0, 60.0)
+RATE = short_or_long(20.0, 400.0)
+"""Traces a second; the long form sends more than the group can judge on two cores."""
+SENDERS = short_or_long(8, 32)
+DONE_WITHIN_S = 300
 LONGEST_GAP_S = 3.5
 SEED = int(os.environ.get("SIDECHECK_SEED", "20"))
 SETTINGS, CHECKS = short_or_long((LIGHT, LIGHT_CHECKS), ({}, DEFAULT_CHECKS))
@@ -56,14 +63,27 @@ def strikes(replicas: list[Sidecar], extra: Sidecar, chance: random.Random) -> I
         yield strike
 
 
+def failed_for_its_user(url: str) -> set[str]:
+    """The ids of the stored traces whose user was not content."""
+    query = "SELECT trace_id FROM traces JOIN verdicts ON trace = traces.id WHERE check_name = 'user_feedback'"
+    engine = sa.create_engine(url)
+    try:
+        with engine.connect() as connection:
+            return set(connection.scalars(sa.text(f"{query} AND outcome = 'failed'")))
+    finally:
+        engine.dispose()
+
+
 @pytest.mark.timeout(900)
 def test_every_trace_has_one_verdict_while_replicas_come_and_go_and_the_broker_is_killed(
     kafka, postgres_url, tmp_path, table
 ):
     kafka.create(*TOPICS, partitions=PARTITIONS)
+    kafka.create("dead")
     chance = random.Random(SEED)
     ledger = Ledger(tmp_path / "ledger")
-    own = {**settings(kafka), **SETTINGS, **OPEN_FOR_LONG, "SIDECHECK_STORE__URL": postgres_url}
+    dead = {"SIDECHECK_KAFKA__DEAD_LETTER_TOPIC": kafka.topic("dead")}
+    own = {**settings(kafka), **SETTINGS, **OPEN_FOR_LONG, **dead, "SIDECHECK_STORE__URL": postgres_url}
     with ExitStack() as stack:
         replicas = [stack.enter_context(Sidecar(tmp_path / f"replica-{n}", **own)) for n in range(REPLICAS)]
         extra = Sidecar(tmp_path / "extra", **own)
@@ -71,8 +91,10 @@ def test_every_trace_has_one_verdict_while_replicas_come_and_go_and_the_broker_i
         seen = [stack.enter_context(Watch(replica)) for replica in replicas]
         target = KafkaTarget(kafka.broker.bootstrap, kafka.topic("traces"))
         stack.callback(target.close)
+        others = stack.enter_context(Companions(kafka.broker.bootstrap, kafka.topic))
+        make = others.beside(spread_out())
         struck = 0
-        with Load(ledger, target, spread_out(), rate=RATE, seconds=SECONDS, senders=8, seed=SEED) as load:
+        with Load(ledger, target, make, rate=RATE, seconds=SECONDS, senders=SENDERS, seed=SEED) as load:
             ends, strike = time.monotonic() + SECONDS, strikes(replicas, extra, chance)
             while time.monotonic() < ends:
                 time.sleep(EVERY_S)  # the load goes on
@@ -82,14 +104,20 @@ def test_every_trace_has_one_verdict_while_replicas_come_and_go_and_the_broker_i
                     kafka.broker.stop()
                     kafka.broker.start()
         assert load.tally.dropped == {}
-        done(kafka, "traces", within_s=120)
-        found = weigh(ledger, stored_in(postgres_url), CHECKS)
+        done(kafka, *TOPICS, within_s=DONE_WITHIN_S)
+        stored = stored_in(postgres_url)
+        found = weigh(ledger, stored, CHECKS)
+        until("the thumbs are heeded", lambda: others.thumbs <= failed_for_its_user(postgres_url))
     together = Seen(
         scrapes=sum(one.scrapes for one in seen),
         unbalanced=[difference for one in seen for difference in one.unbalanced],
-        double=[double for one in seen for double in one.double],
+        # A thumb may be heeded, and counted, by another replica than the one that judged its trace first.
+        double=[double for one in seen for double in one.double if set(double) != {"user_feedback"}],
         drops=dict(enumerate(drops for one in seen for drops in one.drops.values())),
     )
     table.add("Kafka: replicas killed, joining, leaving; broker killed", struck + 1, found, together)
     found.assert_kept()
+    assert others.logs
+    assert [trace_id for trace_id in others.logs if stored[trace_id].log_records != 1] == []
+    assert others.poison == {letter.value for letter in kafka.records("dead")}
     together.assert_sound()

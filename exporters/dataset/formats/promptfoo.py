@@ -15,6 +15,7 @@ from typing import IO, Any
 from exporters.dataset.case import Case, Expectation
 from exporters.dataset.formats.base import DatasetFile, Format
 from exporters.dataset.formats.encoding import Block, json_text, yaml_item
+from exporters.dataset.formats.slots import metadata
 from exporters.dataset.shape import to_json
 
 _OPENING = re.compile(r"\{(?=[{%#])")
@@ -63,7 +64,7 @@ def _test(case: Case) -> dict[str, Any]:
         # Without this, lists would multiply the tests.
         "options": {"disableVarExpansion": True},
         "assert": list(_assertions(case.expectation, shape)),
-        "metadata": disarmed({"caseId": case.id, **shape["metadata"], "badOutput": shape["actualOutput"]}),
+        "metadata": disarmed(metadata(shape)),
     }
 
 
