@@ -12,7 +12,7 @@ from collector.commands.problems import CommandError
 from collector.display import console
 from collector.settings import Settings
 from exporters.dataset.case import CaseStatus, ExampleType
-from exporters.dataset.export import STDOUT, export
+from exporters.dataset.export import STDOUT, export, left_out
 from exporters.store import CaseQuery, Store
 
 LAST_NS = 2**63 - 1
@@ -41,9 +41,11 @@ def run(settings: Settings, wanted: Wanted, *, out: str, format_name: str) -> No
     with Store.open(settings.store.url, settings.data_dir) as store:
         if wanted.version is not None:
             _write_version(store, wanted.version, query, format_name, out)
-            return
-        count = export((stored.case for stored in store.iter_cases(query)), format_name, out)
-        _tell(store, count, out, wanted.include)
+        else:
+            count = export((stored.case for stored in store.iter_cases(query)), format_name, out)
+            _tell(store, count, out, wanted.include)
+    for note in left_out(format_name):
+        console(stderr=True).print(f"left out: {note}", markup=False)
 
 
 def _query(wanted: Wanted) -> CaseQuery:

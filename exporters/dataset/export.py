@@ -4,7 +4,7 @@ import os
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -15,6 +15,8 @@ from exporters.dataset.formats.jsonl import frozen, line
 STDOUT = "-"
 ALL = "all"
 """The name that stands for every format."""
+LEFT_OUT = "left-out.txt"
+"""The file of an archive that says what is not in it."""
 
 IN_MEMORY = 8 * 1024 * 1024
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
@@ -37,7 +39,7 @@ def export(cases: Iterable[Case], format_name: str, path: str | Path) -> int:
             own names; anything else is the path of its main file alone; ``-`` is standard output.
 
     Raises:
-        ExportError: no such format, two cases with one id, or a file can't be written.
+        ExportError: no such format or none that can be written here, two cases with one id, or a file can't be written.
     """
     chosen = formats_named(format_name)
     if str(path) == STDOUT:
@@ -56,17 +58,25 @@ def export(cases: Iterable[Case], format_name: str, path: str | Path) -> int:
 
 
 def formats_named(name: str) -> tuple[Format, ...]:
-    """The format of this name, or every one for ``all``.
+    """The format of this name, or every one that this installation can write for ``all`` (see ``left_out``).
 
     Raises:
-        ExportError: there is none; the text lists those there are.
+        ExportError: there is none, with those there are; or it needs a package that is missing, with the way to get it.
     """
     if name == ALL:
-        return tuple(FORMATS.values())
+        return tuple(format_ for format_ in FORMATS.values() if format_.missing is None)
     try:
-        return (FORMATS[name],)
+        chosen = FORMATS[name]
     except KeyError:
         raise ExportError(f"format {name[:40]!r} does not exist; there are: {', '.join(FORMATS)}, {ALL}") from None
+    if chosen.missing is not None:
+        raise ExportError(chosen.missing)
+    return (chosen,)
+
+
+def left_out(name: str) -> tuple[str, ...]:
+    """What an export of this name goes without, a sentence for each format: ``all`` is what can be written here."""
+    return tuple(filter(None, (format_.missing for format_ in FORMATS.values()))) if name == ALL else ()
 
 
 def files_of(formats: Iterable[Format]) -> list[DatasetFile]:
@@ -85,8 +95,10 @@ def write(cases: Iterable[Case], file: DatasetFile, out: IO[bytes]) -> int:
     return count
 
 
-def write_zip(cases: Iterable[Case], formats: Iterable[Format], out: IO[bytes]) -> int:
+def write_zip(cases: Iterable[Case], formats: Iterable[Format], out: IO[bytes], notes: Sequence[str] = ()) -> int:
     """Write all files of these formats as one zip file to an open stream. The same cases give the same bytes.
+
+    ``notes`` say what is not in it; they are in its ``left-out.txt``.
 
     Raises:
         ExportError: two cases with one id.
@@ -95,6 +107,8 @@ def write_zip(cases: Iterable[Case], formats: Iterable[Format], out: IO[bytes]) 
         for file in files_of(formats):
             with archive.open(zipfile.ZipInfo(file.name, _ZIP_TIME), "w", force_zip64=True) as member:
                 file.write(snapshot.cases(), member)
+        if notes:
+            archive.writestr(zipfile.ZipInfo(LEFT_OUT, _ZIP_TIME), "".join(f"{note}\n" for note in notes))
         return snapshot.count
 
 

@@ -13,7 +13,7 @@ from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from exporters.dataset.case import Case, CaseStatus, ExampleType
-from exporters.dataset.export import ExportError, formats_named, write, write_zip
+from exporters.dataset.export import ExportError, formats_named, left_out, write, write_zip
 from exporters.dataset.formats import Format
 from exporters.dataset.intake import Gate, read
 from exporters.dataset.version import LATEST, MESSAGE, NOW
@@ -110,7 +110,7 @@ def _add_files(router: APIRouter, store: Store, now: Callable[[], int], gate: Ga
     @router.get("/api/datasets/export", response_class=StreamingResponse)
     def export_dataset(chosen: Annotated[Chosen, Depends()]) -> Response:
         """Cases as a file: promoted ones, or a version's. A format of several files, and `all`, is a zip file."""
-        return _download(chosen.cases(store), chosen.formats)
+        return _download(chosen.cases(store), chosen.formats, left_out(chosen.format_name))
 
     @router.post("/api/datasets/import")
     async def import_cases(request: Request, wanted: Annotated[Import, Depends()]) -> SafeJson:
@@ -164,7 +164,7 @@ def _imported(
     return brought.shown()
 
 
-def _download(cases: Iterable[Case], formats: Sequence[Format]) -> Response:
+def _download(cases: Iterable[Case], formats: Sequence[Format], notes: Sequence[str]) -> Response:
     # Whole before the first byte is sent: a failure half-way must not look like a short dataset.
     file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 -- closed when it was sent
     if len(formats) == 1 and len(formats[0].files) == 1:
@@ -172,7 +172,7 @@ def _download(cases: Iterable[Case], formats: Sequence[Format]) -> Response:
         write(cases, formats[0].main, file)
     else:
         name, media_type = f"{formats[0].name if len(formats) == 1 else 'dataset'}.zip", "application/zip"
-        write_zip(cases, formats, file)
+        write_zip(cases, formats, file, notes)
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Length": str(file.tell())}
     return StreamingResponse(_sent(file), media_type=media_type, headers=headers)
 

@@ -4,9 +4,6 @@ Traces are written straight into the store, judged by nobody; pages are asked of
 """
 
 import random
-import tempfile
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from store_builders import LIMITS, NOW, SECOND, a_case, a_record, a_verdict
@@ -14,14 +11,29 @@ from store_builders import LIMITS, NOW, SECOND, a_case, a_record, a_verdict
 from checks.report import Outcome
 from exporters.dataset.case import CaseStatus
 from exporters.packed import Packed, pack
-from exporters.record import Record
 from exporters.store import Store
 
 TRACES = 100_000
 BATCH = 1_000
 CHECKS = ("valid_json", "citations", "pii", "latency", "user_feedback")
 SERVICES, MODELS = ("shop", "support", "search"), ("gpt-4o", "gpt-4o-mini", "claude-sonnet-4")
-WORDS = "return refund plan annual invoice order late parcel password reset account delete price tax change".split()
+WORDS = [
+    "return",
+    "refund",
+    "plan",
+    "annual",
+    "invoice",
+    "order",
+    "late",
+    "parcel",
+    "password",
+    "reset",
+    "account",
+    "delete",
+    "price",
+    "tax",
+    "change",
+]
 SPANS = (
     Path(__file__).parents[1] / "data/spans/openinference-instrumentation-openai-0.1.66/tool_ok.binpb"
 ).read_bytes()

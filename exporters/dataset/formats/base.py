@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import IO
 
 from exporters.dataset.case import Case
@@ -23,6 +24,14 @@ class DatasetFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Extra:
+    """What an installation may lack: an extra of sidecheck by ``name``, and the ``module`` that comes with it."""
+
+    name: str
+    module: str
+
+
+@dataclass(frozen=True, slots=True)
 class Format:
     """The way one eval tool reads cases.
 
@@ -33,8 +42,16 @@ class Format:
     name: str
     tool: str
     files: tuple[DatasetFile, ...]
+    needs: Extra | None = None
 
     @property
     def main(self) -> DatasetFile:
         """The file that is written where there can be only one."""
         return self.files[0]
+
+    @property
+    def missing(self) -> str | None:
+        """What this installation lacks to write the format, and what to do; ``None``: nothing."""
+        if self.needs is None or find_spec(self.needs.module) is not None:
+            return None
+        return f"format {self.name!r} needs {self.needs.module}: pip install 'sidecheck[{self.needs.name}]'"

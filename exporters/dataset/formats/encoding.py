@@ -24,17 +24,17 @@ class Block(str):
     __slots__ = ()
 
 
-def json_text(value: Any) -> str:
+def json_text(value: Any, *, ascii_only: bool = False) -> str:
     """The value as one line of JSON, without a line end."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(value, ensure_ascii=ascii_only, allow_nan=False)
     return _UNSAFE.sub(lambda c: f"\\u{ord(c[0]):04x}", text)
 
 
-def write_lines(rows: Iterable[Any], out: IO[bytes]) -> int:
+def write_lines(rows: Iterable[Any], out: IO[bytes], *, ascii_only: bool = False) -> int:
     """Write each value as a line of JSON, and return how many there were."""
     count = 0
     for count, row in enumerate(rows, 1):  # noqa: B007 -- the last number is the result
-        out.write(json_text(row).encode() + b"\n")
+        out.write(json_text(row, ascii_only=ascii_only).encode() + b"\n")
     return count
 
 

@@ -31,3 +31,5 @@ SCORER = _copied("scorer.py")
 """Judges an answer against a case."""
 CALL_APP = helper("call_app.py")
 """Calls the app that is tested."""
+JUDGING = (helper("judge.py"), SCORER, CALL_APP)
+"""Runs the app on the inputs of a row and judges its answer: what the tools' own runners call."""

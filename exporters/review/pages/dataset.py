@@ -129,7 +129,7 @@ def _add_versions(router: APIRouter, site: Site) -> None:
             version=side.version,
             seen=seen(side.version),
             cases=[present_dataset.listed(frozen(line)) for line in lines.values()],
-            files=[(each, _file(each, version=side.name)) for each in (*FORMATS, ALL)],
+            files=[(each, _file(each, version=side.name)) for each in _formats()],
         )
 
     @router.get(f"{HERE}/diff")
@@ -163,7 +163,7 @@ def _cases(
         next_page=chosen.url(cursor=found.next_cursor) if found.next_cursor else None,
         counts=site.store.counts().cases,
         versions=site.store.datasets.versions()[:NEWEST],
-        files=[(name, chosen.file(name)) for name in (*FORMATS, ALL)],
+        files=[(name, chosen.file(name)) for name in _formats()],
         statuses=tuple(CaseStatus),
         kinds=tuple(ExampleType),
         problem=problem,
@@ -176,6 +176,11 @@ def _cases(
 def _names(site: Site) -> list[str]:
     """What can be compared, newest first."""
     return [NOW, *(version.name for version in site.store.datasets.versions())]
+
+
+def _formats() -> list[str]:
+    """The names of the formats that this installation can write, and of all together."""
+    return [*(name for name, format_ in FORMATS.items() if format_.missing is None), ALL]
 
 
 def _file(format_name: str, **parts: str) -> str:
