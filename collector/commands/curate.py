@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from collector.commands.gate import gate_of
 from collector.commands.people import author_of, moment_now, opened
 from collector.commands.problems import CommandError
 from collector.display import console, plain
 from collector.settings import Settings
 from exporters.dataset.case import Case, CaseStatus
-from exporters.dataset.intake import Gate, read
+from exporters.dataset.intake import read
 from exporters.dataset.splits import split_of
 from exporters.review.bringing import Brought, bring_all
 from exporters.store import CaseQuery
@@ -84,7 +85,7 @@ def bring(
     """
     wanted = CaseStatus(status)
     who, why = author_of(author), f"from {'standard input' if file == STDIN else Path(file).name}"
-    gate = gate_of(settings) if wanted is CaseStatus.PROMOTED else None
+    gate = gate_of(redacts=settings.promotion.redact) if wanted is CaseStatus.PROMOTED else None
     with _open(file) as source, opened(settings) as store:
         brought = bring_all(
             read(source, gate),
@@ -92,18 +93,6 @@ def bring(
         )
     _tell(brought, dry_run=dry_run, as_json=as_json)
     return brought.refused
-
-
-def gate_of(settings: Settings) -> Gate | None:
-    """What a case has to pass on its way into the dataset; ``None`` where personal data is not looked for."""
-    if not settings.promotion.redact:
-        return None
-    from checks.builtin.pii.engine import PiiEngine
-    from exporters.dataset.redact import Redactor
-
-    engine = PiiEngine()
-    engine.load()
-    return Redactor(engine.find)
 
 
 def _retagged(add: Collection[str], remove: Collection[str]) -> Callable[[Case], Mapping[str, Any]]:

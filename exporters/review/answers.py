@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from exporters.dataset.plain import plain
 from exporters.dataset.redact import RedactionFailed
 from exporters.review import html
-from exporters.store import BadCursor, Conflict, NotFound, StoreError, StoreUnavailable
+from exporters.store import BadCursor, Conflict, NotFound, StoreError, StoreUnavailable, Unchanged
 
 RETRY_AFTER_S = "2"
 
@@ -107,6 +107,8 @@ def _store(request: Request, error: Exception) -> Response:
         return page_problem(request, 404, "not_found", str(error))
     if isinstance(error, Conflict):
         return page_problem(request, 409, "conflict", str(error))
+    if isinstance(error, Unchanged):
+        return page_problem(request, 409, "unchanged", str(error))
     if isinstance(error, BadCursor):
         return page_problem(request, 400, "invalid_request", f"cursor: {error}")
     code = "store_busy" if isinstance(error, StoreUnavailable) else "store_failed"

@@ -1,6 +1,8 @@
 """Versions of the dataset, what they hold and how they differ, as the JSON API and ``--json`` of commands show them."""
 
-from collections.abc import Iterable, Iterator
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -8,7 +10,7 @@ from exporters.dataset import diff
 from exporters.dataset.case import Case
 from exporters.dataset.diff import FieldChange
 from exporters.dataset.formats.jsonl import frozen
-from exporters.dataset.summary import summarise
+from exporters.dataset.summary import Summary, summarise
 from exporters.dataset.version import Version
 from exporters.review.present import moment
 from exporters.store import Datasets
@@ -37,11 +39,34 @@ def version(of: Version) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A version's cases in figures; ``sound``: the lines that are there are those that were committed, to the byte."""
+
+    summary: Summary
+    sound: bool
+
+
+def seen(datasets: Datasets, of: Version, note: Callable[[Case], None] = lambda _: None) -> Seen:
+    """Go through all lines of a version, and let ``note`` see each case: whole ones are not held all at once."""
+    hashed = hashlib.sha256()
+
+    def cases() -> Iterator[Case]:
+        for line in datasets.lines(of):
+            hashed.update(line)
+            case = frozen(line)
+            note(case)
+            yield case
+
+    summary = summarise(cases())
+    return Seen(summary, hashed.hexdigest() == of.digest)
+
+
 def whole(datasets: Datasets, of: Version) -> dict[str, Any]:
-    """A version with its cases in figures and in short; ``sound``: its bytes are still those that were committed."""
+    """A version with its cases in figures and in short."""
     cases: list[dict[str, Any]] = []
-    summary = summarise(_noting(cases, map(frozen, datasets.lines(of))))
-    return {**version(of), "sound": datasets.is_sound(of), "summary": summary.by, "caseList": cases}
+    found = seen(datasets, of, lambda case: cases.append(listed(case)))
+    return {**version(of), "sound": found.sound, "summary": found.summary.by, "caseList": cases}
 
 
 def difference(datasets: Datasets, before: Side, after: Side) -> dict[str, Any]:
@@ -68,13 +93,6 @@ def field_changes(
         yield from ((one, diff.changes(old[one], new[one])) for one in some if one in old and one in new)
 
 
-def _noting(listed: list[dict[str, Any]], cases: Iterable[Case]) -> Iterator[Case]:
-    """Pass the cases on, with a line of each in ``listed``: whole ones are not held all at once."""
-    for case in cases:
-        listed.append(_listed(case))
-        yield case
-
-
 def _side(side: Side) -> dict[str, Any]:
     return {"version": side.name, "forgotten": side.version.forgotten if side.version else 0}
 
@@ -83,7 +101,8 @@ def _fields(changed: tuple[FieldChange, ...] | None) -> list[dict[str, Any]] | N
     return None if changed is None else [{"field": one.path, "diff": list(one.diff)} for one in changed]
 
 
-def _listed(case: Case) -> dict[str, Any]:
+def listed(case: Case) -> dict[str, Any]:
+    """A case in short."""
     return {
         "id": case.id,
         "exampleType": case.kind.value,

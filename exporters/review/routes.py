@@ -3,20 +3,18 @@
 The endpoints are plain functions, which FastAPI runs on threads: the store's calls block.
 """
 
-import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import IO, Annotated
+from collections.abc import Callable
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, FastAPI, Query
-from fastapi.responses import Response, StreamingResponse
+from fastapi import APIRouter, Depends, FastAPI
 
 from exporters.dataset.case import Case, CaseStatus
-from exporters.dataset.export import ExportError, formats_named, left_out, write, write_zip
-from exporters.dataset.formats import Format
+from exporters.dataset.intake import Gate
 from exporters.review import answers, present
 from exporters.review.admission import AdmitCase
 from exporters.review.answers import ApiError, SafeJson, not_found
+from exporters.review.datasets import dataset_routes
 from exporters.review.decisions import Desk
 from exporters.review.explain import Explain, explanation_routes
 from exporters.review.forget import Forget, forget_routes
@@ -34,10 +32,7 @@ from exporters.review.schemas import (
 )
 from exporters.review.site import DraftCase, Problems, Site
 from exporters.review.static_files import static_routes
-from exporters.store import CaseQuery, NotFound, Store, StoredTrace
-
-IN_MEMORY = 8 * 1024 * 1024
-CHUNK = 64 * 1024
+from exporters.store import NotFound, Store, StoredTrace
 
 
 def create_api(
@@ -73,7 +68,7 @@ def create_api(
     app.include_router(_decisions(store, desk, draft_case, now))
     app.include_router(_cases(store, desk, now))
     app.include_router(_clusters(store, now))
-    app.include_router(_datasets(store))
+    app.include_router(dataset_routes(store, now, _gate(admit_case)))
     app.include_router(_status(store))
     app.include_router(static_routes())
     app.include_router(page_routes(Site(store, now, trace_url, draft_case, problems, admit_case)))
@@ -82,6 +77,11 @@ def create_api(
     if explain is not None:
         app.include_router(explanation_routes(explain))
     return app
+
+
+def _gate(admit_case: AdmitCase | None) -> Gate | None:
+    """What a case that is imported as promoted has to pass: what must go is replaced."""
+    return (lambda case: admit_case(case, None, True)) if admit_case is not None else None
 
 
 def _traces(store: Store, trace_url: str | None, now: Callable[[], int]) -> APIRouter:
@@ -183,25 +183,6 @@ def _clusters(store: Store, now: Callable[[], int]) -> APIRouter:
     return router
 
 
-def _datasets(store: Store) -> APIRouter:
-    router = APIRouter(tags=["dataset"])
-
-    @router.get("/api/datasets/export", response_class=StreamingResponse)
-    def export_dataset(
-        format_name: Annotated[str, Query(alias="format", max_length=64)] = "jsonl",
-        include: Annotated[tuple[CaseStatus, ...], Query(description="statuses beside `promoted`")] = (),
-    ) -> Response:
-        """The dataset as a file; promoted cases, oldest first. A format of several files, and `all`, is a zip file."""
-        try:
-            chosen = formats_named(format_name)
-        except ExportError as error:
-            raise ApiError(400, "invalid_request", str(error)) from None
-        query = CaseQuery(statuses=tuple(dict.fromkeys((CaseStatus.PROMOTED, *include))))
-        return _download((stored.case for stored in store.iter_cases(query)), chosen, left_out(format_name))
-
-    return router
-
-
 def _status(store: Store) -> APIRouter:
     router = APIRouter()
 
@@ -227,23 +208,3 @@ def _drafted(store: Store, draft_case: DraftCase | None, trace_id: str) -> Case:
     if case is None:
         raise ApiError(409, "no_case", "this trace makes no case: no check that promotes failed on it")
     return case
-
-
-def _download(cases: Iterable[Case], formats: Sequence[Format], notes: Sequence[str]) -> Response:
-    # Whole before the first byte is sent: a failure half-way must not look like a short dataset.
-    file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 -- closed when it was sent
-    if len(formats) == 1 and len(formats[0].files) == 1:
-        name, media_type = formats[0].main.name, formats[0].main.media_type
-        write(cases, formats[0].main, file)
-    else:
-        name, media_type = f"{formats[0].name if len(formats) == 1 else 'dataset'}.zip", "application/zip"
-        write_zip(cases, formats, file, notes)
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Length": str(file.tell())}
-    return StreamingResponse(_sent(file), media_type=media_type, headers=headers)
-
-
-def _sent(file: IO[bytes]) -> Iterator[bytes]:
-    with file:
-        file.seek(0)
-        while chunk := file.read(CHUNK):
-            yield chunk

@@ -115,6 +115,8 @@ class CaseFilter:
     service: Name = None
     check: Name = None
     fingerprint: Name = None
+    split: Name = None
+    tag: Annotated[tuple[Annotated[str, Query(max_length=256)], ...], Query()] = ()
     since: Time = None
     until: Time = None
     limit: Limit = 50
@@ -130,6 +132,8 @@ class CaseFilter:
             service=self.service,
             check=self.check,
             fingerprint=self.fingerprint,
+            split=self.split,
+            tags=tuple(self.tag),
             limit=self.limit,
             cursor=self.cursor,
         )

@@ -8,7 +8,7 @@ from importlib.resources import files
 from fastapi import APIRouter, HTTPException
 from fastapi.responses import Response
 
-SERVED = ("style.css", "review.css", "keys.js", "htmx.min.js")
+SERVED = ("style.css", "review.css", "dataset.css", "keys.js", "htmx.min.js")
 FOREVER = "public, max-age=31536000, immutable"
 """Other content has another address."""
 

@@ -4,9 +4,6 @@ Traces are written straight into the store, judged by nobody; pages are asked of
 """
 
 import random
-import tempfile
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from store_builders import LIMITS, NOW, SECOND, a_case, a_record, a_verdict
@@ -14,7 +11,6 @@ from store_builders import LIMITS, NOW, SECOND, a_case, a_record, a_verdict
 from checks.report import Outcome
 from exporters.dataset.case import CaseStatus
 from exporters.packed import Packed, pack
-from exporters.record import Record
 from exporters.store import Store
 
 TRACES = 100_000

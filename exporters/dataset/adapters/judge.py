@@ -24,7 +24,7 @@ def answer(inputs):
 
 def failures(inputs, demands, answered):
     """What the answer fails to meet, as sentences; an empty list: it passed. No answer at all is one failure."""
-    if not isinstance(answered, dict) or "output" not in answered:
+    if not isinstance(answered, dict) or "latencyMs" not in answered:
         return ["the app gave no answer"]
     case = {"context": inputs["context"], "expected": demands, **demands}
     found = score(case, answered["output"], answered["toolCalls"], answered["latencyMs"])

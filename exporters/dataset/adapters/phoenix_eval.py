@@ -25,6 +25,6 @@ def expectations(input, output, expected):
 if __name__ == "__main__":
     client = Client()
     dataset = client.datasets.create_dataset(
-        name=os.environ.get("SIDECHECK_DATASET", "sidecheck"), examples=rows("phoenix.jsonl")
+        name=os.environ.get("SIDECHECK_DATASET", "sidecheck"), examples=rows("phoenix.jsonl"), timeout=60
     )
     client.experiments.run_experiment(dataset=dataset, task=task, evaluators={"expectations": expectations})

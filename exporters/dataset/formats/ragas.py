@@ -52,10 +52,14 @@ def _single(shape: Shape) -> dict[str, Any]:
 
 
 def _multi(shape: Shape) -> dict[str, Any]:
+    turns = list(_turns(shape))
+    expected = [_call(call) for call in shape["expectedToolCalls"]]
+    # Ragas holds the calls of the whole conversation against the reference, the earlier ones too.
+    earlier = [call for turn in turns for call in turn.get("tool_calls", ())]
     sample = {
-        "user_input": [*_turns(shape), {"type": "human", "content": shape["input"] or ""}],
+        "user_input": [*turns, {"type": "human", "content": shape["input"] or ""}],
         "reference": _reference(shape),
-        "reference_tool_calls": [_call(call) for call in shape["expectedToolCalls"]],
+        "reference_tool_calls": [*earlier, *expected] if expected else [],
     }
     return {key: value for key, value in sample.items() if value}
 

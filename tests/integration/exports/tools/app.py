@@ -7,17 +7,15 @@ ANSWERS = {
     "Cancel A-1009": ("Done.", [{"name": "cancel_order", "arguments": {"order_id": "A-1009", "reason": "asked"}}]),
 }
 
+APPS = ("good", "bad")
+"""The functions that are run."""
+
 
 async def good(case):
     """The right answer; asynchronous, as most apps are."""
     return ANSWERS.get(case["input"], "I do not know.")
 
 
-def bad(case):
+def bad(_):
     """A wrong answer, and a forbidden tool."""
     return "60 days.", [{"name": "issue_refund", "arguments": {}}]
-
-
-def broken(case):
-    """No answer."""
-    raise RuntimeError("the app is broken")

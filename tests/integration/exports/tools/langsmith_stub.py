@@ -1,15 +1,16 @@
 """Feeds the dataset to LangSmith's SDK and runs the evaluator, with a stub in place of the service.
 
-Arguments: the result file, the folder of the export, and ``run`` where the app is to be run, too.
+Arguments: the result file, the folder of the export, and ``run`` where both apps are to be run, too.
 """
 
 import json
 import os
-import re
 import sys
 import uuid
+from pathlib import Path
 from urllib.parse import parse_qs, urlparse
 
+from app import APPS
 from stub import Stub
 
 result, folder, *what = sys.argv[1:]
@@ -22,6 +23,7 @@ DATASET = {
     "example_count": 0,
     "session_count": 0,
 }
+FLAGS = {"dataset_examples_multipart_enabled": True}
 examples, updated, datasets, sessions = {}, [], [], {}
 
 
@@ -52,11 +54,7 @@ def listed(match, _):
 
 stub = Stub(
     [
-        (
-            "GET",
-            "/info",
-            lambda *_: (200, {"version": "1", "instance_flags": {"dataset_examples_multipart_enabled": True}}),
-        ),
+        ("GET", "/info", lambda *_: (200, {"version": "1", "instance_flags": FLAGS})),
         ("GET", r"/datasets\?.*", lambda *_: (200, datasets)),
         ("POST", "/datasets", made_dataset),
         ("POST", ".*/platform/datasets/.*/examples", stored),
@@ -71,21 +69,23 @@ os.environ.update(LANGSMITH_ENDPOINT=stub.url, LANGSMITH_API_KEY="none", LANGSMI
 import langsmith_eval  # noqa: E402 -- it is in the folder of the export
 from langsmith import Client  # noqa: E402 -- reads the environment
 
+
+def judged(app):
+    """Case id -> score and comment of its answer."""
+    os.environ["SIDECHECK_APP"] = f"app:{app}"
+    run = client.evaluate(langsmith_eval.task, data="sidecheck", evaluators=[langsmith_eval.expectations])
+    found = {row["example"].metadata["caseId"]: row["evaluation_results"]["results"][0] for row in run}
+    return {case_id: [result.score, result.comment] for case_id, result in found.items()}
+
+
 client = Client()
 langsmith_eval.upload(client, "sidecheck")
 first = len(updated)
 langsmith_eval.upload(client, "sidecheck")
-verdicts = {}
-if what:
-    for row in client.evaluate(langsmith_eval.task, data="sidecheck", evaluators=[langsmith_eval.expectations]):
-        found = row["evaluation_results"]["results"][0]
-        verdicts[row["example"].metadata["caseId"]] = [found.score, found.comment]
 told = {
     "examples": list(examples.values()),
     "updated_by_first_upload": first,
     "updated_by_second_upload": len(updated) - first,
-    "verdicts": verdicts,
-    "asked": sorted({f"{m} {re.sub('[0-9a-f]{8}-[0-9a-f-]{27}', 'ID', p.split('?')[0])}" for m, p, _ in stub.requests}),
+    "verdicts": {app: judged(app) for app in APPS} if what else {},
 }
-with open(result, "w", encoding="utf-8") as out:
-    json.dump(told, out)
+Path(result).write_text(json.dumps(told), encoding="utf-8")
