@@ -50,6 +50,12 @@ class Expectation:
     expected_tool_calls: tuple[Mapping[str, Any], ...] = ()
     forbidden_tool_calls: tuple[str, ...] = ()
 
+    @property
+    def must_cite(self) -> bool:
+        """Whether one of the relevant documents must be cited: there are some, and the check ``citations`` failed."""
+        asked = any(name == "citations" or how.get("use") == "citations" for name, how in self.checks.items())
+        return asked and any(self.relevant_documents)
+
 
 @dataclass(frozen=True, slots=True)
 class Context:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from exporters.dataset.formats import (
     braintrust,
+    deepeval,
+    inspect,
     jsonl,
     langfuse,
     langsmith,
@@ -11,6 +13,9 @@ from exporters.dataset.formats import (
     openai_evals,
     parquet,
     phoenix,
+    promptfoo,
+    pydantic_evals,
+    pytest,
     ragas,
 )
 from exporters.dataset.formats.base import DatasetFile, Format
@@ -19,9 +24,14 @@ FORMATS: Mapping[str, Format] = {
     format_.name: format_
     for format_ in (
         jsonl.FORMAT,
+        pytest.FORMAT,
+        promptfoo.FORMAT,
+        deepeval.FORMAT,
         langsmith.FORMAT,
         langfuse.FORMAT,
+        inspect.FORMAT,
         mlflow.FORMAT,
+        pydantic_evals.FORMAT,
         ragas.FORMAT,
         phoenix.FORMAT,
         braintrust.FORMAT,

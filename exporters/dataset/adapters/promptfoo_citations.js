@@ -1,0 +1,11 @@
+const text = typeof output === 'string' ? output : JSON.stringify(output);
+const names = context.vars.case.expected.relevantDocuments.filter((name) => name);
+const documents = context.vars.case.context.documents;
+const quoted = (name) => name.replace(/[\\^$.*+?()[\]{}|\/]/g, '\\$&');
+const named = names.some((name) => new RegExp('(?<![\\p{L}\\p{N}_])' + quoted(name) + '(?![\\p{L}\\p{N}_])', 'iu').test(text));
+const found = [...text.matchAll(/[[\u3010]\s*(\d{1,4}(?:\s*,\s*\d{1,4})*)\s*[\]\u3011]/g)];
+const numbers = found.flatMap((match) => match[1].split(',').map(Number));
+const first = numbers.includes(0) ? 0 : 1;
+const cited = documents.filter((document, index) => numbers.includes(index + first));
+const pass = named || cited.some((document) => names.some((name) => [document.id, document.source, document.title].includes(name)));
+return { pass, score: pass ? 1 : 0, reason: pass ? 'a document is cited' : 'none of the relevant documents is cited' };
