@@ -1,6 +1,12 @@
 """Cases as exports meet them: an ordinary one, one of every kind, and those that production makes to do harm."""
 
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
 from exporters.dataset.case import Case, Context, ExampleType, Expectation, Source
+from exporters.dataset.export import export
 from exporters.dataset.plain import plain_text
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -37,6 +43,11 @@ LARGE = "0123456789abcdef" * (5 * 1024 * 1024 // 16)
 def safe(text: str) -> str:
     """What ``text`` is in every export: itself, but for lone surrogates, which no file can hold."""
     return plain_text(text)
+
+
+def hostile_inputs() -> list[str]:
+    """What the inputs of ``hostile_cases`` are in every export."""
+    return [*map(safe, HOSTILE.values()), LARGE]
 
 
 def a_case(**parts) -> Case:
@@ -139,3 +150,37 @@ def hostile(text: str, name: str) -> Case:
 def hostile_cases() -> list[Case]:
     """A case for each hostile text, and one with a message of 5 MiB."""
     return [*(hostile(text, name) for name, text in HOSTILE.items()), a_case(id="case-large", input=LARGE)]
+
+
+def written(cases: Iterable[Case], format_name: str, folder: Path) -> Path:
+    """The folder with this format of the cases, and the canary beside it."""
+    export(cases, format_name, f"{folder}/")
+    (folder / CANARY).write_text(CANARY_CODE)
+    return folder
+
+
+def lines(path: Path) -> list[Any]:
+    """The decoded lines of a file, which must be UTF-8 with a line end after each, and split at nothing else."""
+    text = path.read_bytes().decode("utf-8")
+    assert text.endswith("\n")
+    assert len(text.splitlines()) == text.count("\n")
+    return [json.loads(line) for line in text.split("\n")[:-1]]
+
+
+FAILED_BY_BAD = {
+    "case-refund": ["mustMention", "mustNotMention", "citations"],
+    "case-again": ["mustMention", "mustNotMention", "citations"],
+    "case-value": ["value"],
+    "case-schema": ["jsonSchema"],
+    "case-tools": ["expectedToolCalls", "forbiddenToolCalls"],
+}
+"""What the bad answer of ``integration/exports/tools/app.py`` fails, by case of ``every_kind``."""
+
+
+def failed(verdicts: Mapping[str, Sequence[Any]]) -> dict[str, list[str]]:
+    """The expectations that each case failed, out of a tool's ``case id -> (score, comment)``."""
+    return {
+        case_id: [failure.split(": ")[0] for failure in comment.split("; ")]
+        for case_id, (score, comment) in verdicts.items()
+        if not score
+    }
