@@ -8,6 +8,7 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from judge import answer, failures
 from pydantic_evals import Dataset, set_eval_attribute
@@ -52,7 +53,7 @@ async def task(inputs):
 
 def dataset():
     """The cases, each with its own evaluators and ours."""
-    loaded = Dataset.from_file(Path(__file__).resolve().parent / "pydantic-evals.yaml")
+    loaded = Dataset[Any, Any, Any].from_file(Path(__file__).resolve().parent / "pydantic-evals.yaml")
     loaded.add_evaluator(Expectations())
     return loaded
 
