@@ -32,7 +32,9 @@ def store(tmp_path):
 
 @pytest.fixture
 def client(store):
-    return TestClient(create_api(store, admit_case=lambda case, *_: gate(case) if gate else case, now=lambda: NOW), raise_server_exceptions=False)
+    return TestClient(
+        create_api(store, admit_case=lambda case, *_: gate(case), now=lambda: NOW), raise_server_exceptions=False
+    )
 
 
 def commit(client, message="a start", **more):
