@@ -54,6 +54,9 @@ def of_model():
 os.environ["SIDECHECK_APP"] = "app:good"
 told = {
     "samples": [s.model_dump(mode="json") for s in json_dataset(str(Path(folder) / "inspect.jsonl"))],
-    "verdicts": {**{app: of_app(app) for app in (APPS if what else ["bad"])}, **({"model": of_model()} if what else {})},
+    "verdicts": {
+        **{app: of_app(app) for app in (APPS if what else ["bad"])},
+        **({"model": of_model()} if what else {}),
+    },
 }
 Path(result).write_text(json.dumps(told), encoding="utf-8")
