@@ -1,53 +1,17 @@
-"""Cases as exports meet them: an ordinary one, one of every kind, and those that production makes to do harm."""
+"""Cases as exports meet them: an ordinary one, one of every kind, and all that are hostile; and writing them."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hostile_cases import TRAPS, hostile_cases, long_case
+
 from exporters.dataset.case import Case, Context, ExampleType, Expectation, Source
 from exporters.dataset.export import export
 from exporters.dataset.plain import plain_text
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
-CANARY = "canary.py"
-"""A file that lies where tools run. Whatever runs it makes ``EXECUTED`` appear there."""
-EXECUTED = "executed"
-CANARY_CODE = f"open({EXECUTED!r}, 'w').close()\n"
-
-HOSTILE = {
-    "script": "<script>alert(1)</script><img src=x onerror=alert(1)>",
-    "template": "{{ 7 * 7 }} {{ range.constructor('return 1')() }} {% include '/etc/passwd' %} {# x #} {{{x}}}",
-    "format": "{question} ${HOME} %(x)s {0.__class__} $(touch executed) `touch executed`",
-    "file": "file:///etc/passwd",
-    "canary": f"file://{CANARY}",
-    "python": f"python:{CANARY}",
-    "formula": "=HYPERLINK('http://127.0.0.1:9')",
-    "formulas": "+1+cmd|' /C calc'!A0\t-2\t@SUM(1)",
-    "ansi": "\x1b[31mred\x1b]0;title\x07 \x9b31m\x7f",
-    "bidi": "\u202egnp.exe\u2066\u2067\u200f\u061c\ufeff",
-    "nul": "a\x00b",
-    "surrogate": "lone \ud800 half",
-    "lines": "a\u2028b\u2029c\x85d\re\r\nf\x0bg\x0ch\x1ci",
-    "noncharacter": "\ufffe\uffff \U0001f600",
-    "date": "2026-11-25T12:00:00",
-    "number": "1e999",
-    "media": "@@@langfuseMedia:type=image/png|id=x|source=file@@@ data:image/png;base64,aGk=",
-    "object": '{"__proto__": {"x": 1}, "lc": 1, "type": "constructor", "$ref": "file:///etc/passwd"}',
-    "empty": "",
-}
-"""What an app's users, documents and tools may have sent, by name."""
-LARGE = "0123456789abcdef" * (5 * 1024 * 1024 // 16)
-
-
-def safe(text: str) -> str:
-    """What ``text`` is in every export: itself, but for lone surrogates, which no file can hold."""
-    return plain_text(text)
-
-
-def hostile_inputs() -> list[str]:
-    """What the inputs of ``hostile_cases`` are in every export."""
-    return [*map(safe, HOSTILE.values()), LARGE]
 
 
 def a_case(**parts) -> Case:
@@ -116,46 +80,21 @@ def every_kind() -> list[Case]:
     ]
 
 
-def hostile(text: str, name: str) -> Case:
-    """A case that holds this text wherever production can put one."""
-    return a_case(
-        id=f"case-{name}",
-        source=Source(TRACE_ID, text, text, (text,)),
-        input=text,
-        context=Context(
-            documents=({"id": text, "content": text, "title": text, "score": float("nan")},),
-            messages=(
-                {"role": "user", "content": text},
-                {"role": text, "content": text},
-                {"role": "tool", "content": text},
-            ),
-            system=text,
-            tools=({"name": text, "description": text, "parameters": {text: text}},),
-        ),
-        observed_output=text,
-        expectation=Expectation(
-            answer=text or None,
-            must_mention=(text,),
-            must_not_mention=(text + "!",),
-            json_schema={"title": text, "description": text},
-            relevant_documents=(text,),
-            rubric=text or None,
-            expected_tool_calls=({"name": text, "arguments": {text: text}},),
-            forbidden_tool_calls=(text + "!",),
-        ),
-        tags=(text,),
-    )
+def all_hostile() -> list[Case]:
+    """What an app's users, documents and tools may have sent to do harm, and a message of 5 MiB."""
+    return [*hostile_cases(), long_case()]
 
 
-def hostile_cases() -> list[Case]:
-    """A case for each hostile text, and one with a message of 5 MiB."""
-    return [*(hostile(text, name) for name, text in HOSTILE.items()), a_case(id="case-large", input=LARGE)]
+def hostile_inputs() -> list[str | None]:
+    """What the inputs of ``all_hostile`` are in every export: themselves, but for lone surrogates."""
+    return [plain_text(case.input or "") for case in all_hostile()]
 
 
 def written(cases: Iterable[Case], format_name: str, folder: Path) -> Path:
-    """The folder with this format of the cases, and the canary beside it."""
+    """The folder with this format of the cases, and beside it what hostile ones want to be run."""
     export(cases, format_name, f"{folder}/")
-    (folder / CANARY).write_text(CANARY_CODE)
+    for name, content in TRAPS.items():
+        (folder / name).write_text(content)
     return folder
 
 

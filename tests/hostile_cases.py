@@ -60,6 +60,8 @@ TEXTS = {
     "not characters": "\ufffe\uffff\ufeff\U0001ffff \U0001f600",
     "format": "{0} {x} %s %(x)s {input} $input",
     "quotes": "'\"\\`\\n\\u0041 \\",
+    "media": "@@@langfuseMedia:type=image/png|id=x|source=file@@@ data:image/png;base64,aGk=",
+    "object": '{"__proto__": {"x": 1}, "lc": 1, "type": "constructor", "$ref": "file:///etc/passwd"}',
     "empty": "",
 }
 

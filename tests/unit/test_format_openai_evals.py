@@ -4,7 +4,7 @@ import json
 
 import jsonschema
 import pytest
-from export_cases import a_case, every_kind, hostile_cases, lines, written
+from export_cases import a_case, all_hostile, every_kind, lines, written
 
 from exporters.dataset.case import Expectation
 from exporters.dataset.formats.openai_evals import GRADED
@@ -22,7 +22,7 @@ def legacy(folder, **expected):
 
 def test_every_item_has_every_key_and_meets_the_schema_of_the_eval(tmp_path, document):
     schema = document["data_source_config"]["item_schema"]
-    for cases in (every_kind(), hostile_cases()):
+    for cases in (every_kind(), all_hostile()):
         for row in lines(written(cases, "openai-evals", tmp_path) / "openai-evals.jsonl"):
             assert list(row) == ["item"]
             assert set(row["item"]) == set(schema["properties"])
@@ -41,7 +41,7 @@ def test_there_is_a_grader_for_each_expectation_that_an_answer_shows(document):
 
 
 def test_the_eval_is_the_same_whatever_the_cases_hold(tmp_path, document):
-    written(hostile_cases(), "openai-evals", tmp_path)
+    written(all_hostile(), "openai-evals", tmp_path)
     assert json.loads((tmp_path / "openai-evals.eval.json").read_text()) == document
 
 

@@ -6,7 +6,7 @@ import sys
 import zipfile
 
 import pytest
-from export_cases import a_case, every_kind, hostile_cases, hostile_inputs, written
+from export_cases import a_case, all_hostile, every_kind, hostile_inputs, written
 from pyarrow import parquet
 
 from exporters.dataset.export import ExportError, export, formats_named, left_out, write, write_zip
@@ -65,7 +65,7 @@ def test_the_same_cases_give_the_same_bytes():
 
 
 def test_hostile_texts_are_values_like_others(tmp_path):
-    assert [row["input"] for row in rows_of(hostile_cases(), tmp_path)] == hostile_inputs()
+    assert [row["input"] for row in rows_of(all_hostile(), tmp_path)] == hostile_inputs()
 
 
 @pytest.mark.usefixtures("no_arrow")

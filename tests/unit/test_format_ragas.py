@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from export_cases import a_case, every_kind, hostile, lines, written
+from export_cases import a_case, every_kind, lines, written
+from hostile_cases import hostile_case
 
 from exporters.dataset.case import Context, Expectation
 from exporters.dataset.export import export
@@ -81,7 +82,7 @@ def test_arguments_are_an_object_whatever_was_recorded(tmp_path, given, args):
 
 
 def test_the_files_are_ascii_since_ragas_reads_them_in_any_locale(tmp_path):
-    written([hostile("Größe 東京 \x7f", "words"), a_case(input="Größe")], "ragas", tmp_path)
+    written([hostile_case("words", "Größe 東京 \x7f"), a_case(input="Größe")], "ragas", tmp_path)
     assert all((tmp_path / name).read_bytes().isascii() for name in ("ragas.jsonl", "ragas-multiturn.jsonl"))
     assert b"\x7f" not in (tmp_path / "ragas-multiturn.jsonl").read_bytes()
     assert lines(tmp_path / "ragas.jsonl")[0]["user_input"] == "Größe"

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
-from export_cases import EXECUTED, FAILED_BY_BAD, every_kind, hostile_cases, hostile_inputs, lines, written
+from export_cases import FAILED_BY_BAD, all_hostile, every_kind, hostile_inputs, lines, written
 from exports_env import run
+from hostile_cases import MARKER
 
 SCRIPT = Path(__file__).parent / "tools" / "braintrust_local.py"
 
@@ -31,7 +32,7 @@ def test_an_answer_that_does_not_meet_the_case_fails(told):
 
 
 def test_hostile_texts_arrive_as_they_were_and_run_nothing(tmp_path):
-    folder = written(hostile_cases(), "braintrust", tmp_path)
+    folder = written(all_hostile(), "braintrust", tmp_path)
     seen = run("sdks", SCRIPT, folder, folder=folder)["seen"]
     assert [row["input"]["question"] for row in seen] == hostile_inputs()
-    assert not (folder / EXECUTED).exists()
+    assert not (folder / MARKER).exists()

@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from export_cases import EXECUTED, a_case, every_kind, hostile_cases, hostile_inputs, lines, written
+from export_cases import a_case, all_hostile, every_kind, hostile_inputs, lines, written
 from exports_env import run
+from hostile_cases import MARKER
 
 SCRIPT = Path(__file__).parent / "tools" / "huggingface_load.py"
 NESTED = ("context", "expected", "expectedToolCalls", "forbiddenToolCalls", "metadata")
@@ -39,7 +40,7 @@ def test_a_column_of_nothing_but_dates_is_text_in_parquet(tmp_path):
 
 
 def test_hostile_texts_arrive_as_they_were_and_run_nothing(tmp_path):
-    told = loaded(hostile_cases(), tmp_path)
+    told = loaded(all_hostile(), tmp_path)
     assert [row["input"] for row in told["jsonl"]] == hostile_inputs()
     assert [row["input"] for row in told["parquet"]] == hostile_inputs()
-    assert not (tmp_path / EXECUTED).exists()
+    assert not (tmp_path / MARKER).exists()

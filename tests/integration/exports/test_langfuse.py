@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
-from export_cases import EXECUTED, FAILED_BY_BAD, every_kind, failed, hostile_cases, hostile_inputs, lines, written
+from export_cases import FAILED_BY_BAD, all_hostile, every_kind, failed, hostile_inputs, lines, written
 from exports_env import run
+from hostile_cases import MARKER
 
 SCRIPT = Path(__file__).parent / "tools" / "langfuse_stub.py"
 SENT_AS = {"id": "id", "input": "input", "expected_output": "expectedOutput", "metadata": "metadata"}
@@ -33,7 +34,7 @@ def test_an_answer_that_does_not_meet_the_case_fails_and_says_why(told):
 
 
 def test_hostile_texts_arrive_as_they_were_and_run_nothing(tmp_path):
-    folder = written(hostile_cases(), "langfuse", tmp_path)
+    folder = written(all_hostile(), "langfuse", tmp_path)
     items = run("sdks", SCRIPT, folder, folder=folder)["items"]
     assert [item["input"]["question"] for item in items] == hostile_inputs()
-    assert not (folder / EXECUTED).exists()
+    assert not (folder / MARKER).exists()

@@ -3,15 +3,16 @@
 from pathlib import Path
 
 import pytest
-from export_cases import EXECUTED, FAILED_BY_BAD, every_kind, failed, hostile_cases, hostile_inputs, lines, written
+from export_cases import FAILED_BY_BAD, all_hostile, every_kind, failed, hostile_inputs, lines, written
 from exports_env import run
+from hostile_cases import MARKER
 
 SCRIPT = Path(__file__).parent / "tools" / "mlflow_sqlite.py"
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    cases = {"every": every_kind(), "hostile": hostile_cases()}
+    cases = {"every": every_kind(), "hostile": all_hostile()}
     return [written(found, "mlflow", tmp_path_factory.mktemp(name)) for name, found in cases.items()]
 
 
@@ -49,4 +50,4 @@ def test_an_answer_that_does_not_meet_the_case_fails_and_says_why(told):
 def test_hostile_texts_arrive_as_they_were_and_run_nothing(folders, told):
     inputs = [record["inputs"]["question"] for record in told["records"][1]]
     assert sorted(inputs) == sorted(hostile_inputs())
-    assert not (folders[1] / EXECUTED).exists()
+    assert not (folders[1] / MARKER).exists()

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
-from export_cases import EXECUTED, FAILED_BY_BAD, every_kind, hostile_cases, hostile_inputs, written
+from export_cases import FAILED_BY_BAD, all_hostile, every_kind, hostile_inputs, written
 from exports_env import run
+from hostile_cases import MARKER
 
 SCRIPT = Path(__file__).parent / "tools" / "openai_types.py"
 
@@ -30,10 +31,10 @@ def test_an_answer_that_does_not_meet_the_case_fails_the_graders_of_what_it_fail
 
 
 def test_hostile_texts_arrive_as_they_were_and_run_nothing(tmp_path):
-    folder = written(hostile_cases(), "openai-evals", tmp_path)
+    folder = written(all_hostile(), "openai-evals", tmp_path)
     told = run("sdks", SCRIPT, folder, folder=folder)
     assert told["eval"]
     assert told["source"]
     assert [item["input"] for item in told["items"]] == hostile_inputs()
-    assert [sample["input"][-1]["content"] for sample in told["legacy"]] == hostile_inputs()
-    assert not (folder / EXECUTED).exists()
+    assert [sample["input"][-1]["content"] for sample in told["legacy"]] == hostile_inputs()[:-1]
+    assert not (folder / MARKER).exists()

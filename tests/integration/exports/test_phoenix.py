@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
-from export_cases import EXECUTED, FAILED_BY_BAD, every_kind, failed, hostile_cases, hostile_inputs, lines, written
+from export_cases import FAILED_BY_BAD, all_hostile, every_kind, failed, hostile_inputs, lines, written
 from exports_env import run
+from hostile_cases import MARKER
 
 SCRIPT = Path(__file__).parent / "tools" / "phoenix_stub.py"
 SENT_AS = {"id": "example_ids", "input": "inputs", "output": "outputs", "metadata": "metadata", "splits": "splits"}
@@ -30,7 +31,7 @@ def test_an_answer_that_does_not_meet_the_case_fails_and_says_why(told):
 
 
 def test_hostile_texts_arrive_as_they_were_and_run_nothing(tmp_path):
-    folder = written(hostile_cases(), "phoenix", tmp_path)
+    folder = written(all_hostile(), "phoenix", tmp_path)
     sent = run("phoenix", SCRIPT, folder, folder=folder)["sent"]
     assert [given["question"] for given in sent["inputs"]] == hostile_inputs()
-    assert not (folder / EXECUTED).exists()
+    assert not (folder / MARKER).exists()

@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from export_cases import EXECUTED, every_kind, hostile_cases, hostile_inputs, lines, written
+from export_cases import all_hostile, every_kind, hostile_inputs, lines, written
 from exports_env import run
+from hostile_cases import MARKER
 
 SCRIPT = Path(__file__).parent / "tools" / "ragas_load.py"
 
@@ -35,8 +36,8 @@ def test_the_reference_is_an_exact_match_and_the_expected_calls_are_accurate(tol
 
 
 def test_hostile_texts_arrive_as_they_were_in_any_locale_and_run_nothing(tmp_path):
-    folder = written(hostile_cases(), "ragas", tmp_path)
+    folder = written(all_hostile(), "ragas", tmp_path)
     told = run("ragas", SCRIPT, folder, folder=folder, LANG="C", LC_ALL="C", PYTHONCOERCECLOCALE="0", PYTHONUTF8="0")
     inputs = [sample["user_input"][-1]["content"] for sample in told["multi"]]
     assert [*inputs, *(sample["user_input"] for sample in told["single"])] == hostile_inputs()
-    assert not (folder / EXECUTED).exists()
+    assert not (folder / MARKER).exists()
