@@ -51,11 +51,20 @@ def commands_table() -> str:
     return _table(("command", ""), rows)
 
 
+def formats_table() -> str:
+    """Every dataset format, with the files that it writes."""
+    from exporters.dataset.formats import FORMATS
+
+    rows = ((f"`{f.name}`", f.tool, ", ".join(f"`{file.name}`" for file in f.files)) for f in FORMATS.values())
+    return _table(("`--format`", "for", "files"), rows)
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "options": options_table,
     "metrics": metrics_table,
     "checks": checks_table,
     "commands": commands_table,
+    "formats": formats_table,
 }
 
 

@@ -4,7 +4,8 @@
 that is of Node has ``TOOL/package-lock.json`` too, and a ``TOOL.txt`` that brings Node. An environment is made when a
 test first asks for it, in the user's cache outside the checkout, and stays until its requirements change. Where it
 cannot be made, the test is skipped and says by which command it can be; it fails where ``SIDECHECK_REQUIRE`` names the
-tool. ``python tests/exports_env.py TOOL...`` makes them beforehand.
+tool. ``python tests/exports_env.py TOOL...`` makes them beforehand. Those in ``OPTIONAL`` are made only so, or where
+they are required: they take long, and few people have the tool.
 """
 
 import hashlib
@@ -18,11 +19,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from externals import missing
+from externals import is_required, missing
 
 REQUIREMENTS = Path(__file__).parent / "integration" / "exports" / "requirements"
 MADE_WITHIN_S = 600
 RUN_WITHIN_S = 300
+OPTIONAL = ("phoenix", "ragas")
 QUIET = {
     "DEEPEVAL_TELEMETRY_OPT_OUT": "YES",
     "PROMPTFOO_DISABLE_TELEMETRY": "1",
@@ -38,6 +40,8 @@ QUIET = {
 def environment(tool: str, env: Mapping[str, str] = os.environ) -> Path:
     """The Python of a tool's environment, which is made if it is not there; skips or fails the test if it cannot be."""
     place = _place(tool, env)
+    if tool in OPTIONAL and not place.exists() and not is_required(tool, env):
+        missing(tool, f"{tool} is not there: python tests/exports_env.py {tool}", env)
     try:
         if not place.exists():
             _make(tool, place, env)
@@ -139,4 +143,4 @@ def _call(command: list[str], env: Mapping[str, str], folder: Path | None = None
 
 if __name__ == "__main__":
     for name in sys.argv[1:]:
-        print(environment(name))
+        print(environment(name, {**os.environ, "SIDECHECK_REQUIRE": name}))

@@ -78,9 +78,14 @@ def require(name: str, env: Mapping[str, str] = os.environ, externals: Mapping[s
 
 def missing(name: str, problem: str, env: Mapping[str, str] = os.environ) -> NoReturn:
     """Skip the test because of a server that is not there; fail it where that server is required."""
-    if name in {part.strip() for part in env.get("SIDECHECK_REQUIRE", "").split(",")}:
+    if is_required(name, env):
         pytest.fail(f"{problem} (SIDECHECK_REQUIRE names it)")
     pytest.skip(problem)
+
+
+def is_required(name: str, env: Mapping[str, str] = os.environ) -> bool:
+    """Whether ``SIDECHECK_REQUIRE`` names it."""
+    return name in {part.strip() for part in env.get("SIDECHECK_REQUIRE", "").split(",")}
 
 
 def free_port() -> int:

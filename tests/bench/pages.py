@@ -17,7 +17,23 @@ TRACES = 100_000
 BATCH = 1_000
 CHECKS = ("valid_json", "citations", "pii", "latency", "user_feedback")
 SERVICES, MODELS = ("shop", "support", "search"), ("gpt-4o", "gpt-4o-mini", "claude-sonnet-4")
-WORDS = "return refund plan annual invoice order late parcel password reset account delete price tax change".split()
+WORDS = [
+    "return",
+    "refund",
+    "plan",
+    "annual",
+    "invoice",
+    "order",
+    "late",
+    "parcel",
+    "password",
+    "reset",
+    "account",
+    "delete",
+    "price",
+    "tax",
+    "change",
+]
 SPANS = (
     Path(__file__).parents[1] / "data/spans/openinference-instrumentation-openai-0.1.66/tool_ok.binpb"
 ).read_bytes()

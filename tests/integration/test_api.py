@@ -1,6 +1,9 @@
 """The JSON API on a real store."""
 
 import json
+import sys
+from io import BytesIO
+from zipfile import ZipFile
 
 import pytest
 from fastapi.testclient import TestClient
@@ -369,6 +372,22 @@ def test_the_dataset_holds_promoted_cases_and_candidates_on_demand(client):
     response = client.get("/api/datasets/export")
     assert read_line(response.content).id == case_id(FAILING)
     assert response.headers["content-disposition"] == 'attachment; filename="cases.jsonl"'
+
+
+def test_all_formats_are_one_archive_that_says_what_is_not_in_it(client, monkeypatch):
+    def files():
+        response = client.get("/api/datasets/export?format=all&include=candidate")
+        assert response.headers["content-disposition"] == 'attachment; filename="dataset.zip"'
+        archive = ZipFile(BytesIO(response.content))
+        return {name: archive.read(name) for name in archive.namelist()}
+
+    whole = files()
+    assert read_line(whole["cases.jsonl"]) == a_case()
+    monkeypatch.setitem(sys.modules, "pyarrow", None)  # an installation without it
+    rest = files()
+    assert (set(whole) - set(rest), set(rest) - set(whole)) == ({"cases.parquet"}, {"left-out.txt"})
+    assert b"sidecheck[parquet]" in rest["left-out.txt"]
+    assert_refused(client.get("/api/datasets/export?format=parquet"), 400, "invalid_request")
 
 
 @pytest.mark.parametrize("query", ["format=xml", "include=everything"])

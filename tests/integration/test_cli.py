@@ -337,6 +337,25 @@ def test_export_writes_the_reviewed_cases_and_says_what_waits(tmp_path):
 
 
 @pytest.mark.usefixtures("cases")
+def test_export_of_all_formats_writes_each_and_says_which_it_had_to_leave_out(tmp_path, monkeypatch):
+    assert "left out" not in sidecheck("export", "--format", "all", "--out", "whole").err
+    monkeypatch.setitem(sys.modules, "pyarrow", None)  # an installation without it
+    ended = sidecheck("export", "--format", "all", "--out", "rest")
+    assert ended.code == 0
+    assert "left out: format 'parquet' needs pyarrow: pip install 'sidecheck[parquet]'" in " ".join(ended.err.split())
+    whole, rest = ({path.name for path in (tmp_path / name).iterdir()} for name in ("whole", "rest"))
+    assert whole - rest == {"cases.parquet"}
+
+
+@pytest.mark.usefixtures("cases")
+def test_export_of_a_format_that_needs_a_package_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    ended = sidecheck("export", "--format", "parquet", "--out", "cases.parquet")
+    assert ended.code == 2
+    assert "pip install 'sidecheck[parquet]'" in " ".join(ended.err.split())
+
+
+@pytest.mark.usefixtures("cases")
 def test_export_takes_candidates_too_where_asked():
     ended = sidecheck("export", "--include", "candidates", "--out", "-")
     assert {line["id"] for line in ended.lines} == {"case-1", "case-2"}

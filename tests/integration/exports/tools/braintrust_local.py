@@ -15,6 +15,7 @@ sys.path.insert(0, folder)
 
 import braintrust_eval  # noqa: E402 -- it is in the folder of the export
 from braintrust import Eval  # noqa: E402 -- as above
+from braintrust.logger import validate_tags  # noqa: E402 -- as above: what ``dataset.insert`` refuses tags by
 from judge import rows  # noqa: E402 -- as above
 
 seen = []
@@ -36,6 +37,8 @@ def judged(app):
     return {r.metadata["caseId"]: [r.scores["expectations"], str(r.error or "")] for r in found}
 
 
+for row in rows("braintrust.jsonl"):
+    validate_tags(row["tags"])
 run(look, scores=[])
 told = {"seen": seen, "verdicts": {app: judged(app) for app in APPS} if what else {}}
 Path(result).write_text(json.dumps(told), encoding="utf-8")
