@@ -32,7 +32,7 @@ class Admission:
     admit: AdmitCase | None
     now: Callable[[], int]
 
-    def promote(self, trace_id: str, given: Decision) -> StoredCase:
+    def promote(self, trace_id: str, given: Decision, attempts: int = ATTEMPTS) -> StoredCase:
         """Take the case of a trace into the dataset.
 
         Raises:
@@ -40,16 +40,15 @@ class Admission:
             Conflict: it is not at the revision that was given, or is changed again and again.
             RedactionFailed: it holds what must not be written.
         """
-        for attempt in range(ATTEMPTS):
-            stored = self.store.case_of_trace(trace_id)
-            if stored is None:
-                raise NotFound("this trace has no case")
-            try:
-                return self._promote(stored, given)
-            except Conflict:
-                if given.revision is not None or attempt == ATTEMPTS - 1:
-                    raise
-        raise AssertionError  # pragma: no cover - the last attempt returns or raises
+        stored = self.store.case_of_trace(trace_id)
+        if stored is None:
+            raise NotFound("this trace has no case")
+        try:
+            return self._promote(stored, given)
+        except Conflict:
+            if given.revision is not None or attempts == 1:
+                raise
+            return self.promote(trace_id, given, attempts - 1)
 
     def _promote(self, stored: StoredCase, given: Decision) -> StoredCase:
         revision = stored.revision if given.revision is None else given.revision
