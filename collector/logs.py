@@ -1,11 +1,41 @@
-"""Logging: one line an event on standard error, coloured in a terminal, JSON elsewhere. Never captured text."""
+"""Logging: one line an event on standard error, coloured in a terminal, JSON elsewhere. Never captured text.
+
+A line that cannot be written is left out: a full disk, or a reader that hung up, must not break what was to be logged.
+"""
 
 import logging
 import sys
 import traceback
 from pathlib import Path
+from typing import TextIO
 
 import structlog
+
+
+class Forgiving:
+    """A text stream that leaves out what it cannot write. ``lost`` counts the lines since the last that it wrote."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.lost = 0
+
+    def write(self, text: str) -> int:
+        """Write ``text`` if that can be done."""
+        try:
+            return self._stream.write(text)
+        except (OSError, ValueError):  # ValueError: it is closed
+            self.lost += text.count("\n")
+            return len(text)
+
+    def flush(self) -> None:
+        """Flush if that can be done, and say how many lines are missing."""
+        try:
+            self._stream.flush()
+            if self.lost:
+                self._stream.write(f"({self.lost} lines could not be written before this one)\n")
+                self.lost = 0
+        except (OSError, ValueError):
+            self.lost += not self.lost  # what was buffered is lost, and nobody knows how much it was
 
 
 def configure(level: int = logging.INFO) -> None:
@@ -22,7 +52,7 @@ def configure(level: int = logging.INFO) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(Forgiving(sys.stderr)),  # type: ignore[arg-type]  # it has what print needs
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")

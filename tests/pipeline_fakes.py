@@ -19,12 +19,13 @@ from collector.pipeline.front import Front
 from collector.pipeline.judge import Job, Judge, Judged, JudgeOptions
 from collector.pipeline.options import FrontOptions
 from exporters.metrics.prometheus import Metrics
-from exporters.store import Store, StoreError, StoreUnavailable
+from exporters.store import Store, StoreContended, StoreError, StoreUnavailable
 
 S = 1_000_000_000
 ABOUT = FeedbackTarget(trace_id=f"{1:032x}")
 THUMB_DOWN = Feedback(score=0.0, thumbs_up=False, time_ns=7)
 LOCKED = StoreUnavailable("the store is locked by another process")
+CONTENDED = StoreContended("a lock in the database was not released in time")
 BROKEN = StoreError("the store is damaged")
 
 

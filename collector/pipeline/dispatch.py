@@ -9,30 +9,38 @@ import structlog
 from collector.logs import place_of
 from collector.pipeline.decided import is_retryable
 from exporters.packed import Packed
-from exporters.store import StoreError
+from exporters.store import StoreContended, StoreError
 
 QUEUE = 64
 """Batches that may wait for the store before the workers are held back."""
 MOST_AT_ONCE = 512
 """Records in one transaction at most."""
+TRIES = 10
+"""Of the same records, some 20 s, before the store is asked whether it takes anything at all."""
 
 log = structlog.get_logger()
 Save = Callable[[Sequence[Packed]], Awaitable[None]]
 Ended = Callable[[Sequence[Packed], str | None], None]
+IsWell = Callable[[], Awaitable[bool]]
+FAILED, GIVEN_UP = "store_failed", "store_retries"
+"""Why a record is dropped: the store cannot take it, or does not though it takes others."""
 
 
 class Dispatch:
     """One writer to the store.
 
-    ``save`` raises ``StoreError``; a retryable one is tried again with growing waits, for as long as it takes: what was
-    acknowledged must not be dropped because a disk is full for an hour. Meanwhile the queue fills up, the workers wait,
-    the memory budget is used up, and senders are told to wait.
+    ``save`` raises ``StoreError``; a retryable one is tried again with growing waits, for as long as the store takes
+    nothing: what was acknowledged must not be dropped because a disk is full for an hour. Meanwhile the queue fills up,
+    the workers wait, the memory budget is used up, and senders are told to wait. But where it is
+    contended after ``TRIES`` and ``is_well`` for others, the fault is with these records: those that go on failing by
+    themselves are given up.
     ``ended`` is called with the records and ``None`` once they are kept, or with the reason why they were dropped.
     """
 
-    def __init__(self, save: Save, ended: Ended) -> None:
+    def __init__(self, save: Save, ended: Ended, is_well: IsWell) -> None:
         self._save = save
         self._ended = ended
+        self._is_well = is_well
         self._queue: asyncio.Queue[Sequence[Packed]] = asyncio.Queue(QUEUE)
         self._task: asyncio.Task[None] | None = None
         self._unwritten = 0
@@ -81,19 +89,22 @@ class Dispatch:
                 on=is_retryable, attempts=None, timeout=None, wait_initial=0.05, wait_max=5.0
             ):
                 with attempt:
-                    await self._try_to_save(records)
+                    await self._try_to_save(records, attempt.num)
         except Exception as error:  # noqa: BLE001 - the writer must live; a record that cannot be kept costs itself only
             await self._write_apart(records, error)
             return
         self.problem = None
         self._ended(records, None)
 
-    async def _try_to_save(self, records: Sequence[Packed]) -> None:
+    async def _try_to_save(self, records: Sequence[Packed], number: int) -> None:
         try:
             await self._save(records)
         except StoreError as error:
-            if error.is_retryable:
-                self._note(f"{error}; trying again")
+            if not error.is_retryable:
+                raise
+            if number % TRIES == 0 and isinstance(error, StoreContended) and await self._is_well():
+                raise _StuckError(f"{error}, {number} times, though it takes others") from error
+            self._note(f"{error}; trying again")
             raise
 
     async def _write_apart(self, records: Sequence[Packed], error: Exception) -> None:
@@ -104,9 +115,13 @@ class Dispatch:
             await self._write(records[middle:])
             return
         self._note(str(error) if isinstance(error, StoreError) else place_of(error))
-        self._ended(records, "store_failed")
+        self._ended(records, GIVEN_UP if isinstance(error, _StuckError) else FAILED)
 
     def _note(self, problem: str) -> None:
         if self.problem is None:
             log.warning("store degraded", problem=problem)
         self.problem = problem
+
+
+class _StuckError(StoreError):
+    """The store takes other records, and these not."""

@@ -19,6 +19,7 @@ from exporters.store import Store, StoredTrace
 
 _LOST: Mapping[str, str] = {
     "internal_error": "judging it failed; the log names the place",
+    "store_retries": "the store went on refusing it while it took others; the log says why (from Kafka: a dead letter)",
     "store_failed": "the store could not take it; the log says why (from Kafka: it is a dead letter now)",
     "no_spans": "only log records came of it, and no span",
     "trace_limit": "it was over assembly.max_spans or assembly.max_bytes",

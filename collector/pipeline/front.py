@@ -77,7 +77,7 @@ class Front:
         self._reopening = Reopening(options, self.decided, metrics, self._release)
         jobs = self._reopening.jobs_at_once
         keep = Keeping(options, store, pool, metrics, self.losses, ours, jobs, self.reopen, wall_ns)
-        self.dispatch = Dispatch(keep, self._ended)
+        self.dispatch = Dispatch(keep, self._ended, partial(asyncio.to_thread, store.takes_writes))
         self._slots = asyncio.Semaphore(pool.workers * BATCHES_A_WORKER)
         self._batches: set[asyncio.Task[None]] = set()
         self._ticker: asyncio.Task[None] | None = None

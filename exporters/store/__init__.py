@@ -1,6 +1,14 @@
 """What sidecheck remembers: traces, verdicts, feedback and cases in a SQL database."""
 
-from exporters.store.errors import BadCursor, Conflict, NotFound, StoreError, StoreUnavailable, TraceForgotten
+from exporters.store.errors import (
+    BadCursor,
+    Conflict,
+    NotFound,
+    StoreContended,
+    StoreError,
+    StoreUnavailable,
+    TraceForgotten,
+)
 from exporters.store.model import (
     CaseChange,
     CaseLimits,
@@ -39,6 +47,7 @@ __all__ = [
     "Removed",
     "SaveResult",
     "Store",
+    "StoreContended",
     "StoreError",
     "StoreUnavailable",
     "StoredCase",

@@ -15,6 +15,9 @@ RETRYABLE_SQLITE = frozenset({"BUSY", "LOCKED", "FULL", "IOERR", "NOMEM", "INTER
 RETRYABLE_SQLSTATE = frozenset({"08", "40", "53", "55", "57", "58"})
 """PostgreSQL's error classes for connections, rollbacks by deadlock, resources, locks, shutdown and system errors."""
 
+CONTENDED_SQLSTATE = frozenset({"40", "55", "57"})
+"""Those of them that may be about the very rows of a statement: a deadlock, a lock, a statement that took too long."""
+
 READ_ONLY = "25006"
 """Writing to a standby, as the old primary is for a while after a failover; the rest of its class are mistakes."""
 
@@ -51,6 +54,10 @@ class StoreUnavailable(StoreError):
     is_retryable = True
 
 
+class StoreContended(StoreUnavailable):
+    """The store cannot do it now, and it may be about these rows alone: others hold on to them."""
+
+
 class NotFound(StoreError):
     """No trace or case has this id."""
 
@@ -83,8 +90,10 @@ def translated(place: str) -> Iterator[None]:
 def _explained(place: str, error: exc.DBAPIError) -> StoreError:
     name = error_name(error)
     is_known = name in RETRYABLE_SQLITE or name in RETRYABLE_SQLSTATE or name == READ_ONLY
-    retryable = is_known or error.connection_invalidated
     phrase = PHRASES.get(name, f"the database answered with {type(error.orig).__name__} {name}".rstrip())
+    if name in CONTENDED_SQLSTATE:
+        return StoreContended(f"{place}: {phrase}")
+    retryable = is_known or error.connection_invalidated
     return (StoreUnavailable if retryable else StoreError)(f"{place}: {phrase}")
 
 

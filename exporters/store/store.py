@@ -16,6 +16,7 @@ from exporters.store import (
     case_queries,
     feedback,
     forgetting,
+    probe,
     reopenings,
     retention,
     reviews,
@@ -120,6 +121,15 @@ class Store:
             return SaveResult()
         with self._database.write() as connection:
             return saving.save(connection, packed, case_status, limits, now_ns, self._hold_ns)
+
+    def takes_writes(self) -> bool:
+        """Whether a small write goes through at this moment."""
+        try:
+            with self._database.write() as connection:
+                probe.write(connection)
+        except StoreError:
+            return False
+        return True
 
     def known(self, trace_ids: Sequence[str]) -> set[str]:
         """Those of ``trace_ids`` that were saved and not removed since."""

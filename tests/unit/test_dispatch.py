@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 import stamina
-from pipeline_fakes import BROKEN, LOCKED
+from pipeline_fakes import BROKEN, CONTENDED, LOCKED
 from store_builders import a_record, trace_id
 
-from collector.pipeline.dispatch import MOST_AT_ONCE, QUEUE, Dispatch
+from collector.pipeline.dispatch import MOST_AT_ONCE, QUEUE, TRIES, Dispatch
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +27,10 @@ class Sink:
         self.dropped: list[tuple[str, str]] = []
         self.open = asyncio.Event()
         self.open.set()
-        self.dispatch = Dispatch(self.save, self.ended)
+        self.dispatch = Dispatch(self.save, self.ended, self.is_well)
+
+    async def is_well(self) -> bool:
+        return False
 
     async def save(self, records) -> None:
         self.batches.append([record.trace_id for record in records])
@@ -79,7 +82,7 @@ async def test_while_the_store_is_locked_the_problem_is_told_and_afterwards_it_i
         told.append(sink.dispatch.problem)
         await save(records)
 
-    sink.dispatch = Dispatch(watching, sink.ended)
+    sink.dispatch = Dispatch(watching, sink.ended, sink.is_well)
     await sink.run([a_record(1)])
     assert told[0] is None
     assert told[1] == "the store is locked by another process; trying again"
@@ -106,10 +109,43 @@ async def test_one_record_that_the_store_cannot_take_does_not_cost_the_others():
         if any(record.trace_id == trace_id(2) for record in records):
             raise OverflowError
 
-    sink.dispatch = Dispatch(save, sink.ended)
+    sink.dispatch = Dispatch(save, sink.ended, sink.is_well)
     await sink.run([a_record(1), a_record(2), a_record(3)])
     assert sink.kept == [trace_id(1), trace_id(3)]
     assert sink.dropped == [(trace_id(2), "store_failed")]
+
+
+class Stubborn(Sink):
+    """A store that goes on refusing the second trace for ``reason``, ``is_well`` or not, until it gives in."""
+
+    def __init__(self, reason: Exception, *, is_well: bool, gives_in: int) -> None:
+        super().__init__()
+        self.reason = reason
+        self.well = is_well
+        self.left = gives_in
+
+    async def is_well(self) -> bool:
+        return self.well
+
+    async def save(self, records) -> None:
+        await super().save(records)
+        if self.left and any(record.trace_id == trace_id(2) for record in records):
+            self.left -= 1
+            raise self.reason
+
+
+async def test_records_that_a_store_goes_on_refusing_while_it_takes_others_are_given_up():
+    sink = await Stubborn(CONTENDED, is_well=True, gives_in=99).run([a_record(1), a_record(2), a_record(3)])
+    assert sink.kept == [trace_id(1), trace_id(3)]
+    assert sink.dropped == [(trace_id(2), "store_retries")]
+    assert sink.left == 99 - 3 * TRIES  # among all three, among two, and alone
+
+
+@pytest.mark.parametrize(("reason", "is_well"), [(CONTENDED, False), (LOCKED, True)])
+async def test_a_store_that_takes_nothing_or_is_full_costs_no_record_however_long_it_takes(reason, is_well):
+    sink = await Stubborn(reason, is_well=is_well, gives_in=5 * TRIES).run([a_record(1), a_record(2)])
+    assert sink.kept == [trace_id(1), trace_id(2)]
+    assert sink.dropped == []
 
 
 async def test_the_writer_lives_on_after_a_batch_that_failed():

@@ -34,7 +34,7 @@ def verdict_on(ledger, tmp_path):
     def compared(*spans, judged=2, verdicts=VERDICTS):
         encoded = b"".join(span_bytes(1, span) for span in spans)
         with Store.open(None, tmp_path) as store:
-            save(store, a_record(1, spans=encoded, span_count=judged, verdicts=verdicts))
+            save(store, a_record(1, spans=encoded, logs=b"", span_count=judged, verdicts=verdicts))
         return compare(ledger, tmp_path, CHECKS)
 
     return compared

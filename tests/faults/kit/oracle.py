@@ -19,6 +19,7 @@ import sqlalchemy as sa
 import zstandard
 from faults.kit.ledger import Ledger
 from faults.kit.sidecar import Sidecar
+from opentelemetry.proto.logs.v1.logs_pb2 import LogsData
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
 from prometheus_client.parser import text_string_to_metric_families
 from servers import total, until
@@ -31,11 +32,12 @@ ANSWERS_WITHIN_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A trace in the store: its span ids, how many its verdicts are about, and how many verdicts each check has."""
+    """A trace in the store: its span ids, how many its verdicts are about, verdicts by check, and log records."""
 
     span_ids: frozenset[str]
     judged_spans: int
     verdicts: Mapping[str, int]
+    log_records: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,12 @@ def _stored(ask: Callable[[str], Iterable[Any]]) -> dict[str, Stored]:
     for trace_id, check in ask("SELECT trace_id, check_name FROM verdicts JOIN traces ON traces.id = trace"):
         verdicts.setdefault(trace_id, Counter())[check] += 1
     rows = ask("SELECT trace_id, span_count, data FROM traces JOIN payloads ON trace = traces.id")
-    return {key: Stored(_span_ids(key, bytes(data)), count, verdicts.get(key, {})) for key, count, data in rows}
+    found = {}
+    for key, count, data in rows:
+        spans, logs = _telemetry(bytes(data))
+        span_ids = frozenset(span.span_id.hex() for span in _spans(spans) if span.trace_id.hex() == key)
+        found[key] = Stored(span_ids, count, verdicts.get(key, {}), _log_records(logs))
+    return found
 
 
 def compare(
@@ -259,11 +266,16 @@ class Watch:
         self.seen.problems.update(told["problems"])
 
 
-def _span_ids(trace_id: str, compressed: bytes) -> frozenset[str]:
+def _telemetry(compressed: bytes) -> tuple[bytes, bytes]:
+    """The spans and the log records of a stored trace, which are the first two of its three parts."""
     whole = zstandard.ZstdDecompressor().decompress(compressed)
-    (length,) = struct.unpack_from("<Q", whole)
-    raw = whole[3 * 8 :][:length]  # behind the lengths of its three parts; the spans come first
-    return frozenset(span.span_id.hex() for span in _spans(raw) if span.trace_id.hex() == trace_id)
+    spans, logs = struct.unpack_from("<QQ", whole)
+    raw = whole[3 * 8 :]  # behind the lengths
+    return raw[:spans], raw[spans:][:logs]
+
+
+def _log_records(encoded: bytes) -> int:
+    return sum(len(s.log_records) for r in LogsData.FromString(encoded).resource_logs for s in r.scope_logs)
 
 
 def _spans(encoded: bytes) -> Iterator[Span]:

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 
 import pytest
 import sqlalchemy as sa
-from kafka_senders import TOPICS, consuming, done, send, send_keyed, trace_id
+from kafka_senders import TOPICS, consuming, done, send, send_keyed, some_spans, trace_id
+from otlp import a_trace_request
 from servers import Serving, eventually, until
 
 CHECKS = 4
@@ -110,3 +111,32 @@ def test_feedback_through_any_replica_promotes_the_trace(kafka, replica):
             server.post("/v1/feedback", {"trace_id": trace_id(number), "thumbs_up": False}).raise_for_status()
         for number in range(1, 9):
             assert eventually(lambda n=number: first.outcomes(trace_id(n)).get("user_feedback"), "failed") == "failed"
+
+
+REFUSES = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION 'held' USING ERRCODE = '55P03'; END $$;
+CREATE TRIGGER refuse BEFORE INSERT ON traces FOR EACH ROW WHEN (NEW.trace_id = '{}') EXECUTE FUNCTION refuse();
+"""
+"""PostgreSQL says of one trace, each time, that a lock was not released in time."""
+
+
+def test_a_trace_that_the_store_goes_on_refusing_while_it_takes_others_becomes_a_dead_letter(
+    kafka, replica, stored, postgres_url
+):
+    kafka.create("dead")
+    with replica("only", SIDECHECK_KAFKA__DEAD_LETTER_TOPIC=kafka.topic("dead")) as server:
+        engine = sa.create_engine(postgres_url)
+        with engine.begin() as connection:
+            connection.exec_driver_sql(REFUSES.format(trace_id(2)))
+        engine.dispose()
+        send(kafka, "traces", some_spans(2))
+        until("it is refused", lambda: "released in time" in str(server.health()))
+        send(kafka, "traces", some_spans(1), some_spans(3))
+        done(kafka, "traces", within_s=90)
+        assert set(stored()) == {trace_id(1), trace_id(3)}
+        assert server.metric("sidecheck_dropped_total", what="record", reason="store_retries") == 1
+    (letter,) = kafka.records("dead")
+    told = dict(letter.headers)
+    assert told["sidecheck.error"] == b"store_retries"
+    assert a_trace_request().FromString(letter.value) == a_trace_request().FromString(some_spans(2))
