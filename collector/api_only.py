@@ -18,6 +18,7 @@ from collector.pipeline.feedback import FeedbackDesk
 from collector.pipeline.forgetting import forget_beside
 from collector.pipeline.inspection import InspectionPool
 from collector.pipeline.losses import Losses
+from collector.pipeline.showing import read_trace
 from collector.ports import Ports
 from collector.process import Addresses, Process
 from collector.settings import Settings
@@ -49,6 +50,8 @@ class ApiOnly(Process):
             draft_case=Drafting(self.store, pool, asyncio.get_running_loop()),
             admit_case=Admission(pool, asyncio.get_running_loop()),
             forget=self._forget,
+            problems=lambda: self.health().problems,
+            read_trace=read_trace,
             explain=Explainer(self.store, settings.checks, settings.data_dir / "quarantine"),
         )
         self.addresses = Addresses(api=ports.serve_api(api, desk), metrics=metrics)

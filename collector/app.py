@@ -20,6 +20,7 @@ from collector.pipeline.forgetting import Forgetting
 from collector.pipeline.front import Front
 from collector.pipeline.inspection import InspectionPool, available_cores
 from collector.pipeline.journal import Entry, Journal, Sync
+from collector.pipeline.showing import read_trace
 from collector.pipeline.worker import MEMORY_BYTES
 from collector.ports import Ports
 from collector.process import Addresses, Process
@@ -90,6 +91,8 @@ class Sidecar(Process):
             draft_case=Drafting(self.store, self._pool, asyncio.get_running_loop()),
             admit_case=Admission(self._pool, asyncio.get_running_loop()),
             forget=Forgetting(self.front, self.store, self._journal, settings.data_dir),
+            problems=lambda: self.health().problems,
+            read_trace=read_trace,
             explain=Explainer(self.store, settings.checks, self._quarantine, self.front),
         )
 

@@ -9,13 +9,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI
 
-from exporters.dataset.case import Case, CaseStatus
 from exporters.dataset.intake import Gate
 from exporters.review import answers, present
 from exporters.review.admission import AdmitCase
-from exporters.review.answers import ApiError, SafeJson, not_found
+from exporters.review.answers import SafeJson, not_found
 from exporters.review.datasets import dataset_routes
-from exporters.review.decisions import Desk
+from exporters.review.decisions import Desk, DraftCase
 from exporters.review.explain import Explain, explanation_routes
 from exporters.review.forget import Forget, forget_routes
 from exporters.review.guard import Guard
@@ -30,9 +29,9 @@ from exporters.review.schemas import (
     TraceFilter,
     TraceId,
 )
-from exporters.review.site import DraftCase, Problems, Site
+from exporters.review.site import Problems, ReadTrace, Site
 from exporters.review.static_files import static_routes
-from exporters.store import NotFound, Store, StoredTrace
+from exporters.store import Store, StoredTrace
 
 
 def create_api(
@@ -44,6 +43,7 @@ def create_api(
     forget: Forget | None = None,
     explain: Explain | None = None,
     problems: Problems | None = None,
+    read_trace: ReadTrace | None = None,
     now: Callable[[], int] = time.time_ns,
 ) -> FastAPI:
     """The ASGI app of the API port: the JSON API and the pages.
@@ -57,6 +57,7 @@ def create_api(
         forget: removes a trace, a user or a session everywhere; ``None``: there is no such route.
         explain: says why a trace has its verdicts, or none; ``None``: there is no such route.
         problems: what is wrong now, for the overview; ``None``: nothing is said of it. Called on any thread.
+        read_trace: reads a stored trace anew, for its page; ``None``: that shows what is stored with the verdicts.
         now: nanoseconds since the epoch.
     """
     # No interactive documentation: FastAPI's loads its scripts from elsewhere.
@@ -64,14 +65,14 @@ def create_api(
     app.add_middleware(Guard)
     answers.install(app)
     app.include_router(_traces(store, trace_url, now))
-    desk = Desk(store, now, admit_case)
-    app.include_router(_decisions(store, desk, draft_case, now))
+    desk = Desk(store, now, draft_case, admit_case)
+    app.include_router(_decisions(desk))
     app.include_router(_cases(store, desk, now))
     app.include_router(_clusters(store, now))
     app.include_router(dataset_routes(store, now, _gate(admit_case)))
     app.include_router(_status(store))
     app.include_router(static_routes())
-    app.include_router(page_routes(Site(store, now, trace_url, draft_case, problems, admit_case)))
+    app.include_router(page_routes(Site(store, now, trace_url, draft_case, problems, read_trace, admit_case)))
     if forget is not None:
         app.include_router(forget_routes(forget))
     if explain is not None:
@@ -106,30 +107,20 @@ def _traces(store: Store, trace_url: str | None, now: Callable[[], int]) -> APIR
     return router
 
 
-def _decisions(store: Store, desk: Desk, draft_case: DraftCase | None, now: Callable[[], int]) -> APIRouter:
+def _decisions(desk: Desk) -> APIRouter:
     router = APIRouter(default_response_class=SafeJson, tags=["review"])
 
     @router.post("/api/traces/{trace_id}/promote")
     def promote(trace_id: TraceId, decision: Decision | None = None) -> SafeJson:
         """Take the trace's case into the dataset."""
         given = decision or Decision()
-        try:
-            promoted = desk.promote(trace_id.lower(), given.reviewer)
-        except NotFound:
-            case = _drafted(store, draft_case, trace_id)
-            promoted = store.add_case(case, CaseStatus.PROMOTED, given.who, given.why, now())
-        return SafeJson(present.case(promoted))
+        return SafeJson(present.case(desk.promote_trace(trace_id.lower(), given.reviewer)))
 
     @router.post("/api/traces/{trace_id}/dismiss")
     def dismiss(trace_id: TraceId, decision: Decision | None = None) -> SafeJson:
         """Set the trace's case aside."""
         given = decision or Decision()
-        try:
-            dismissed = desk.dismiss(trace_id.lower(), given.reviewer)
-        except NotFound:
-            _trace(store, trace_id)
-            raise ApiError(409, "no_case", "this trace has no case that could be dismissed") from None
-        return SafeJson(present.case(dismissed))
+        return SafeJson(present.case(desk.dismiss_trace(trace_id.lower(), given.reviewer)))
 
     return router
 
@@ -199,12 +190,3 @@ def _trace(store: Store, trace_id: str) -> StoredTrace:
     if found is None:
         raise not_found("trace")
     return found
-
-
-def _drafted(store: Store, draft_case: DraftCase | None, trace_id: str) -> Case:
-    """A case of a trace that has none: it passed, or there were enough of its kind already."""
-    found = _trace(store, trace_id)
-    case = draft_case(found.trace_id) if draft_case else None
-    if case is None:
-        raise ApiError(409, "no_case", "this trace makes no case: no check that promotes failed on it")
-    return case

@@ -27,7 +27,7 @@ from exporters.store import Conflict, Store, StoredCase
 def pages(site: Site) -> APIRouter:
     """The page and what its forms do."""
     router = APIRouter(default_response_class=HTMLResponse)
-    room = _Room(site.store, Desk(site.store, site.now, site.admit_case))
+    room = _Room(site.store, site.desk())
     _add_views(router, room)
     _add_decisions(router, room)
     _add_editing(router, room)
