@@ -1,6 +1,5 @@
 """``deepeval.json`` is loaded by DeepEval's own loader and judged by its metrics, without a model."""
 
-import sys
 from pathlib import Path
 
 import pytest

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 from export_cases import FAILED_BY_BAD, all_hostile, every_kind, written
@@ -23,7 +23,7 @@ def outcomes(folder, home, python=sys.executable, **variables):
     command = [str(python), "-m", "pytest", "-p", "no:cacheprovider", f"--junitxml={report}", str(folder)]
     done = start(command, home=home, folder=folder, PYTHONPATH=str(TOOLS), **variables)
     assert done.returncode in (0, 1), done.stdout[-2000:] + done.stderr[-2000:]
-    cases = ElementTree.parse(report).getroot().iter("testcase")
+    cases = ET.parse(report).getroot().iter("testcase")
     found = {case.get("name")[len("test_case[") : -1]: (*(part.tag for part in case), "passed")[0] for case in cases}
     return found, done.stdout + done.stderr
 

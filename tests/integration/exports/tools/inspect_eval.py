@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 from app import APPS
-from inspect_ai import Task, eval
+from inspect_ai import Task
+from inspect_ai import eval as evaluate
 from inspect_ai.dataset import json_dataset
 from inspect_ai.model import ChatMessageAssistant, ModelOutput
 from inspect_ai.solver import solver
@@ -26,7 +27,7 @@ import inspect_task  # noqa: E402 -- it is in the folder of the export
 def model():
     """Answers with text and a tool call, as a model does after its tools ran."""
 
-    async def solve(state, generate):
+    async def solve(state, generate):  # noqa: ARG001 -- every solver is given it
         call = ToolCall(id="1", function="cancel_order", arguments={"order_id": "A-1009"})
         state.messages.append(ChatMessageAssistant(content="", tool_calls=[call]))
         state.output = ModelOutput.from_content("canned", "30 days, see kb-7.")
@@ -37,7 +38,7 @@ def model():
 
 def judged(task):
     """Id of a sample -> whether it is correct."""
-    [log] = eval(task, model=None, display="none", log_dir=str(Path(folder) / "logs"))
+    [log] = evaluate(task, model=None, display="none", log_dir=str(Path(folder) / "logs"))
     assert log.status == "success", log.error
     return {sample.id: sample.scores["expectations"].value == "C" for sample in log.samples}
 
