@@ -11,7 +11,7 @@ from collector.commands.problems import CommandError
 from collector.display import console
 from collector.settings import Settings
 from exporters.dataset.case import CaseStatus, ExampleType
-from exporters.dataset.export import export, left_out
+from exporters.dataset.export import export, files_written, left_out
 from exporters.store import CaseQuery, Store
 
 LAST_NS = 2**63 - 1
@@ -36,6 +36,8 @@ def run(
     try:
         count = export((stored.case for stored in store.iter_cases(query)), format_name, out)
         _tell(store, count, out, include)
+        if names := files_written(format_name, out):
+            console(stderr=True).print(f"files: {', '.join(names)}", markup=False)
         for note in left_out(format_name):
             console(stderr=True).print(f"left out: {note}", markup=False)
     finally:
