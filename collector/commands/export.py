@@ -12,7 +12,7 @@ from collector.commands.problems import CommandError
 from collector.display import console
 from collector.settings import Settings
 from exporters.dataset.case import Case, CaseStatus, ExampleType
-from exporters.dataset.export import STDOUT, export, left_out
+from exporters.dataset.export import STDOUT, export, files_written, left_out
 from exporters.store import CaseQuery, Store
 
 LAST_NS = 2**63 - 1
@@ -41,13 +41,13 @@ def run(settings: Settings, wanted: Wanted, *, out: str, format_name: str) -> No
     with Store.open(settings.store.url, settings.data_dir) as store:
         if wanted.version is not None:
             _write_version(store, wanted.version, query, format_name, out)
-            _tell_left_out(format_name)
+            _tell_files(format_name, out)
             return
         raw: list[str] = []
         count = export(_noting((stored.case for stored in store.iter_cases(query)), raw), format_name, out)
         _tell(store, count, out, wanted.include)
     _warn(len(raw))
-    _tell_left_out(format_name)
+    _tell_files(format_name, out)
 
 
 def _query(wanted: Wanted) -> CaseQuery:
@@ -77,7 +77,9 @@ def _write_version(store: Store, name: str, query: CaseQuery, format_name: str, 
     _warn(len(raw))
 
 
-def _tell_left_out(format_name: str) -> None:
+def _tell_files(format_name: str, out: str) -> None:
+    if names := files_written(format_name, out):
+        console(stderr=True).print(f"files: {', '.join(names)}", markup=False)
     for note in left_out(format_name):
         console(stderr=True).print(f"left out: {note}", markup=False)
 
