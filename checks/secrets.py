@@ -41,10 +41,7 @@ class Rule(NamedTuple):
 
 
 def is_random(value: str) -> bool:
-    """Whether ``value`` looks drawn, not written: letters and digits, and 3 bits of entropy a character or more.
-
-    Random strings of 16 characters have 3.5 to 4 bits, English words of that length below 3.3 and no digits.
-    """
+    """Whether ``value`` looks drawn, not written: letters and digits, and ``_BITS`` of entropy a character or more."""
     if len(value) < _SHORTEST or value.isalpha() or not (_LETTER.search(value) and _DIGIT.search(value)):
         return False
     total = len(value)
