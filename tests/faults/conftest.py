@@ -16,6 +16,13 @@ DISK = short_or_long(64 * MIB, 256 * MIB)
 _table = Table()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every fault test measures something."""
+    for item in items:
+        if Path(item.path).parent == PAGE.parent:
+            item.add_marker("alone")
+
+
 @pytest.fixture(scope="session")
 def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
     """A sidecar for the whole session, its data on a small disk where one can be mounted. Take ``shared`` instead."""

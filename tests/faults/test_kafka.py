@@ -4,12 +4,15 @@ Every trace whose spans the broker acknowledged is stored whole, with one verdic
 user's thumb; what nobody can read is in the dead-letter topic; and nothing is left unread.
 """
 
+import base64
 import itertools
+import json
 import os
 import random
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -21,7 +24,7 @@ from faults.kit.scale import short_or_long
 from faults.kit.sidecar import LIGHT, Sidecar
 from faults.kit.targets import KafkaTarget
 from faults.kit.traffic import Make, Request, plain
-from kafka_senders import TOPICS, done, settings
+from kafka_senders import FULL, TOPICS, done, settings
 from servers import until
 
 REPLICAS, PARTITIONS = 3, 12
@@ -33,7 +36,7 @@ SENDERS = short_or_long(8, 32)
 DONE_WITHIN_S = 300
 LONGEST_GAP_S = 3.5
 SEED = int(os.environ.get("SIDECHECK_SEED", "20"))
-SETTINGS, CHECKS = short_or_long((LIGHT, LIGHT_CHECKS), ({}, DEFAULT_CHECKS))
+SETTINGS, CHECKS = short_or_long((LIGHT, LIGHT_CHECKS), (FULL, DEFAULT_CHECKS))
 OPEN_FOR_LONG = {"SIDECHECK_ASSEMBLY__SETTLE": "1s", "SIDECHECK_ASSEMBLY__IDLE": "20s"}
 """A trace whose root is yet to come is open when its partition changes hands."""
 
@@ -74,6 +77,12 @@ def failed_for_its_user(url: str) -> set[str]:
         engine.dispose()
 
 
+def letters_in(file: Path) -> list[bytes]:
+    """The records that a replica set aside on its own disk."""
+    lines = file.read_text().splitlines() if file.exists() else []
+    return [base64.b64decode(json.loads(line)["value"]) for line in lines]
+
+
 @pytest.mark.timeout(900)
 def test_every_trace_has_one_verdict_while_replicas_come_and_go_and_the_broker_is_killed(
     kafka, postgres_url, tmp_path, table
@@ -89,12 +98,13 @@ def test_every_trace_has_one_verdict_while_replicas_come_and_go_and_the_broker_i
         extra = Sidecar(tmp_path / "extra", **own)
         stack.callback(extra.kill)
         seen = [stack.enter_context(Watch(replica)) for replica in replicas]
-        target = KafkaTarget(kafka.broker.bootstrap, kafka.topic("traces"))
-        stack.callback(target.close)
         others = stack.enter_context(Companions(kafka.broker.bootstrap, kafka.topic))
-        make = others.beside(spread_out())
+        target = others.behind(KafkaTarget(kafka.broker.bootstrap, kafka.topic("traces")))
+        stack.callback(target.close)
         struck = 0
-        with Load(ledger, target, make, rate=RATE, seconds=SECONDS, senders=SENDERS, seed=SEED) as load:
+        with Load(
+            ledger, others.behind(target), spread_out(), rate=RATE, seconds=SECONDS, senders=SENDERS, seed=SEED
+        ) as load:
             ends, strike = time.monotonic() + SECONDS, strikes(replicas, extra, chance)
             while time.monotonic() < ends:
                 time.sleep(EVERY_S)  # the load goes on
@@ -107,7 +117,7 @@ def test_every_trace_has_one_verdict_while_replicas_come_and_go_and_the_broker_i
         done(kafka, *TOPICS, within_s=DONE_WITHIN_S)
         stored = stored_in(postgres_url)
         found = weigh(ledger, stored, CHECKS)
-        until("the thumbs are heeded", lambda: others.thumbs <= failed_for_its_user(postgres_url))
+        until("the thumbs are heeded", lambda: others.thumbs <= failed_for_its_user(postgres_url), DONE_WITHIN_S)
     together = Seen(
         scrapes=sum(one.scrapes for one in seen),
         unbalanced=[difference for one in seen for difference in one.unbalanced],
@@ -119,5 +129,8 @@ def test_every_trace_has_one_verdict_while_replicas_come_and_go_and_the_broker_i
     found.assert_kept()
     assert others.logs
     assert [trace_id for trace_id in others.logs if stored[trace_id].log_records != 1] == []
-    assert others.poison == {letter.value for letter in kafka.records("dead")}
+    kept = {letter.value for letter in kafka.records("dead")}
+    for sidecar in (*replicas, extra):  # where letters go while the broker is away
+        kept |= set(letters_in(sidecar.data_dir / "dead-letters.jsonl"))
+    assert others.poison == kept
     together.assert_sound()

@@ -6,6 +6,7 @@ import pytest
 from kafka.errors import KafkaTimeoutError
 from kafka.structs import TopicPartition
 from kafka_fakes import AT, FakeConsumer, FakeIntake, FakeRecord, on_loop
+from otlp import a_log_record, a_logs_request
 from pipeline_fakes import Clock, span_bytes
 from servers import total
 
@@ -17,7 +18,8 @@ from collector.receivers.limits import ReceiverLimits
 from exporters.metrics.prometheus import Metrics
 
 S = 1_000_000_000
-SAID = TopicPartition("said", 0)
+NOW_MS = 1_700_000_000_000
+LOGS, SAID = TopicPartition("logs", 0), TopicPartition("said", 0)
 
 
 class Bench:
@@ -25,7 +27,7 @@ class Bench:
 
     def __init__(self, folder) -> None:
         self.clock, self.intake, self.metrics = Clock(), FakeIntake(), Metrics(1_000)
-        topics = {"traces": Content.TRACES, "said": Content.FEEDBACK}
+        topics = {"traces": Content.TRACES, "logs": Content.LOGS, "said": Content.FEEDBACK}
         options = KafkaOptions(("kafka:9092",), "group", topics, folder)
         self.letters = folder / "dead-letters.jsonl"
         self.consuming = Consuming(
@@ -284,3 +286,65 @@ def test_closing_hands_over_what_is_left_even_where_the_client_cannot(bench):
     bench.consuming.close(1)
     assert bench.kafka.closed
     assert len(bench.intake.handed_over) == 1
+
+
+def a_log(offset: int, at_s: int, partition: int = 0) -> FakeRecord:
+    value = a_logs_request(a_log_record(trace_id=(offset + 1).to_bytes(16, "big"))).SerializeToString()
+    return FakeRecord(offset, value, topic="logs", partition=partition, timestamp=NOW_MS + 1_000 * at_s)
+
+
+def a_span_record(offset: int, at_s: int) -> FakeRecord:
+    return FakeRecord(offset, span_bytes(offset + 1, 1), timestamp=NOW_MS + 1_000 * at_s)
+
+
+def logs_taken(bench) -> list[int]:
+    bench.turn()  # what is known about the partitions by now is heeded by the next poll, and given on after it
+    bench.turn()
+    return [b.position.number for b in bench.intake.batches if b.position.source.content is Content.LOGS]
+
+
+def test_logs_wait_for_spans_of_their_time_that_are_still_to_be_read_and_are_read_no_further(bench):
+    bench.kafka.assign(LOGS)
+    bench.kafka.ends = {AT: 3, LOGS: 2}
+    bench.turn(a_span_record(0, 0), a_log(0, 1), a_log(1, 60))
+    assert logs_taken(bench) == [0]
+    assert bench.kafka.paused() == {LOGS}
+    bench.turn(a_span_record(1, 59))
+    assert logs_taken(bench) == [0, 1]
+    bench.turn()
+    assert bench.kafka.paused() == set()
+
+
+def test_logs_do_not_wait_where_all_spans_were_read(bench):
+    bench.kafka.assign(LOGS)
+    bench.kafka.ends = {AT: 1, LOGS: 2}
+    bench.turn(a_span_record(0, 0), a_log(0, 60), a_log(1, 120))
+    assert logs_taken(bench) == [0, 1]
+
+
+def test_logs_do_not_wait_for_spans_of_another_number_or_where_no_spans_are_read_here(bench):
+    bench.kafka.revoke(AT)
+    bench.kafka.assign(LOGS, TopicPartition("traces", 1))
+    bench.kafka.ends = {TopicPartition("traces", 1): 9}
+    bench.turn(a_log(0, 60))
+    assert logs_taken(bench) == [0]
+
+
+def test_logs_wait_until_it_is_known_how_far_the_spans_go(bench):
+    bench.kafka.assign(LOGS)
+    bench.kafka.error = KafkaTimeoutError()
+    bench.turn(a_log(0, 60))
+    assert logs_taken(bench) == []
+    bench.kafka.error = None
+    bench.turn()
+    assert logs_taken(bench) == [0]
+
+
+def test_logs_that_wait_are_let_go_of_with_their_partition_and_never_committed(bench):
+    bench.kafka.assign(LOGS)
+    bench.kafka.ends = {AT: 5, LOGS: 1}
+    bench.turn(a_span_record(0, 0), a_log(0, 60))
+    bench.kafka.revoke(LOGS)
+    bench.turn(a_span_record(1, 59))
+    assert logs_taken(bench) == []
+    assert all(LOGS not in marks for marks in bench.kafka.commits)

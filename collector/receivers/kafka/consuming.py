@@ -16,8 +16,9 @@ from collector.intake import Meter, PullIntake
 from collector.receivers.kafka.assignment import LAG, Assignment
 from collector.receivers.kafka.assignor import ColocatingAssignor
 from collector.receivers.kafka.dead_letters import DeadLetters
+from collector.receivers.kafka.early import Early
 from collector.receivers.kafka.hand import Hand, OnLoop
-from collector.receivers.kafka.options import KafkaOptions, consumer_config
+from collector.receivers.kafka.options import Content, KafkaOptions, consumer_config
 from collector.receivers.kafka.partition import Partition
 from collector.receivers.kafka.records import Reader
 from collector.receivers.limits import ReceiverLimits
@@ -56,6 +57,7 @@ class Consuming:
         self._meter = meter
         self._monotonic = monotonic
         self._hand = Hand(Reader(limits, options.encoding, options.headers), intake, on_loop, letters)
+        self._early = Early()
         self._paused = False
         self._said: set[tuple[str, str]] = set()
         self._commit_at = self._look_at = 0.0
@@ -97,9 +99,20 @@ class Consuming:
         polled = self._consumer.poll(timeout_ms=BUSY_POLL_MS if self._hand else POLL_MS)
         # From here on the client counts them as read: they are in hand before anything else can fail.
         self._hand.drop()
+        self._early.drop()
         for at, records in polled.items():
-            self._hand.add(self._following(at, records), records)
+            self._take(at, self._following(at, records), records)
             self._meter.inc("sidecheck_kafka_records_total", len(records), topic=at.topic)
+        for partition, record in self._early.due(self._assignment.partitions, self._ends):
+            self._hand.add(partition, (record,))
+
+    def _take(self, at: TopicPartition, partition: Partition, records: Sequence[Any]) -> None:
+        """Take records in hand; those of logs by way of where they wait for their spans."""
+        if partition.content is not Content.LOGS:
+            self._hand.add(partition, records)
+            return
+        for record in records:
+            self._early.add(at, partition, record)
 
     def _following(self, at: TopicPartition, records: Sequence[Any]) -> Partition:
         """The partition that these records follow in; what is odd about their offsets is looked into later."""
@@ -113,6 +126,7 @@ class Consuming:
         elif first > expected:
             self._gaps.append((at, expected, first))
         partition.next = records[-1].offset + 1
+        partition.time_ms = records[-1].timestamp
         return partition
 
     def _begin(self) -> None:
@@ -150,10 +164,12 @@ class Consuming:
 
     def _pause_or_resume(self) -> None:
         wait = bool(self._hand)
-        if wait:
-            self._consumer.pause(*self._consumer.assignment())  # those that are new, too
-        elif self._paused:
-            self._consumer.resume(*self._consumer.paused())
+        assigned = set(self._consumer.assignment())
+        paused, to_pause = set(self._consumer.paused()), assigned if wait else self._early.waits & assigned
+        if to_pause - paused:
+            self._consumer.pause(*(to_pause - paused))
+        if paused - to_pause:
+            self._consumer.resume(*(paused - to_pause))
         if wait != self._paused:
             self._paused = wait
             self._meter.set("sidecheck_kafka_paused", int(wait))
@@ -181,7 +197,8 @@ class Consuming:
 
     def _look(self) -> None:
         """Ask for the ends of the partitions: for the lag, and to know whether the broker is there."""
-        if self._monotonic() < self._look_at:
+        is_known = self.trouble is not None or self._assignment.partitions.keys() <= self._ends.keys()
+        if self._monotonic() < self._look_at and is_known:
             return
         self.trouble = None
         try:

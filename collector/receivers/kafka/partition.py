@@ -13,6 +13,7 @@ class Partition(Progress):
         is_begun: Whether it is known how far the group had come.
         committed: The last offset that the broker has confirmed.
         first, next: The offset that was polled first, and the one that is expected next.
+        time_ms: The time of the last record that was polled, as the record tells it.
     """
 
     returns = True
@@ -26,6 +27,7 @@ class Partition(Progress):
         self.committed: int | None = None
         self.first: int | None = None
         self.next: int | None = None
+        self.time_ms: int | None = None
 
     def __repr__(self) -> str:
         return f"{self.topic}[{self.number}]"
