@@ -28,7 +28,7 @@ FEW = 5
 _LIMITS = frozenset({CloseReason.SPAN_LIMIT, CloseReason.BYTE_LIMIT, CloseReason.MAX_AGE})
 _INJECTION = re.compile(
     r"(?:ignor\w{0,6}|disregard|forget|override|vergiss|oublie\w{0,2}|olvida)\W{1,5}(?:\w{1,30}\W{1,5}){0,4}"
-    r"(?:instructions?|prompts?|rules|guidelines|anweisung|instruktion|instruccion|instrucción|consignes)"
+    r"(?:instructions?|prompts?|rules|guidelines|anweisung|instruktion|instrucci[oó]n|consignes)"
     r"|\b(?:jailbreak|do anything now|developer mode|dan mode)\b"
     r"|(?:reveal|print|repeat|show|tell me|output)\W{1,5}(?:\w{1,30}\W{1,5}){0,3}"
     r"(?:system prompt|initial instructions|hidden prompt)"
