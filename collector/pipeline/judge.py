@@ -23,6 +23,7 @@ from collector.pipeline.merging import Earlier, merged
 from exporters.dataset.case import Case
 from exporters.dataset.gate import admit
 from exporters.dataset.likeness import likeness
+from exporters.dataset.likeness import load as load_likeness
 from exporters.dataset.promote import draft, failures
 from exporters.dataset.redact import RedactionFailed, Redactor
 from exporters.metrics.tally import Tally, tally
@@ -113,6 +114,8 @@ class Judge:
     def load(self) -> None:
         """Load what checks need, so that the first trace does not wait for it, nor its deadline pay for it."""
         runner.load(self._plan)
+        if self._options.drafts_cases:
+            load_likeness()
 
     def report(self, job: Job, left_out: Mapping[str, str] = NONE_LEFT_OUT) -> Report:
         """The verdicts on one trace, without a record of it.

@@ -60,6 +60,14 @@ class Likeness:
     preview: str | None = None
 
 
+def load() -> None:
+    """Import the library, so that the first failing trace does not wait for it; it takes a millisecond.
+
+    Its allocator sets aside 32 MiB of address space, which a worker's limit on memory should find there already.
+    """
+    import rensa  # noqa: F401 -- to have it imported
+
+
 def likeness(case: Case, failed: Iterable[Verdict]) -> Likeness:
     """What the trace of ``case`` is compared by, given the failures that made the case."""
     failures = {v.check: error_codes(v) for v in failed}
@@ -120,7 +128,7 @@ def _similar(shingles: int) -> float:
 def _signature(shingles: list[str]) -> bytes:
     if not shingles:
         return b""
-    from rensa import RMinHash  # only workers that have a failing trace need it
+    from rensa import RMinHash  # only workers need it
 
     sketch = RMinHash(num_perm=VALUES, seed=SEED)
     sketch.update(shingles)

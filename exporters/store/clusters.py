@@ -23,8 +23,6 @@ MOST_OF_FAMILY = 1000
 family's name."""
 MOST_COMPARED = 20_000
 """Clusters that are found by how alike an input is: those that a trace joined last. Their bands are some 40 MiB."""
-SWEPT = 500
-"""Clusters that lose their bands in one statement."""
 
 
 def join(
@@ -72,12 +70,13 @@ def of_trace(connection: sa.Connection, trace_id: str, otherwise: str) -> str:
 def remove_unseen(connection: sa.Connection, before_ns: int) -> None:
     """Remove clusters that no trace joined since ``before_ns`` and of which no case is kept."""
     kept = sa.select(cases.c.id).where(cases.c.fingerprint == clusters.c.fingerprint)
-    connection.execute(sa.delete(clusters).where(clusters.c.last_ns < before_ns, ~kept.exists()))
+    gone = connection.execute(sa.delete(clusters).where(clusters.c.last_ns < before_ns, ~kept.exists())).rowcount
     compared = sa.select(clusters.c.fingerprint).where(clusters.c.signature.is_not(None))
     over = connection.execute(compared.order_by(clusters.c.last_ns.desc()).offset(MOST_COMPARED)).scalars().all()
     for chunk in chunks(over):
         connection.execute(sa.update(clusters).where(clusters.c.fingerprint.in_(chunk)).values(signature=None))
-    _sweep(connection)
+    if gone or over:
+        _sweep(connection)
 
 
 def forget(connection: sa.Connection, trace_ids: Sequence[str], counted: Mapping[str, int]) -> None:
