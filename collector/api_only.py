@@ -12,13 +12,13 @@ from collections.abc import Iterable
 from checks import catalogue
 from collector.part_options import judge_options
 from collector.pipeline import upkeep
-from collector.pipeline.drafting import Drafting
+from collector.pipeline.drafting import Admission, Drafting
 from collector.pipeline.explanation import Explainer
 from collector.pipeline.feedback import FeedbackDesk
 from collector.pipeline.forgetting import forget_beside
-from collector.pipeline.gate import gate_of
 from collector.pipeline.inspection import InspectionPool
 from collector.pipeline.losses import Losses
+from collector.pipeline.showing import read_trace
 from collector.ports import Ports
 from collector.process import Addresses, Process
 from collector.settings import Settings
@@ -48,9 +48,11 @@ class ApiOnly(Process):
             self.store,
             trace_url=settings.api.trace_url,
             draft_case=Drafting(self.store, pool, asyncio.get_running_loop()),
+            admit_case=Admission(pool, asyncio.get_running_loop()),
             forget=self._forget,
+            problems=lambda: self.health().problems,
+            read_trace=read_trace,
             explain=Explainer(self.store, settings.checks, settings.data_dir / "quarantine"),
-            gate=gate_of(redacts=settings.promotion.redact),
         )
         self.addresses = Addresses(api=ports.serve_api(api, desk), metrics=metrics)
         self._repeat(GAUGES_EVERY_S, "gauges", self._refresh_gauges)

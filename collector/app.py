@@ -14,13 +14,13 @@ from checks import catalogue
 from collector.intake import Batch
 from collector.part_options import front_options, judge_options, kafka_options, receiver_limits, worker_memory
 from collector.pipeline import upkeep
-from collector.pipeline.drafting import Drafting
+from collector.pipeline.drafting import Admission, Drafting
 from collector.pipeline.explanation import Explainer
 from collector.pipeline.forgetting import Forgetting
 from collector.pipeline.front import Front
-from collector.pipeline.gate import gate_of
 from collector.pipeline.inspection import InspectionPool, available_cores
 from collector.pipeline.journal import Entry, Journal, Sync
+from collector.pipeline.showing import read_trace
 from collector.pipeline.worker import MEMORY_BYTES
 from collector.ports import Ports
 from collector.process import Addresses, Process
@@ -89,9 +89,11 @@ class Sidecar(Process):
             self.store,
             trace_url=settings.api.trace_url,
             draft_case=Drafting(self.store, self._pool, asyncio.get_running_loop()),
+            admit_case=Admission(self._pool, asyncio.get_running_loop()),
             forget=Forgetting(self.front, self.store, self._journal, settings.data_dir),
+            problems=lambda: self.health().problems,
+            read_trace=read_trace,
             explain=Explainer(self.store, settings.checks, self._quarantine, self.front),
-            gate=gate_of(redacts=settings.promotion.redact),
         )
 
     def _make_pool(self) -> InspectionPool:

@@ -35,7 +35,10 @@ def front_options(settings: Settings) -> FrontOptions:
 
 def judge_options(settings: Settings) -> JudgeOptions:
     """The workers' options, out of the settings."""
-    return JudgeOptions(settings.checks, settings.promotion.mode != "off", settings.promotion.redact)
+    promotion = settings.promotion
+    return JudgeOptions(
+        settings.checks, promotion.mode != "off", promotion.redact, fakes=promotion.placeholders == "fakes"
+    )
 
 
 def receiver_limits(settings: Settings) -> ReceiverLimits:

@@ -32,6 +32,7 @@ from collector.settings_values import (
     KafkaEncoding,
     Mode,
     OptionalFile,
+    Placeholders,
     Servers,
     StoreUrl,
     Topic,
@@ -277,7 +278,14 @@ class Promotion(Section):
     mode: Mode = Field(
         "review", description="`review`: a person decides, `auto`: every failing trace is taken, `off`: none"
     )
-    redact: bool = Field(default=True, description="replace personal data in cases by placeholders")
+    redact: bool = Field(
+        default=True,
+        description="replace personal data and secrets in cases, and let no case into the dataset that holds any",
+    )
+    placeholders: Placeholders = Field(
+        "tags",
+        description="what stands for them: `tags` such as `<EMAIL_ADDRESS_1>`, or `fakes` out of reserved ranges",
+    )
     per_cluster: Count = Field(5, description="most cases of one and the same failure")
     per_day: Count = Field(200, description="most new cases a day")
 

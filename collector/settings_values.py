@@ -133,6 +133,7 @@ StoreUrl = Annotated[str | None, PlainValidator(_store_url), WithJsonSchema({**_
 Mode = Annotated[Literal["review", "auto", "off"], BeforeValidator(_mode)]
 
 
+Placeholders = Literal["tags", "fakes"]
 JournalSync = Annotated[Literal["normal", "full", "off"], BeforeValidator(_mode)]
 Servers = Annotated[
     tuple[str, ...],

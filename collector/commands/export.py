@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -11,8 +11,9 @@ from checks.duration import parse_duration
 from collector.commands.problems import CommandError
 from collector.display import console
 from collector.settings import Settings
-from exporters.dataset.case import CaseStatus, ExampleType
+from exporters.dataset.case import Case, CaseStatus, ExampleType
 from exporters.dataset.export import STDOUT, export, left_out
+from exporters.dataset.version import Version
 from exporters.store import CaseQuery, Store
 
 LAST_NS = 2**63 - 1
@@ -38,12 +39,17 @@ def run(settings: Settings, wanted: Wanted, *, out: str, format_name: str) -> No
         CommandError: an argument that cannot be; ExportError, StoreError: as their modules say.
     """
     query = _query(wanted)
+    raw: list[str] = []
     with Store.open(settings.store.url, settings.data_dir) as store:
         if wanted.version is not None:
-            _write_version(store, wanted.version, query, format_name, out)
+            version = store.datasets.version(wanted.version)
+            count = export(_noting(store.datasets.cases(version, query), raw), format_name, out)
+            _tell_version(version, count, out)
         else:
-            count = export((stored.case for stored in store.iter_cases(query)), format_name, out)
+            count = export(_noting((stored.case for stored in store.iter_cases(query)), raw), format_name, out)
             _tell(store, count, out, wanted.include)
+    if raw:
+        _warn(len(raw))
     for note in left_out(format_name):
         console(stderr=True).print(f"left out: {note}", markup=False)
 
@@ -64,13 +70,17 @@ def _query(wanted: Wanted) -> CaseQuery:
     )
 
 
-def _write_version(store: Store, name: str, query: CaseQuery, format_name: str, out: str) -> None:
-    version = store.datasets.version(name)
-    count = export(store.datasets.cases(version, query), format_name, out)
-    told = console(stderr=True)
-    told.print(f"{_cases(count)} of {version.name} written to {_place(out)}")
-    if version.forgotten:
-        told.print(f"{_cases(version.forgotten)} of it forgotten on demand since: the file has another hash")
+def _noting(cases: Iterable[Case], raw: list[str]) -> Iterator[Case]:
+    """The cases; the ids of those in which nothing was redacted go to ``raw``."""
+    for case in cases:
+        if case.redacted is None:
+            raw.append(case.id)
+        yield case
+
+
+def _warn(raw: int) -> None:
+    what = "1 of them is as it was" if raw == 1 else f"{raw} of them are as they were"
+    console(stderr=True).print(f"{what} captured, personal data and secrets included (promotion.redact: false)")
 
 
 def _tell(store: Store, count: int, out: str, include: Sequence[str]) -> None:
@@ -79,6 +89,13 @@ def _tell(store: Store, count: int, out: str, include: Sequence[str]) -> None:
     waiting = store.counts().cases.get(CaseStatus.CANDIDATE, 0)
     if waiting and not include:
         told.print(f"{waiting} candidates wait for a review; --include candidates takes them too")
+
+
+def _tell_version(version: Version, count: int, out: str) -> None:
+    told = console(stderr=True)
+    told.print(f"{_cases(count)} of {version.name} written to {_place(out)}")
+    if version.forgotten:
+        told.print(f"{_cases(version.forgotten)} of it forgotten on demand since: the file has another hash")
 
 
 def _cases(number: int) -> str:

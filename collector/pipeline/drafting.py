@@ -1,9 +1,12 @@
-"""The case of a stored trace that has none, for a person who promotes it: there were enough of its kind already.
+"""What people's decisions on cases need of the workers: personal data is looked for there, and nowhere else.
 
-Made of what is stored, by the verdicts that stand, in a worker: personal data is looked for there, and nowhere else.
+``Drafting`` makes the case of a stored trace that has none, by the verdicts that stand: there were enough of its kind
+already. ``Admission`` looks at a case before it is promoted, or changed.
 """
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 from checks.report import Outcome
 from collector.pipeline.inspection import InspectionPool
@@ -11,8 +14,9 @@ from collector.pipeline.judge import Job
 from exporters.dataset.case import Case
 from exporters.store import Store, StoreUnavailable
 
-DRAFTED_WITHIN_S = 60.0
+ANSWERED_WITHIN_S = 60.0
 """A worker may first have to be started, and to finish the batch that it has."""
+Made = TypeVar("Made")
 
 
 class Drafting:
@@ -33,12 +37,7 @@ class Drafting:
         job = self._job(trace_id)
         if job is None:
             return None
-        drafting = asyncio.run_coroutine_threadsafe(self._pool.draft(job), self._loop)
-        try:
-            return drafting.result(DRAFTED_WITHIN_S)
-        except TimeoutError:
-            drafting.cancel()
-            raise StoreUnavailable("the workers are busy; ask again in a moment") from None
+        return _result(self._pool.draft(job), self._loop)
 
     def _job(self, trace_id: str) -> Job | None:
         stored = self._store.trace(trace_id)
@@ -53,3 +52,29 @@ class Drafting:
             stored.truncated,
             previous=stored.verdicts,
         )
+
+
+class Admission:
+    """An ``exporters.review.admission.AdmitCase``. Called on other threads than the event loop's."""
+
+    def __init__(self, pool: InspectionPool, loop: asyncio.AbstractEventLoop) -> None:
+        self._pool = pool
+        self._loop = loop
+
+    def __call__(self, case: Case, trusted: Case | None, redact: bool) -> Case:
+        """The case as it may stand in the dataset; see ``collector.pipeline.judge.Judge.admit``.
+
+        Raises:
+            RedactionFailed: it must not stand there.
+            StoreUnavailable: no worker was free in time.
+        """
+        return _result(self._pool.admit(case, trusted, redact), self._loop)
+
+
+def _result(work: Coroutine[Any, Any, Made], loop: asyncio.AbstractEventLoop) -> Made:
+    waited = asyncio.run_coroutine_threadsafe(work, loop)
+    try:
+        return waited.result(ANSWERED_WITHIN_S)
+    except TimeoutError:
+        waited.cancel()
+        raise StoreUnavailable("the workers are busy; ask again in a moment") from None

@@ -27,6 +27,7 @@ from collector.pipeline.suspects import Suspects
 from collector.pipeline.worker import (
     EXIT_WORN_OUT,
     MEMORY_BYTES,
+    admit_case,
     draft_case,
     judge_batch,
     start_worker,
@@ -127,12 +128,23 @@ class InspectionPool:
 
         Raises ``RedactionFailed``, also where its worker was lost.
         """
+        case: Case | None = await self._case(draft_case, (job,))
+        return case
+
+    async def admit(self, case: Case, trusted: Case | None, redact: bool) -> Case:
+        """The case as it may stand in the dataset; see ``Judge.admit``.
+
+        Raises ``RedactionFailed``, also where its worker was lost.
+        """
+        admitted: Case = await self._case(admit_case, (case, trusted, redact))
+        return admitted
+
+    async def _case(self, function: Callable[..., Any], arguments: Sequence[Any]) -> Any:
         try:
-            case: Case | None = await self._send(draft_case, (job,), self._seconds)
+            return await self._send(function, arguments, self._seconds)
         except (ProcessExpired, TaskTimeout) as error:
             self._on_restart()
             raise RedactionFailed(_lost(error, self._seconds)) from None
-        return case
 
     def close(self, *, wait_s: float = 5.0) -> None:
         """End the workers: those still busy with a trace after ``wait_s`` are killed, those that only start at once."""

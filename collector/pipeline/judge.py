@@ -6,6 +6,7 @@ Runs in a worker process beside the app's traffic, or in-process for ``sidecheck
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -20,6 +21,7 @@ from collector.conventions.read import read
 from collector.pipeline.assembler import assemble
 from collector.pipeline.merging import Earlier, merged
 from exporters.dataset.case import Case
+from exporters.dataset.gate import admit
 from exporters.dataset.promote import draft
 from exporters.dataset.redact import RedactionFailed, Redactor
 from exporters.metrics.tally import Tally, tally
@@ -67,6 +69,7 @@ class JudgeOptions:
     checks: Mapping[str, Mapping[str, Any]]
     drafts_cases: bool = True
     redacts: bool = True
+    fakes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +99,14 @@ class Judge:
         self._options = options
         self._plan = catalogue.build(options.checks)
         self._deadline = deadline
-        self._redactor = _redactor() if options.drafts_cases and options.redacts else None
         self._wall_ns = wall_ns
+        self._redact = self._redactor if options.drafts_cases and options.redacts else None
+
+    @cached_property
+    def _redactor(self) -> Redactor:
+        from checks.builtin.pii.engine import PiiEngine
+
+        return Redactor(PiiEngine().load().find, self._options.fakes)
 
     def load(self) -> None:
         """Load what checks need, so that the first trace does not wait for it, nor its deadline pay for it."""
@@ -133,6 +142,24 @@ class Judge:
             return self._drafted(Report(_interaction(whole(job)[0]), job.previous or ()))
         except DeadlineExceeded:
             raise RedactionFailed("its personal data could not be removed in time") from None
+
+    def admit(self, case: Case, trusted: Case | None = None, *, redact: bool = False) -> Case:
+        """The case as it may stand in the dataset; see ``exporters.dataset.gate``.
+
+        Where nothing is redacted it is not looked at either, and marked where it is not as it was trusted. With
+        ``redact``, what would be found is replaced first.
+
+        Raises ``RedactionFailed``: it must not stand there.
+        """
+        if not self._options.redacts and not redact:
+            return case if case == trusted else replace(case, redacted=None)
+        try:
+            with self._deadline(DRAFT_WITHIN_NS):
+                # What ties a case to its trace cannot be changed; what is found there makes it be refused.
+                clean = replace(self._redactor(case), source=case.source) if redact else case
+                return admit(clean, self._redactor.find, trusted)
+        except DeadlineExceeded:
+            raise RedactionFailed("it could not be searched for personal data in time") from None
 
     def _record(self, job: Job, report: Report) -> Record:
         interaction = report.interaction
@@ -177,7 +204,7 @@ class Judge:
 
     def _drafted(self, report: Report) -> Case | None:
         with self._deadline(DRAFT_WITHIN_NS):
-            return draft(report, self._redactor, plan=self._plan)
+            return draft(report, self._redact, plan=self._plan)
 
 
 Over = tuple[int, int]
@@ -239,14 +266,6 @@ def unjudged(job: Job, plan: Sequence[tuple[str, str]], error: str, now_ns: int)
         replaces_ns=job.replaces_ns,
     )
     return _noting(over, record)
-
-
-def _redactor() -> Redactor:
-    from checks.builtin.pii.engine import PiiEngine
-
-    engine = PiiEngine()
-    engine.load()
-    return Redactor(engine.find)
 
 
 def _facts(call: ModelCall) -> CallFacts:

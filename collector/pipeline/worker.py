@@ -54,6 +54,10 @@ class _Worker:
         self._deadline.install()
         return self.judge.draft(job)
 
+    def admitted(self, case: Case, trusted: Case | None, redact: bool) -> Case:
+        self._deadline.install()
+        return self.judge.admit(case, trusted, redact=redact)
+
     @property
     def is_worn_out(self) -> bool:
         return _memory(_IN_MEMORY) > self._most
@@ -87,6 +91,11 @@ def try_check(job: Job, check: str) -> None:
 def draft_case(job: Job) -> Case | None:
     """The case that a judged trace makes; see ``Judge.draft``."""
     return _started().drafted(job)
+
+
+def admit_case(case: Case, trusted: Case | None, redact: bool) -> Case:
+    """The case as it may stand in the dataset; see ``Judge.admit``."""
+    return _started().admitted(case, trusted, redact)
 
 
 def _started() -> _Worker:

@@ -17,6 +17,7 @@ from checks.plan import PlannedCheck
 from checks.report import Report, Verdict
 from exporters.dataset.case import Case, Context, ExampleType, Expectation, Source
 from exporters.dataset.expectations import Leak, error_codes, expect, kind_of, leaks_in
+from exporters.dataset.gate import admit
 from exporters.dataset.plain import plain
 from exporters.dataset.redact import Redactor
 from exporters.dataset.size import shortened
@@ -49,13 +50,16 @@ def draft(
         return None
     demanded = expect(failed, report.interaction, plan)
     if redact is None:
-        case = _case(report, demanded)
+        case = replace(_case(report, demanded), redacted=None)
     else:
         leaks = _leaks(report, plan)
         demanded = _with_values(demanded, leaks, report.interaction.final_output or "")
         case = _redacted(_case(report, demanded), leaks, redact)
+    whole = replace(case, fingerprint=fingerprint(case.source.service, failed, case.input))
     # What is cut was redacted before: half of a name or a number would not be found.
-    return shortened(replace(case, fingerprint=fingerprint(case.source.service, failed, case.input)))
+    case = shortened(whole)
+    # Texts have other neighbours then.
+    return case if case is whole or redact is None else admit(case, redact.find, trusted=case)
 
 
 def case_id(trace_id: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from checks.secrets import find_secrets, may_hold_secrets
+from checks.secrets import find_secrets, may_name_secret
 from exporters.dataset import captured
 
 
@@ -34,6 +34,10 @@ class Match(Protocol):
 Finder = Callable[[str], Sequence[Match]]
 
 
+NAME = 40
+"""Names of values are shorter."""
+
+
 class Found(NamedTuple):
     """One value that must not be written."""
 
@@ -51,17 +55,17 @@ class Scanner:
 
     def scan(self, parts: Any, written: Iterable[str]) -> list[Found]:
         """What is found in each text ``written`` in ``parts``; only where that is nothing, in them as one line."""
-        line = captured.line(parts)
-        has_secrets = may_hold_secrets(line)
+        # A case holds many of its texts twice.
+        new = [text for text in dict.fromkeys(written) if text not in self.quiet]
+        has_secrets = bool(find_secrets(": ".join(new))) or may_name_secret(" ".join(t for t in new if len(t) < NAME))
         found: list[Found] = []
-        for text in dict.fromkeys(written):  # a case holds many of its texts twice
-            if text not in self.quiet:
-                found += self.in_text(text, has_secrets)
-        return found or self.matches(line, has_secrets)
+        for text in new:
+            found += self.in_text(text, has_secrets)
+        return found or self.matches(captured.line(parts), has_secrets)
 
     def in_text(self, text: str, has_secrets: bool = True) -> list[Found]:
         """What is found in one text. ``has_secrets``: whether any is thought to be in what it is a part of."""
-        has_secrets = has_secrets or "\\" in text  # what is behind an escape is not seen in the line
+        has_secrets = has_secrets or "\\" in text  # what is behind an escape is not seen from outside
         found = [match for view in captured.views(text) for match in self.matches(view, has_secrets)]
         if not found:
             self.quiet.add(text)

@@ -38,7 +38,6 @@ class Vault:
 
     def __init__(self, texts: Sequence[str], fakes: Fakes | None = None) -> None:
         self._texts = texts
-        self._taken = {tag[0] for text in texts if "<" in text for tag in placeholders.TAG.finditer(text)}
         self._fakes = fakes
         self._counts: Counter[str] = Counter()
         self._by_key: dict[str, _Issued] = {}
@@ -63,7 +62,8 @@ class Vault:
             key = spelling.key(entity, value)
             if key not in self._by_key:
                 self._by_key[key] = self._issue(placeholders.name_of(entity), value)
-                self._learn_spellings(entity, key)
+                for number in {key, spelling.digits_of(value)} if key.isdigit() else ():
+                    self._learn_spellings(entity, number, self._by_key[key])
             self._know(value, self._by_key[key])
         self._longest_first = sorted(self._written, key=len, reverse=True)
 
@@ -103,14 +103,18 @@ class Vault:
             self._worn = sorted([*self._worn, fake], key=len, reverse=True)
         return fake
 
-    def _learn_spellings(self, entity: str, number: str) -> None:
-        """Also know the value as the case spells it elsewhere, where nothing tells the finder what it is."""
-        if not number.isdigit() or len(number) < spelling.SHORTEST:
+    def _learn_spellings(self, entity: str, number: str, issued: _Issued) -> None:
+        """Also know a value as the case spells it elsewhere, where nothing tells the finder what it is."""
+        if len(number) < spelling.SHORTEST:
             return
         for text, digits in zip(self._texts, self._digits, strict=True):
             if number in digits:
                 for value in spelling.spellings_in(text, entity, number):
-                    self._know(value, self._by_key[number])
+                    self._know(value, issued)
+
+    @cached_property
+    def _taken(self) -> set[str]:
+        return {tag[0] for text in self._texts if "<" in text for tag in placeholders.TAG.finditer(text)}
 
     @cached_property
     def _digits(self) -> list[str]:

@@ -116,7 +116,7 @@ def _store(request: Request, error: Exception) -> Response:
 
 
 def _unredacted(request: Request, error: Exception) -> Response:
-    return page_problem(request, 409, "redaction_failed", f"no case was made: {error}")
+    return page_problem(request, 409, "redaction_failed", f"nothing was changed: {error}")
 
 
 def _crashed(request: Request, error: Exception) -> Response:

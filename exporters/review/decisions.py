@@ -4,34 +4,35 @@ Owns what these mean in terms of the store. Not the form in which they are asked
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from exporters.dataset.case import Case, CaseStatus
 from exporters.dataset.shape import to_json
 from exporters.review import edits
-from exporters.review.answers import not_found
+from exporters.review.admission import Admission, AdmitCase, Reviewer
+from exporters.review.answers import ApiError, not_found
 from exporters.review.trial import Recorded, Trial, tried
-from exporters.store import Store, StoredCase, StoredTrace
+from exporters.store import NotFound, Store, StoredCase, StoredTrace
 
-REVIEWED = (CaseStatus.PROMOTED, CaseStatus.DISMISSED)
-
-
-@dataclass(frozen=True, slots=True)
-class Reviewer:
-    """Who acts, and why; ``revision`` is that of the case they saw (``None``: whatever it is now)."""
-
-    who: str
-    why: str = ""
-    revision: int | None = None
+DraftCase = Callable[[str], Case | None]
+"""The case that a stored trace makes, by its id; ``None`` where it makes none. May raise ``RedactionFailed``."""
 
 
 class Desk:
-    """The cases of one store."""
+    """The cases of one store. ``admit_case`` looks at a case before it is promoted or changed; ``None``: none is."""
 
-    def __init__(self, store: Store, now: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        now: Callable[[], int],
+        draft_case: DraftCase | None = None,
+        admit_case: AdmitCase | None = None,
+    ) -> None:
         self._store = store
         self._now = now
+        self._draft_case = draft_case
+        self._admission = Admission(store, admit_case, now)
 
     def case(self, case_id: str) -> StoredCase:
         """A case with its history. Raises ``ApiError`` where there is none."""
@@ -41,31 +42,51 @@ class Desk:
         return found
 
     def edit(
-        self, case_id: str, parts: Mapping[str, Any], by: Reviewer, status: CaseStatus | None = None
+        self,
+        case_id: str,
+        parts: Mapping[str, Any],
+        by: Reviewer,
+        status: CaseStatus | None = None,
+        *,
+        redact: bool = False,
     ) -> StoredCase:
         """Replace parts of the public shape, and the status.
 
         Raises:
             ApiError: there is no such case, or a part cannot be changed to that.
             Conflict: someone else changed the case since.
+            RedactionFailed: it would hold what must not be written, and that was not to be replaced.
         """
-        before = self.case(case_id)
-        fields = edits.changes(before.case, parts)
-        if status is not None and status is not before.status:
-            fields["status"] = status
-            if status in REVIEWED:
-                fields["reviewed_by"] = by.who
-        # Merged with what was just read, so it must still be that, also where the client did not ask for it.
-        revision = before.revision if by.revision is None else by.revision
-        return self._store.edit_case(case_id, fields, by.who, by.why, self._now(), revision)
+        return self._admission.edit(self.case(case_id), parts, by, status, redact=redact)
 
     def promote(self, case_id: str, by: Reviewer) -> StoredCase:
-        """Take the case into the dataset. Raises ``NotFound``, ``Conflict``."""
-        return self._store.promote(case_id, by.who, by.why, self._now(), by.revision)
+        """Take the case into the dataset. Raises ``NotFound``, ``Conflict``, ``RedactionFailed``."""
+        return self._admission.promote(case_id, by)
 
     def dismiss(self, case_id: str, by: Reviewer) -> StoredCase:
         """Set the case aside. Raises ``NotFound``, ``Conflict``."""
         return self._store.dismiss(case_id, by.who, by.why, self._now(), by.revision)
+
+    def promote_trace(self, trace_id: str, by: Reviewer) -> StoredCase:
+        """Take the trace's case into the dataset; one that has none gets it now.
+
+        Raises:
+            ApiError: there is no such trace, or it makes no case.
+            Conflict, RedactionFailed: someone else changed the case; no case could be made that may be kept.
+        """
+        try:
+            return self.promote(trace_id, by)
+        except NotFound:
+            case = self._drafted(trace_id)
+            return self._store.add_case(case, CaseStatus.PROMOTED, by.who, by.why, self._now())
+
+    def dismiss_trace(self, trace_id: str, by: Reviewer) -> StoredCase:
+        """Set the trace's case aside. Raises ``ApiError`` where there is none, ``Conflict``."""
+        try:
+            return self.dismiss(trace_id, by)
+        except NotFound:
+            self._known(trace_id)
+            raise ApiError(409, "no_case", "this trace has no case that could be dismissed") from None
 
     def undo(self, case_id: str, by: Reviewer) -> StoredCase:
         """Take the last change back. Raises ``NotFound``, ``Conflict``."""
@@ -82,6 +103,18 @@ class Desk:
     def trace(self, case: Case) -> StoredTrace | None:
         """The trace that the case was made of, while it is stored."""
         return self._store.trace(case.source.trace_id) if case.source.trace_id else None
+
+    def _drafted(self, trace_id: str) -> Case:
+        """A case of a trace that has none: it passed, or there were enough of its kind already."""
+        self._known(trace_id)
+        case = self._draft_case(trace_id) if self._draft_case else None
+        if case is None:
+            raise ApiError(409, "no_case", "this trace makes no case: no check that promotes failed on it")
+        return case
+
+    def _known(self, trace_id: str) -> None:
+        if not self._store.known([trace_id]):
+            raise not_found("trace")
 
 
 def recorded(case: Case, trace: StoredTrace | None) -> Recorded:

@@ -9,20 +9,19 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI
 
-from exporters.dataset.case import Case, CaseStatus
-from exporters.dataset.intake import Gate
 from exporters.review import answers, present
-from exporters.review.answers import ApiError, SafeJson, not_found
+from exporters.review.admission import AdmitCase
+from exporters.review.answers import SafeJson, not_found
 from exporters.review.datasets import dataset_routes
-from exporters.review.decisions import Desk
+from exporters.review.decisions import Desk, DraftCase
 from exporters.review.explain import Explain, explanation_routes
 from exporters.review.forget import Forget, forget_routes
 from exporters.review.guard import Guard
 from exporters.review.pages import page_routes
 from exporters.review.schemas import CaseEdit, CaseFilter, CaseId, CaseTrial, Decision, TraceFilter, TraceId
-from exporters.review.site import DraftCase, Problems, Site
+from exporters.review.site import Problems, ReadTrace, Site
 from exporters.review.static_files import static_routes
-from exporters.store import NotFound, Store, StoredTrace
+from exporters.store import Store, StoredTrace
 
 
 def create_api(
@@ -30,10 +29,11 @@ def create_api(
     *,
     trace_url: str | None = None,
     draft_case: DraftCase | None = None,
+    admit_case: AdmitCase | None = None,
     forget: Forget | None = None,
     explain: Explain | None = None,
     problems: Problems | None = None,
-    gate: Gate | None = None,
+    read_trace: ReadTrace | None = None,
     now: Callable[[], int] = time.time_ns,
 ) -> FastAPI:
     """The ASGI app of the API port: the JSON API and the pages.
@@ -43,10 +43,11 @@ def create_api(
         trace_url: link to a trace in the tracing backend, with ``{trace_id}`` in it.
         draft_case: makes a case of a trace that has none, for a person who promotes it; ``None``: such a trace cannot
             be promoted.
+        admit_case: looks at a case before it is promoted or changed; ``None``: none is looked at.
         forget: removes a trace, a user or a session everywhere; ``None``: there is no such route.
         explain: says why a trace has its verdicts, or none; ``None``: there is no such route.
         problems: what is wrong now, for the overview; ``None``: nothing is said of it. Called on any thread.
-        gate: what a case that is imported as promoted has to pass; ``None``: nothing.
+        read_trace: reads a stored trace anew, for its page; ``None``: that shows what is stored with the verdicts.
         now: nanoseconds since the epoch.
     """
     # No interactive documentation: FastAPI's loads its scripts from elsewhere.
@@ -54,12 +55,13 @@ def create_api(
     app.add_middleware(Guard)
     answers.install(app)
     app.include_router(_traces(store, trace_url, now))
-    app.include_router(_decisions(store, draft_case, now))
-    app.include_router(_cases(store, now))
-    app.include_router(dataset_routes(store, now, gate))
+    desk = Desk(store, now, draft_case, admit_case)
+    app.include_router(_decisions(desk))
+    app.include_router(_cases(store, desk, now))
+    app.include_router(dataset_routes(store, now, admit_case))
     app.include_router(_status(store))
     app.include_router(static_routes())
-    app.include_router(page_routes(Site(store, now, trace_url, draft_case, problems)))
+    app.include_router(page_routes(Site(store, now, trace_url, draft_case, problems, read_trace, admit_case)))
     if forget is not None:
         app.include_router(forget_routes(forget))
     if explain is not None:
@@ -89,37 +91,26 @@ def _traces(store: Store, trace_url: str | None, now: Callable[[], int]) -> APIR
     return router
 
 
-def _decisions(store: Store, draft_case: DraftCase | None, now: Callable[[], int]) -> APIRouter:
+def _decisions(desk: Desk) -> APIRouter:
     router = APIRouter(default_response_class=SafeJson, tags=["review"])
 
     @router.post("/api/traces/{trace_id}/promote")
     def promote(trace_id: TraceId, decision: Decision | None = None) -> SafeJson:
         """Take the trace's case into the dataset."""
         given = decision or Decision()
-        try:
-            promoted = store.promote(trace_id.lower(), given.who, given.why, now(), given.revision)
-        except NotFound:
-            case = _drafted(store, draft_case, trace_id)
-            promoted = store.add_case(case, CaseStatus.PROMOTED, given.who, given.why, now())
-        return SafeJson(present.case(promoted))
+        return SafeJson(present.case(desk.promote_trace(trace_id.lower(), given.reviewer)))
 
     @router.post("/api/traces/{trace_id}/dismiss")
     def dismiss(trace_id: TraceId, decision: Decision | None = None) -> SafeJson:
         """Set the trace's case aside."""
         given = decision or Decision()
-        try:
-            dismissed = store.dismiss(trace_id.lower(), given.who, given.why, now(), given.revision)
-        except NotFound:
-            _trace(store, trace_id)
-            raise ApiError(409, "no_case", "this trace has no case that could be dismissed") from None
-        return SafeJson(present.case(dismissed))
+        return SafeJson(present.case(desk.dismiss_trace(trace_id.lower(), given.reviewer)))
 
     return router
 
 
-def _cases(store: Store, now: Callable[[], int]) -> APIRouter:
+def _cases(store: Store, desk: Desk, now: Callable[[], int]) -> APIRouter:
     router = APIRouter(default_response_class=SafeJson, tags=["cases"])
-    desk = Desk(store, now)
 
     @router.get("/api/cases")
     def list_cases(chosen: Annotated[CaseFilter, Depends()]) -> SafeJson:
@@ -134,8 +125,12 @@ def _cases(store: Store, now: Callable[[], int]) -> APIRouter:
 
     @router.patch("/api/cases/{case_id}")
     def edit_case(case_id: CaseId, edit: CaseEdit) -> SafeJson:
-        """Change parts of a case. With ``revision``, 409 if someone else changed it since."""
-        return SafeJson(present.case(desk.edit(case_id, edit.parts, edit.reviewer, edit.status)))
+        """Change parts of a case. With ``revision``, 409 if someone else changed it since.
+
+        409 where it would hold personal data or secrets; with ``redact`` they are replaced instead.
+        """
+        changed = desk.edit(case_id, edit.parts, edit.reviewer, edit.status, redact=edit.redact)
+        return SafeJson(present.case(changed))
 
     @router.post("/api/cases/{case_id}/undo")
     def undo_change(case_id: CaseId, decision: Decision | None = None) -> SafeJson:
@@ -167,12 +162,3 @@ def _trace(store: Store, trace_id: str) -> StoredTrace:
     if found is None:
         raise not_found("trace")
     return found
-
-
-def _drafted(store: Store, draft_case: DraftCase | None, trace_id: str) -> Case:
-    """A case of a trace that has none: it passed, or there were enough of its kind already."""
-    found = _trace(store, trace_id)
-    case = draft_case(found.trace_id) if draft_case else None
-    if case is None:
-        raise ApiError(409, "no_case", "this trace makes no case: no check that promotes failed on it")
-    return case

@@ -12,8 +12,8 @@ from pydantic.alias_generators import to_camel
 from checks.duration import parse_duration
 from checks.report import Outcome
 from exporters.dataset.case import CaseStatus, ExampleType
+from exporters.review.admission import Reviewer
 from exporters.review.answers import ApiError
-from exporters.review.decisions import Reviewer
 from exporters.store import CaseQuery, TraceQuery
 
 NOBODY = "anonymous"
@@ -54,6 +54,7 @@ class CaseEdit(Decision):
     model_config = ConfigDict(extra="allow")
 
     status: CaseStatus | None = None
+    redact: bool = Field(default=False, description="replace personal data and secrets that the case would hold")
 
     @property
     def parts(self) -> dict[str, Any]:

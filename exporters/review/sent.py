@@ -6,8 +6,8 @@ from urllib.parse import parse_qs, quote, unquote
 
 from fastapi import Depends, Request, Response
 
+from exporters.review.admission import Reviewer
 from exporters.review.answers import ApiError
-from exporters.review.decisions import Reviewer
 from exporters.review.form import Typed
 from exporters.review.schemas import NOBODY
 
@@ -20,12 +20,16 @@ _LONGEST_WHO, _LONGEST_WHY = 200, 2000
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What was typed, by whom; ``output`` is an answer to try, ``promotes`` whether the case is promoted as well."""
+    """What was typed, by whom, with an ``output`` to try.
+
+    ``promotes`` says that the case is promoted as well, ``redacts`` that what must not be written is replaced.
+    """
 
     typed: Typed
     by: Reviewer
     output: str | None = None
     promotes: bool = False
+    redacts: bool = False
 
 
 async def read(request: Request) -> Sent:
@@ -42,7 +46,7 @@ async def read(request: Request) -> Sent:
     except ValueError:
         raise ApiError(400, "invalid_request", f"the form has more than {MAX_FIELDS} fields") from None
     one = {name: values[0] for name, values in typed.items()}
-    return Sent(typed, _reviewer(one), one.get("output") or None, one.get("then") == "promote")
+    return Sent(typed, _reviewer(one), one.get("output") or None, one.get("then") == "promote", "redact" in one)
 
 
 Given = Annotated[Sent, Depends(read)]

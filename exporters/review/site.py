@@ -3,13 +3,16 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from exporters.dataset.case import Case
-from exporters.store import Store
+from checks.interaction import Interaction
+from exporters.review.admission import AdmitCase
+from exporters.review.decisions import Desk, DraftCase
+from exporters.store import Store, StoredTrace
 
-DraftCase = Callable[[str], Case | None]
-"""The case that a stored trace makes, by its id; ``None`` where it makes none. May raise ``RedactionFailed``."""
 Problems = Callable[[], Sequence[str]]
 """What is wrong with the sidecar now, a sentence each: the same that ``/healthz`` says."""
+
+ReadTrace = Callable[[StoredTrace], Interaction]
+"""What the app did in a stored trace, as the conventions read its telemetry. Takes long where that is large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +28,9 @@ class Site:
     trace_url: str | None = None
     draft_case: DraftCase | None = None
     problems: Problems | None = None
+    read_trace: ReadTrace | None = None
+    admit_case: AdmitCase | None = None
+
+    def desk(self) -> Desk:
+        """Where decisions on cases are made."""
+        return Desk(self.store, self.now, self.draft_case, self.admit_case)

@@ -55,7 +55,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Traces that failed in one way. ``trace_id``, ``checks`` and ``input`` are those of a case that was made of one."""
+    """Traces that failed in one way. ``trace_id``, ``checks`` and ``input`` are those of a case made of one."""
 
     fingerprint: str
     traces: int

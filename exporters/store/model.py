@@ -72,9 +72,9 @@ class TraceQuery:
     """Which traces to list, newest first. Parts that are set must all hold.
 
     ``check`` alone means "has a verdict of this check"; ``outcome`` and ``code`` then speak of that check, without
-    ``check`` of any. Times are the trace's own start, ``since_ns`` inclusive, ``until_ns`` exclusive. ``text`` is looked
-    for in the first characters of input and output, small and capital letters alike (on SQLite those of ASCII). There
-    is no index for it, nor for ``model``: both are looked for in so many traces at a time (``Searched``).
+    ``check`` of any. Times are the trace's own start, ``since_ns`` inclusive, ``until_ns`` exclusive. ``text`` is
+    looked for in the first characters of input and output, small and capital letters alike (SQLite: those of ASCII).
+    There is no index for it, nor for ``model``: both are looked for in so many traces at a time (``Searched``).
     """
 
     service: str | None = None

@@ -1,6 +1,7 @@
 """The review page over HTTP, as a browser without any script uses it."""
 
 import re
+from dataclasses import replace
 from html import unescape
 
 import pytest
@@ -42,7 +43,7 @@ def page(client, path="/review/case-4", status=200):
 
 
 def post(client, path, **fields):
-    return client.post(f"/review/{path}", data={"who": "ann", **fields})
+    return client.post(f"/review/{path}", data={"who": "ann"} | fields)
 
 
 def went_to(response):
@@ -253,18 +254,51 @@ def test_without_a_script_the_check_is_the_page_with_what_was_typed(client):
     assert "60 days</textarea>" in html
 
 
-@pytest.mark.parametrize("what", ["promote", "edit"])
-def test_a_refused_redaction_says_what_to_do_and_loses_nothing(client, store, monkeypatch, what):
-    def refuse(*_):
-        raise RedactionFailed("personal data is left in it")
+def admitted(case, _trusted, redact):
+    """Refuses a case that expects the word ``secret``, or replaces that."""
+    answer = case.expectation.answer or ""
+    if "secret" in answer and not redact:
+        raise RedactionFailed("the case holds SECRET in expected.answer")
+    return replace(case, expectation=replace(case.expectation, answer=answer.replace("secret", "<SECRET_1>") or None))
 
-    monkeypatch.setattr(store, "promote", refuse)
-    monkeypatch.setattr(store, "edit_case", refuse)
-    response = post(client, f"case-4/{what}", revision="0", answer="kept", why="real")
+
+@pytest.fixture
+def guarded(store):
+    """A browser on a sidecar that looks at cases before they are promoted or changed."""
+    app = create_api(store, admit_case=admitted, now=lambda: NOW + 9)
+    return TestClient(app, follow_redirects=False, headers=SAME_ORIGIN)
+
+
+def test_an_edit_that_must_not_be_written_is_refused_and_can_be_saved_with_that_replaced(guarded, store):
+    response = edit(guarded, answer="a secret", why="real")
     assert response.status_code == 409
-    for shown in ("That was not done", "personal data is left in it", "dismiss it", 'value="real"'):
+    for shown in (
+        "That was not done",
+        "SECRET in expected.answer",
+        "dismiss the case",
+        'value="real"',
+        "a secret</text",
+    ):
         assert shown in response.text
-    assert ("kept</textarea>" in response.text) == (what == "edit")
+    assert store.case("case-4").revision == 0
+    assert 'name="redact"' in response.text
+    went_to(edit(guarded, answer="a secret", redact="1"))
+    assert store.case("case-4").case.expectation.answer == "a <SECRET_1>"
+
+
+def test_a_promotion_that_must_not_be_written_is_refused_and_can_be_done_with_that_replaced(guarded, store):
+    store.edit_case("case-4", {"expectation": Expectation(answer="a secret")}, "ann", "", NOW)
+    response = post(guarded, "case-4/promote", revision="1")
+    assert response.status_code == 409
+    assert "SECRET in expected.answer" in response.text
+    assert store.case("case-4").status is CaseStatus.CANDIDATE
+    sent = dict(re.findall('<input type="hidden" name="([a-z]+)" value="([^"]*)">', response.text))
+    assert sent.pop("then") == "promote"
+    assert (
+        went_to(post(guarded, "case-4/edit", then="promote", redact="1", **sent)) == "/review/case-3?done=case-4&at=2"
+    )
+    stored = store.case("case-4")
+    assert (stored.status, stored.case.expectation.answer) == (CaseStatus.PROMOTED, "a <SECRET_1>")
 
 
 def test_nothing_that_was_captured_is_markup(client, store):

@@ -119,7 +119,7 @@ def test_each_field_is_read(name, text, value):
         ("value", "9" * 5000, "no JSON"),
         ("value", "[" * 100_000, "no JSON"),
         ("jsonSchema", "[]", "an object"),
-        ("jsonSchema", '{"type": "objekt"}', "at /type"),
+        ("jsonSchema", '{"type": "wrong"}', "at /type"),
         ("jsonSchema", '{"$ref": "http://127.0.0.1:1/x"}', "not fetched"),
         ("maxLatencyMs", "2.5", "whole milliseconds"),
         ("maxLatencyMs", "0", "above 0"),

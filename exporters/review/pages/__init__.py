@@ -4,10 +4,16 @@ from collections.abc import Callable
 
 from fastapi import APIRouter
 
-from exporters.review.pages import dataset, overview, review, traces
+from exporters.review.pages import dataset, overview, review, trace, traces
 from exporters.review.site import Site
 
-PAGES: tuple[Callable[[Site], APIRouter], ...] = (overview.pages, traces.pages, review.pages, dataset.pages)
+PAGES: tuple[Callable[[Site], APIRouter], ...] = (
+    overview.pages,
+    traces.pages,
+    trace.pages,
+    review.pages,
+    dataset.pages,
+)
 """Each makes the routes of a page; where it is in the header is said by ``exporters.review.html.NAVIGATION``."""
 
 

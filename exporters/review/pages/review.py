@@ -27,7 +27,7 @@ from exporters.store import Conflict, Store, StoredCase
 def pages(site: Site) -> APIRouter:
     """The page and what its forms do."""
     router = APIRouter(default_response_class=HTMLResponse)
-    room = _Room(site.store, Desk(site.store, site.now))
+    room = _Room(site.store, site.desk())
     _add_views(router, room)
     _add_decisions(router, room)
     _add_editing(router, room)
@@ -76,7 +76,7 @@ def _add_editing(router: APIRouter, room: "_Room") -> None:
         if filled is None or not filled.is_valid:
             return room.case(request, waiting, view, 422)
         status = CaseStatus.PROMOTED if given.promotes else None
-        act = lambda: room.desk.edit(case_id, filled.parts, given.by, status)  # noqa: E731 -- it is called within
+        act = lambda: room.desk.edit(case_id, filled.parts, given.by, status, redact=given.redacts)  # noqa: E731 -- it is called within
         action = status.value if status else "edited"
         return room.after(request, case_id, waiting, given, action, act, stays=status is None, filled=filled)
 

@@ -1,0 +1,130 @@
+"""The page of one trace: what was said and done, what the checks found and where, what became of it."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Query
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from checks.interaction import Interaction
+from exporters.review import conversation, evidence, excerpt
+from exporters.review.answers import not_found
+from exporters.review.conversation import Conversation
+from exporters.review.excerpt import Excerpt, Room
+from exporters.review.html import render
+from exporters.review.marks import Mark
+from exporters.review.schemas import TraceId
+from exporters.review.sent import Given
+from exporters.review.site import ReadTrace, Site
+from exporters.review.waterfall import SPANS, Waterfall, waterfall
+from exporters.store import StoredTrace
+
+READ_BYTES = 4 * 1024 * 1024
+"""Telemetry that is read anew for a page. More takes a second and longer: only for who asks for all of it."""
+TURNS, DOCUMENTS, TOOLS, HISTORY = 100, 100, 100, 10
+"""Of each kind on a page that does not show all."""
+EACH_ATTRIBUTE, ALL_ATTRIBUTES = 2_000, 300_000
+LINKED = ("http", "https")
+
+All = Annotated[bool, Query(alias="all", description="show all of it, however long")]
+
+
+def pages(site: Site) -> APIRouter:
+    """The page and its buttons."""
+    router = APIRouter(default_response_class=HTMLResponse)
+    desk = site.desk()
+
+    @router.get("/traces/{trace_id}")
+    def trace(trace_id: TraceId, shows_all: All = False) -> Response:
+        """One trace."""
+        stored = site.store.trace(trace_id.lower())
+        if stored is None:
+            raise not_found("trace")
+        case = site.store.case(stored.case_id) if stored.case_id else None
+        parts = _parts(stored, site.read_trace, shows_all=shows_all)
+        link = _link(site.trace_url, stored.trace_id)
+        return render("trace.html", here="/traces", title="Trace", trace=stored, case=case, link=link, **parts)
+
+    @router.post("/traces/{trace_id}/promote")
+    def promote(trace_id: TraceId, given: Given) -> Response:
+        """Take the trace's case into the dataset."""
+        desk.promote_trace(trace_id.lower(), given.by)
+        return RedirectResponse(f"/traces/{trace_id.lower()}", 303)
+
+    @router.post("/traces/{trace_id}/dismiss")
+    def dismiss(trace_id: TraceId, given: Given) -> Response:
+        """Set the trace's case aside."""
+        desk.dismiss_trace(trace_id.lower(), given.by)
+        return RedirectResponse(f"/traces/{trace_id.lower()}", 303)
+
+    return router
+
+
+@dataclass
+class _Shown:
+    """The texts of a page, each cut to its room and with its marks."""
+
+    room: Room
+    attributes: Room
+    marks: dict[str, list[Mark]]
+    shows_all: bool
+    skipped: dict[str, int] = field(default_factory=dict)
+
+    def text(self, value: str | None, path: str | None = None) -> Excerpt | None:
+        """A text that may have marks."""
+        return None if value is None else self.room.excerpt(value, self.marks.get(path or "", ()))
+
+    def attribute(self, value: str) -> Excerpt:
+        """A value of a span's attribute."""
+        return self.attributes.excerpt(value)
+
+    def some(self, what: str, items: tuple[Any, ...], most: int) -> tuple[Any, ...]:
+        """The last ``most`` of them; how many came before is kept under ``what``."""
+        self.skipped[what] = 0 if self.shows_all else max(0, len(items) - most)
+        return items[self.skipped[what] :]
+
+
+def _parts(stored: StoredTrace, read: ReadTrace | None, *, shows_all: bool) -> dict[str, Any]:
+    """What the template shows."""
+    interaction = _read(stored, read, shows_all=shows_all)
+    said = conversation.of_view(stored.view) if interaction is None else conversation.of_interaction(interaction)
+    found = evidence.numbered(stored.verdicts)
+    shown = _Shown(
+        Room(is_endless=shows_all),
+        Room(EACH_ATTRIBUTE, ALL_ATTRIBUTES, is_endless=shows_all),
+        evidence.marks(found, said.texts),
+        shows_all,
+    )
+    return {
+        "findings": {check: [f for f in found if f.check == check] for check in {f.check for f in found}},
+        "shown": shown,
+        "said": said,
+        "waterfall": _waterfall(interaction, shows_all=shows_all),
+        "telemetry_bytes": len(stored.spans) + len(stored.logs),
+        "marked": _marked(said, shown.marks),
+        "limits": {"turns": TURNS, "documents": DOCUMENTS, "tools": TOOLS, "history": HISTORY, "each": excerpt.EACH},
+    }
+
+
+def _read(stored: StoredTrace, read: ReadTrace | None, *, shows_all: bool) -> Interaction | None:
+    size = len(stored.spans) + len(stored.logs)
+    return None if read is None or not size or (size > READ_BYTES and not shows_all) else read(stored)
+
+
+def _waterfall(interaction: Interaction | None, *, shows_all: bool) -> Waterfall | None:
+    if interaction is None or not interaction.trace.spans:
+        return None
+    return waterfall(interaction.trace, len(interaction.trace.spans) if shows_all else SPANS)
+
+
+def _marked(said: Conversation, marks: dict[str, list[Mark]]) -> frozenset[str]:
+    """The paths that a finding can be followed to."""
+    return frozenset(path for path in marks if path in said.texts)
+
+
+def _link(template: str | None, trace_id: str) -> str | None:
+    """The trace in the tracing backend; only to where a link leads and runs nothing."""
+    if template is None or urlsplit(template).scheme.lower() not in LINKED:
+        return None
+    return template.replace("{trace_id}", trace_id)
