@@ -122,29 +122,27 @@ def _add_files(router: APIRouter, store: Store, now: Callable[[], int], admit_ca
 
 
 def _add_versions(router: APIRouter, store: Store, now: Callable[[], int]) -> None:
-    datasets = store.datasets
-
     @router.get("/api/datasets")
     def list_versions() -> SafeJson:
         """The versions of the dataset, newest first."""
-        return SafeJson({"versions": [present.version(version) for version in datasets.versions()]})
+        return SafeJson({"versions": [present.version(version) for version in store.datasets.versions()]})
 
     @router.post("/api/datasets/commit", status_code=201)
     def commit(body: Commit) -> SafeJson:
         """Freeze the promoted cases as the next version; 409 where nothing changed since the newest one."""
-        return SafeJson(present.version(datasets.commit(body.message, body.who, now())), 201)
+        return SafeJson(present.version(store.datasets.commit(body.message, body.who, now())), 201)
 
     @router.get("/api/datasets/diff")
     def compare(
         before: Annotated[Side, Query(alias="from")] = LATEST, after: Annotated[Side, Query(alias="to")] = NOW
     ) -> SafeJson:
         """What differs between two versions, or between one and `now`; the first changed cases field by field."""
-        return SafeJson(present.difference(datasets, datasets.side(before), datasets.side(after)))
+        return SafeJson(present.difference(store.datasets, store.datasets.side(before), store.datasets.side(after)))
 
     @router.get("/api/datasets/{version}")
     def get_version(version: VersionName) -> SafeJson:
         """A version: its cases in figures and in short, and whether they are still those that were committed."""
-        return SafeJson(present.whole(datasets, datasets.version(version)))
+        return SafeJson(present.whole(store.datasets, store.datasets.version(version)))
 
 
 def _imported(
