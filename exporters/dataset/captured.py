@@ -35,7 +35,7 @@ OWN_KEYS = frozenset(
 )
 """Keys of the captured parts of a case's JSON shape: always the same, and so no data."""
 
-_SAFE_KEYS = OWN_KEYS.union(CAPTURED, *CAPTURED.values())
+_SAFE_KEYS = OWN_KEYS.union(CAPTURED, *CAPTURED.values(), *OWN.values())
 
 _CONTROL = re.compile("[\x00-\x1f]")
 """What JSON would escape, with quotes and backslashes: an escape's letter would join the word behind it."""

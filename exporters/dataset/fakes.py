@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from checks.builtin.pii.policy import TEST_CARDS
 
 _DIGIT = re.compile("[0-9]")
+_FORM = frozenset("0123456789 +./()-\u00a0\u2010\u2011\u2012\u2013\u2014\u2015")
 _BETWEEN = r"[ ./()\u00a0\u2010-\u2015-]{0,3}"
 """What may stand between the digits of a number."""
 
@@ -32,7 +33,7 @@ class Fake:
         count = len(_DIGIT.findall(value))
         forms = self.digits[-1:] if "+" in value else self.digits
         fitting = next((form for form in forms if len(form) == count), None)
-        if fitting is None or any(char.isalpha() for char in value):
+        if fitting is None or not _FORM.issuperset(value):
             return self.usual
         left = iter(fitting)
         return _DIGIT.sub(lambda _: next(left), value)

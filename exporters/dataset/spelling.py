@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 PHONE = "PHONE_NUMBER"
 SHORTEST = 8
@@ -47,6 +47,12 @@ def spellings_in(text: str, entity: str, number: str) -> Iterator[str]:
         start = found.end() - len(value)
         if not (text[start - 1 : start].isdigit() or text[found.end() : found.end() + 1].isdigit()):
             yield value
+
+
+def before_it_was_readable(texts: Iterable[str], value: str) -> Iterator[str]:
+    """How ``value``, found in a line in which what JSON escapes is a space, stands in the texts."""
+    written = re.compile(re.escape(value).replace(r"\ ", r"[\x00- \"\\]"))
+    return (found[0] for text in texts for found in written.finditer(text))
 
 
 def _address(value: str) -> str:

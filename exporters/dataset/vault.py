@@ -65,6 +65,9 @@ class Vault:
                 for number in {key, spelling.digits_of(value)} if key.isdigit() else ():
                     self._learn_spellings(entity, number, self._by_key[key])
             self._know(value, self._by_key[key])
+            if " " in value and not any(value in text for text in self._texts):
+                for written in spelling.before_it_was_readable(self._texts, value):
+                    self._know(written, self._by_key[key])
         self._longest_first = sorted(self._written, key=len, reverse=True)
 
     def replace(self, text: str) -> str:

@@ -40,7 +40,7 @@ class Admission:
     admit: AdmitCase | None
     now: Callable[[], int]
 
-    def promote(self, identity: str, by: Reviewer) -> StoredCase:
+    def promote(self, identity: str, by: Reviewer, attempts: int = ATTEMPTS) -> StoredCase:
         """Take the case with this id, or of the trace with this id, into the dataset.
 
         Raises:
@@ -48,16 +48,15 @@ class Admission:
             Conflict: it is not at the revision that was given, or is changed again and again.
             RedactionFailed: it holds what must not be written.
         """
-        for attempt in range(ATTEMPTS):
-            stored = self.store.case(identity) or self.store.case_of_trace(identity)
-            if stored is None:
-                raise NotFound("no case has this id, nor does a trace with this id have one")
-            try:
-                return self._promote(stored, by)
-            except Conflict:
-                if by.revision is not None or attempt == ATTEMPTS - 1:
-                    raise
-        raise AssertionError  # pragma: no cover - the last attempt returns or raises
+        stored = self.store.case(identity) or self.store.case_of_trace(identity)
+        if stored is None:
+            raise NotFound("no case has this id, nor does a trace with this id have one")
+        try:
+            return self._promote(stored, by)
+        except Conflict:
+            if by.revision is not None or attempts == 1:
+                raise
+            return self.promote(identity, by, attempts - 1)
 
     def _promote(self, stored: StoredCase, by: Reviewer) -> StoredCase:
         revision = stored.revision if by.revision is None else by.revision

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -341,6 +341,15 @@ def test_export_takes_candidates_too_where_asked():
     ended = sidecheck("export", "--include", "candidates", "--out", "-")
     assert {line["id"] for line in ended.lines} == {"case-1", "case-2"}
     assert "2 cases written to standard output" in ended.err
+
+
+def test_export_says_how_many_cases_are_as_they_were_captured(tmp_path):
+    with Store.open(None, tmp_path / "sidecheck-data") as store:
+        record = a_failing_record(1)
+        save(store, replace(record, case=replace(record.case, redacted=None)), status=CaseStatus.PROMOTED)
+    ended = sidecheck("export", "--out", "-")
+    assert ended.lines[0]["metadata"]["redacted"] is None
+    assert "1 of them is as it was captured, personal data and secrets included" in " ".join(ended.err.split())
 
 
 @pytest.mark.usefixtures("cases")

@@ -18,6 +18,7 @@ from checks.report import Outcome, Verdict
 from collector.pipeline.inspection import InspectionPool
 from collector.pipeline.judge import JudgeOptions
 from exporters import codec
+from exporters.dataset.case import Case, Context, Expectation, Source
 from exporters.dataset.redact import RedactionFailed
 
 CHECKS = {
@@ -214,3 +215,14 @@ async def test_a_case_that_no_worker_survives_is_withheld_and_the_next_trace_is_
         await pool.draft(a_job(1, spans=slow))
     assert pools.restarts == 1
     assert await pool.draft(a_job(2)) is None
+
+
+async def test_a_worker_looks_at_a_case_before_it_is_promoted(pools):
+    pool = pools(options=replace(OPTIONS, fakes=True))
+    source = Source("4bf92f3577b34da6a3ce929d0e0e4736", "shop")
+    case = Case("case-1", "f", source, "I am bob@corp.org", Context(), None, Expectation())
+    with pytest.raises(RedactionFailed, match=r"EMAIL_ADDRESS in input"):
+        await pool.admit(case, case, redact=False)
+    redacted = await pool.admit(case, case, redact=True)
+    assert redacted.redacted == ("EMAIL_ADDRESS",)
+    assert redacted.input.partition("@")[2].startswith("example.")

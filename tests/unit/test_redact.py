@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from checks.builtin.pii.engine import PiiEngine
-from exporters.dataset.captured import OWN_KEYS
+from exporters.dataset.captured import CAPTURED, OWN, OWN_KEYS
 from exporters.dataset.case import Case, Context, Expectation, Source
 from exporters.dataset.formats.jsonl import line
 from exporters.dataset.redact import RedactionFailed, Redactor
+from exporters.dataset.shape import to_json
 from exporters.dataset.vault import MAX_VALUES
 
 BOB = "bob@corp.org"
@@ -198,3 +199,98 @@ def test_a_text_that_is_all_known_goes_without_being_found():
     demands = Expectation(must_not_mention=("Ada Lovelace",))
     clean = Redactor(find_mail)(a_case(input="Ada", expectation=demands), known=[("PERSON", "Ada Lovelace")])
     assert clean.expectation.must_not_mention == ("<PERSON_1>",)
+
+
+PHONES = ("+1 (415) 382-2035", "415.382.2035", "1-415-382-2035", "4153822035")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "third"),
+    [
+        *(("+1 415 382 2035", other, "4153822035") for other in PHONES),
+        ("+44 20 7946 1958", "020 7946 1958", "+44 (0)20 7946 1958"),
+        ("+44 20 7946 1958", "442079461958", "00442079461958"),
+        ("Bob.Smith@Corp.org", "bob.smith@corp.org", "BOB.SMITH@CORP.ORG"),
+        ("DE89370400440532013000", "DE89 3704 0044 0532 0130 00", "de89370400440532013000"),
+        ("4351 7023 4370 3011", "4351702343703011", "4351-7023-4370-3011"),
+        ("446-22-9503", "446229503", "446 22 9503"),
+        ("2a00:1450:4009:81f::200e", "2A00:1450:4009:081F:0:0:0:200E", "2a00:1450:4009:81f:0::200e"),
+    ],
+)
+def test_one_value_in_several_spellings_has_one_placeholder_also_where_nothing_tells_what_it_is(first, second, third):
+    case = a_case(
+        input=f"Take {first} please",
+        context=Context(documents=({"content": f"on file {second}"},)),
+        expectation=Expectation(expected_tool_calls=({"arguments": {"ref": third}},)),
+    )
+    clean = Redactor(PiiEngine().find)(case)
+    (entity,) = clean.redacted
+    assert clean.input == f"Take <{entity}_1> please"
+    assert clean.context.documents[0]["content"] == f"on file <{entity}_1>"
+    assert clean.expectation.expected_tool_calls == ({"arguments": {"ref": f"<{entity}_1>"}},)
+
+
+def test_two_numbers_that_end_alike_are_two_values():
+    clean = Redactor(PiiEngine().find)(a_case(input="call (415) 382-2035 or (212) 382-2035"))
+    assert clean.input == "call <PHONE_NUMBER_1> or <PHONE_NUMBER_2>"
+
+
+def test_a_number_in_a_tool_call_stays_a_number_where_its_fake_is_one():
+    case = a_case(
+        input="my card 4351 7023 4370 3011, SSN 446-22-9503",
+        observed_output='{"card": 4351702343703011, "n": 1.50}',
+        expectation=Expectation(expected_tool_calls=({"arguments": {"card": 4351702343703011, "ssn": 446229503}},)),
+    )
+    clean = Redactor(PiiEngine().find, fakes=True)(case)
+    arguments = clean.expectation.expected_tool_calls[0]["arguments"]
+    assert all(type(value) is int for value in arguments.values())
+    assert arguments != case.expectation.expected_tool_calls[0]["arguments"]
+    assert json.loads(clean.observed_output) == {"card": arguments["card"], "n": 1.5}
+    assert clean.input.replace(" ", "").replace("-", "") == f"mycard{arguments['card']},SSN{arguments['ssn']}"
+
+
+def test_fakes_are_the_same_in_every_run_and_no_tag_is_left():
+    case = a_case(input=f"{BOB} (415) 382-2035 93.184.216.34")
+    clean = Redactor(PiiEngine().find, fakes=True)(case)
+    assert clean == Redactor(PiiEngine().find, fakes=True)(case)
+    assert "<" not in clean.input
+    assert clean.redacted == ("EMAIL_ADDRESS", "IP_ADDRESS", "PHONE_NUMBER")
+
+
+def test_a_fake_that_the_case_holds_already_is_not_given_out():
+    taken = Redactor(PiiEngine().find, fakes=True)(a_case(input=BOB)).input
+    clean = Redactor(PiiEngine().find, fakes=True)(a_case(input=f"{BOB} {taken}"))
+    assert clean.input.split()[0] != taken == clean.input.split()[1]
+
+
+def test_a_redacted_case_that_was_edited_keeps_its_placeholders_and_gets_new_numbers():
+    clean = Redactor(find_mail)(a_case(input=BOB))
+    again = Redactor(find_mail)(replace(clean, input=f"{clean.input} eve@corp.org"))
+    assert again.input == "<EMAIL_ADDRESS_1> <EMAIL_ADDRESS_2>"
+
+
+def test_secrets_are_replaced_and_have_tags_where_others_have_fakes():
+    key = "sk_" + "live_aB3dE6gH9jK2mN5pQ8rS"
+    case = a_case(input=f"use {key}", observed_output=json.dumps({"header": f"Bearer {key}"}))
+    clean = Redactor(find_mail, fakes=True)(case)
+    assert (clean.input, clean.observed_output) == ("use <API_KEY_1>", '{"header": "Bearer <API_KEY_1>"}')
+    assert clean.redacted == ("API_KEY",)
+
+
+def test_a_password_is_known_by_the_key_that_it_stands_under():
+    case = a_case(expectation=Expectation(expected_tool_calls=({"arguments": {"password": "Summer2024!"}},)))
+    clean = Redactor(find_mail)(case)
+    assert clean.expectation.expected_tool_calls == ({"arguments": {"password": "<PASSWORD_1>"}},)
+
+
+def test_a_case_in_which_nothing_was_looked_for_says_so_until_it_is_redacted():
+    raw = a_case(redacted=None)
+    assert json.loads(line(raw))["metadata"]["redacted"] is None
+    assert Redactor(find_mail)(raw).redacted == ()
+
+
+def test_every_part_of_the_shape_is_either_captured_or_sidechecks_own():
+    shape = to_json(a_case())
+    for name, keys in CAPTURED.items():
+        assert {*keys, *OWN[name]} == {*(shape[name] if name else shape)}
+        assert not {*keys} & {*OWN[name]}

@@ -1,0 +1,172 @@
+"""What a person types, and what was drafted by older rules, is scanned before it is in the dataset."""
+
+import json
+
+import pytest
+from fastapi.testclient import TestClient
+
+from checks.finding import Finding
+from checks.report import Outcome, Verdict
+from checks.trace import CloseReason
+from collector.pipeline.judge import Judge, JudgeOptions
+from exporters.dataset.case import Case, CaseStatus, Context, Expectation, Source
+from exporters.dataset.promote import case_id
+from exporters.packed import pack
+from exporters.record import Record
+from exporters.review.routes import create_api
+from exporters.store import CaseLimits, Store
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+CASE = case_id(TRACE)
+NOW = 1_763_900_000_000_000_000
+BOB = "bob@corp.org"
+JUDGE = Judge(JudgeOptions({}))
+
+
+def a_case(**parts) -> Case:
+    source = Source(TRACE, "shop", "gpt-4o", ("citations",))
+    defaults = {"input": "How long?", "context": Context(), "observed_output": "60 days", "expectation": Expectation()}
+    return Case(**{"id": CASE, "fingerprint": "f00d", "source": source, **defaults, **parts})
+
+
+def save(store: Store, case: Case) -> None:
+    failed = Verdict("citations", "1", Outcome.FAILED, findings=(Finding("missing", "cites nothing"),))
+    record = Record(
+        trace_id=TRACE,
+        service="shop",
+        convention="genai",
+        closed_by=CloseReason.ROOT_SEEN,
+        start_ns=NOW,
+        end_ns=NOW,
+        duration_ns=1,
+        span_count=1,
+        truncated=False,
+        view={},
+        verdicts=(failed,),
+        case=case,
+        evaluated_ns=NOW,
+    )
+    store.save([pack(record)], CaseStatus.CANDIDATE, CaseLimits(), NOW)
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store.open(data_dir=tmp_path) as opened:
+        yield opened
+
+
+def a_client(store: Store, judge: Judge = JUDGE) -> TestClient:
+    def admit(case: Case, trusted: Case | None, redact: bool) -> Case:
+        return judge.admit(case, trusted, redact=redact)
+
+    return TestClient(create_api(store, admit_case=admit, now=lambda: NOW))
+
+
+@pytest.fixture
+def client(store):
+    save(store, a_case())
+    return a_client(store)
+
+
+def assert_refused(response, place: str) -> None:
+    assert response.status_code == 409, response.text
+    error = response.json()["error"]
+    assert error["code"] == "redaction_failed"
+    assert error["message"].endswith(place)
+    assert BOB not in response.text
+
+
+def test_a_clean_case_is_promoted(client, store):
+    assert client.post(f"/api/traces/{TRACE}/promote", json={"who": "Ann"}).json()["status"] == "promoted"
+    assert store.case(CASE).case.reviewed_by == "Ann"
+
+
+def test_what_was_drafted_by_older_rules_is_refused_redacted_and_promoted(store):
+    save(store, a_case(observed_output="use sk_" + "live_aB3dE6gH9jK2mN5pQ8rS"))
+    client = a_client(store)
+    assert_refused(client.post(f"/api/traces/{TRACE}/promote"), "API_KEY in actualOutput")
+    assert store.case(CASE).status is CaseStatus.CANDIDATE
+    shown = client.patch(f"/api/cases/{CASE}", json={"redact": True}).json()
+    assert (shown["actualOutput"], shown["metadata"]["redacted"]) == ("use <API_KEY_1>", ["API_KEY"])
+    assert client.post(f"/api/traces/{TRACE}/promote").json()["status"] == "promoted"
+
+
+@pytest.mark.parametrize("status", ["candidate", "promoted"])
+def test_an_edit_that_brings_personal_data_is_refused_and_leaves_no_trace_of_it(client, store, status):
+    client.patch(f"/api/cases/{CASE}", json={"status": status})
+    before = store.case(CASE)
+    response = client.patch(f"/api/cases/{CASE}", json={"expected": {"mustNotMention": ["ok", BOB]}})
+    assert_refused(response, "EMAIL_ADDRESS in expected.mustNotMention[1]")
+    assert store.case(CASE) == before
+
+
+def test_an_edit_is_redacted_where_that_is_asked_for(client, store):
+    edit = {"input": f"I am {BOB}", "expected": {"mustNotMention": [BOB]}, "redact": True, "status": "promoted"}
+    shown = client.patch(f"/api/cases/{CASE}", json=edit).json()
+    assert (shown["input"], shown["expected"]["mustNotMention"]) == ("I am <EMAIL_ADDRESS_1>", ["<EMAIL_ADDRESS_1>"])
+    assert (shown["status"], shown["metadata"]["redacted"]) == ("promoted", ["EMAIL_ADDRESS"])
+    assert BOB not in json.dumps([repr(change) for change in store.case(CASE).history])
+
+
+def test_a_case_is_dismissed_whatever_it_holds(store):
+    save(store, a_case(input=BOB))
+    client = a_client(store)
+    assert client.post(f"/api/traces/{TRACE}/dismiss").json()["status"] == "dismissed"
+    assert_refused(client.patch(f"/api/cases/{CASE}", json={"status": "promoted"}), "EMAIL_ADDRESS in input")
+
+
+def test_data_in_what_ties_a_case_to_its_trace_cannot_be_redacted_and_is_refused(store):
+    save(store, a_case(source=Source(TRACE, f"shop-{BOB}")))
+    response = a_client(store).patch(f"/api/cases/{CASE}", json={"redact": True})
+    assert_refused(response, "EMAIL_ADDRESS in metadata.service")
+
+
+def test_options_that_sidecheck_wrote_are_no_ones_edit(store):
+    allowing = Expectation(checks={"pii": {"version": "1", "options": {"allow": [BOB]}}})
+    save(store, a_case(expectation=allowing))
+    client = a_client(store)
+    assert client.patch(f"/api/cases/{CASE}", json={"input": "other"}).status_code == 200
+    assert client.post(f"/api/traces/{TRACE}/promote").json()["status"] == "promoted"
+
+
+def test_a_candidate_that_is_refreshed_meanwhile_is_looked_at_again(store):
+    save(store, a_case())
+    looked_at: list[str | None] = []
+
+    def admit(case: Case, trusted: Case | None, redact: bool) -> Case:
+        looked_at.append(case.input)
+        if len(looked_at) == 1:
+            save(store, a_case(input="How long now?"))
+        return JUDGE.admit(case, trusted, redact=redact)
+
+    client = TestClient(create_api(store, admit_case=admit, now=lambda: NOW))
+    assert client.post(f"/api/traces/{TRACE}/promote").json()["input"] == "How long now?"
+    assert looked_at == ["How long?", "How long now?"]
+
+
+def test_a_candidate_that_changes_again_and_again_is_a_conflict(store):
+    save(store, a_case())
+    rounds = iter(range(100))
+
+    def admit(case: Case, _trusted: Case | None, _redact: bool) -> Case:
+        save(store, a_case(input=f"How long, {next(rounds)}?"))
+        return case
+
+    client = TestClient(create_api(store, admit_case=admit, now=lambda: NOW))
+    response = client.post(f"/api/traces/{TRACE}/promote")
+    assert (response.status_code, response.json()["error"]["code"]) == (409, "conflict")
+    assert store.case(CASE).status is CaseStatus.CANDIDATE
+
+
+def test_without_redaction_nothing_is_looked_at_and_the_case_says_so(store):
+    save(store, a_case(redacted=None))
+    client = a_client(store, Judge(JudgeOptions({}, redacts=False)))
+    shown = client.patch(f"/api/cases/{CASE}", json={"input": BOB, "status": "promoted"}).json()
+    assert (shown["input"], shown["metadata"]["redacted"]) == (BOB, None)
+    assert client.patch(f"/api/cases/{CASE}", json={"redact": True}).json()["input"] == "<EMAIL_ADDRESS_1>"
+
+
+def test_a_raw_case_that_is_clean_is_marked_as_looked_at_when_it_is_promoted(store):
+    save(store, a_case(redacted=None))
+    shown = a_client(store).post(f"/api/traces/{TRACE}/promote", json={"who": "Ann"}).json()
+    assert (shown["metadata"]["redacted"], shown["metadata"]["reviewedBy"], shown["status"]) == ([], "Ann", "promoted")
