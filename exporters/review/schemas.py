@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import Path, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from checks.duration import parse_duration
@@ -21,7 +21,9 @@ NOBODY = "anonymous"
 
 TraceId = Annotated[str, Path(pattern="^[0-9a-fA-F]{32}$", description="32 hexadecimal digits")]
 CaseId = Annotated[str, Path(min_length=1, max_length=256)]
-Name = Annotated[str | None, Query(max_length=256)]
+_OrNone = BeforeValidator(lambda value: value or None)
+"""A form sends its empty fields, too."""
+Name = Annotated[str | None, _OrNone, Query(max_length=256)]
 Time = Annotated[
     str | None,
     Query(max_length=64, description="a time in RFC 3339, a date, or how long ago: `15m`, `24h`, `7d`"),
@@ -80,9 +82,12 @@ class TraceFilter:
 
     service: Name = None
     check: Name = None
-    outcome: Outcome | None = None
+    outcome: Annotated[Outcome | None, _OrNone] = None
     code: Name = None
     session: Name = None
+    user: Name = None
+    model: Name = None
+    q: Annotated[Name, Query(description="text to look for in the first 200 characters of input and output")] = None
     since: Time = None
     until: Time = None
     failing: bool = False
@@ -97,6 +102,9 @@ class TraceFilter:
             outcome=self.outcome,
             code=self.code,
             session_id=self.session,
+            user_id=self.user,
+            model=self.model,
+            text=self.q,
             since_ns=parse_time("since", self.since, now_ns),
             until_ns=parse_time("until", self.until, now_ns),
             failing_only=self.failing,

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from checks.builtin.pii.engine import PiiEngine
+from exporters.dataset.captured import OWN_KEYS
 from exporters.dataset.case import Case, Context, Expectation, Source
 from exporters.dataset.formats.jsonl import line
-from exporters.dataset.captured import OWN_KEYS
 from exporters.dataset.redact import RedactionFailed, Redactor
 from exporters.dataset.vault import MAX_VALUES
 

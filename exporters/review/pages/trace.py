@@ -102,15 +102,20 @@ def _parts(stored: StoredTrace, read: ReadTrace | None, *, shows_all: bool) -> d
         "shown": shown,
         "said": said,
         "waterfall": _waterfall(interaction, shows_all=shows_all),
-        "telemetry_bytes": len(stored.spans) + len(stored.logs),
+        "telemetry_bytes": _size(stored),
+        "is_put_off": _size(stored) > READ_BYTES and not shows_all,
         "marked": _marked(said, shown.marks),
         "limits": {"turns": TURNS, "documents": DOCUMENTS, "tools": TOOLS, "history": HISTORY, "each": excerpt.EACH},
     }
 
 
 def _read(stored: StoredTrace, read: ReadTrace | None, *, shows_all: bool) -> Interaction | None:
-    size = len(stored.spans) + len(stored.logs)
+    size = _size(stored)
     return None if read is None or not size or (size > READ_BYTES and not shows_all) else read(stored)
+
+
+def _size(stored: StoredTrace) -> int:
+    return len(stored.spans) + len(stored.logs)
 
 
 def _waterfall(interaction: Interaction | None, *, shows_all: bool) -> Waterfall | None:
