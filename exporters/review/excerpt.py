@@ -13,6 +13,8 @@ EACH, ALL = 20_000, 400_000
 """Characters of one text, and of all of a page."""
 AROUND = 200
 """Characters shown before and after evidence that lies in what is left out."""
+LONGEST = 2_000
+"""Characters shown of evidence that lies there."""
 MOST_MARKS = 200
 """Places marked in one text."""
 
@@ -63,7 +65,8 @@ def _windows(length: int, first: int, marks: Collection[Mark]) -> Iterator[tuple
     """What is shown, in order and apart from each other: the beginning, then around the marks behind it."""
     start, end = 0, first
     for mark in sorted(marks, key=lambda mark: mark.start):
-        low, high = max(0, mark.start - AROUND), min(length, mark.start + AROUND, mark.end + AROUND)
+        low, high = max(0, mark.start - AROUND), min(length, mark.start + LONGEST, mark.end) + AROUND
+        high = min(length, high)
         if mark.start >= mark.end or high <= end:
             continue
         if low > end:
