@@ -21,9 +21,7 @@ NOBODY = "anonymous"
 
 TraceId = Annotated[str, Path(pattern="^[0-9a-fA-F]{32}$", description="32 hexadecimal digits")]
 CaseId = Annotated[str, Path(min_length=1, max_length=256)]
-_OrNone = BeforeValidator(lambda value: value or None)
-"""A form sends its empty fields, too."""
-Name = Annotated[str | None, _OrNone, Query(max_length=256)]
+Name = Annotated[str | None, Query(max_length=256)]
 Time = Annotated[
     str | None,
     Query(max_length=64, description="a time in RFC 3339, a date, or how long ago: `15m`, `24h`, `7d`"),
@@ -78,11 +76,11 @@ class CaseTrial(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class TraceFilter:
-    """The query of ``GET /api/traces``."""
+    """The query of ``GET /api/traces`` and of the list for people: a form sends its empty fields, too."""
 
     service: Name = None
     check: Name = None
-    outcome: Annotated[Outcome | None, _OrNone] = None
+    outcome: Annotated[Outcome | None, BeforeValidator(lambda value: value or None)] = None
     code: Name = None
     session: Name = None
     user: Name = None
@@ -97,14 +95,14 @@ class TraceFilter:
     def query(self, now_ns: int) -> TraceQuery:
         """The store's query. Raises ``ApiError`` for a time that is none."""
         return TraceQuery(
-            service=self.service,
-            check=self.check,
+            service=self.service or None,
+            check=self.check or None,
             outcome=self.outcome,
-            code=self.code,
-            session_id=self.session,
-            user_id=self.user,
-            model=self.model,
-            text=self.q,
+            code=self.code or None,
+            session_id=self.session or None,
+            user_id=self.user or None,
+            model=self.model or None,
+            text=self.q or None,
             since_ns=parse_time("since", self.since, now_ns),
             until_ns=parse_time("until", self.until, now_ns),
             failing_only=self.failing,

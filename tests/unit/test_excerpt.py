@@ -43,11 +43,6 @@ def test_the_texts_of_a_page_share_its_room():
     assert room.left_out == 285
 
 
-def test_who_asks_for_all_gets_all():
-    room = Room(each=10, is_endless=True)
-    assert shown(room.excerpt("x" * 5_000_000)) == ["x" * 5_000_000]
-
-
 def test_a_mark_that_lies_outside_of_the_text_breaks_nothing():
     assert marked(Room().excerpt("short", [a_mark(3, 99), a_mark(50, 60), a_mark(-5, -1)])) == ["rt"]
 

@@ -92,8 +92,8 @@ def _parts(stored: StoredTrace, read: ReadTrace | None, *, shows_all: bool) -> d
     said = conversation.of_view(stored.view) if interaction is None else conversation.of_interaction(interaction)
     found = evidence.numbered(stored.verdicts)
     shown = _Shown(
-        Room(is_endless=shows_all),
-        Room(EACH_ATTRIBUTE, ALL_ATTRIBUTES, is_endless=shows_all),
+        Room(excerpt.MORE_EACH, excerpt.MORE_ALL) if shows_all else Room(),
+        Room(excerpt.EACH, excerpt.MORE_ALL) if shows_all else Room(EACH_ATTRIBUTE, ALL_ATTRIBUTES),
         evidence.marks(found, said.texts),
         shows_all,
     )
