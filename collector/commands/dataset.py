@@ -142,6 +142,9 @@ def import_(
     on_conflict: Annotated[
         OnConflict, typer.Option("--on-conflict", help="A case with this id that differs: replace it, or keep it.")
     ] = OnConflict.REPLACE,
+    redact: Annotated[
+        bool, typer.Option("--redact", help="Replace personal data and secrets instead of refusing their lines.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would become of each line; change nothing.")
     ] = False,
@@ -163,6 +166,7 @@ def import_(
             file,
             status=status,
             replace=on_conflict is OnConflict.REPLACE,
+            redact=redact,
             dry_run=dry_run,
             as_json=as_json,
             author=author,

@@ -77,7 +77,8 @@ class TraceQuery:
     ``check`` alone means "has a verdict of this check"; ``outcome`` and ``code`` then speak of that check, without
     ``check`` of any. Times are the trace's own start, ``since_ns`` inclusive, ``until_ns`` exclusive. ``text`` is
     looked for in the first characters of input and output, small and capital letters alike (SQLite: those of ASCII).
-    There is no index for it, nor for ``model``: both are looked for in so many traces at a time (``Searched``).
+    There is no index for it, nor for ``model``, a check without an outcome or an outcome (but ``FAILED``) without a
+    check: these are looked for in so many traces at a time (``Searched``).
     """
 
     service: str | None = None

@@ -294,7 +294,20 @@ def test_what_is_there_is_replaced_unless_it_is_to_be_kept(tmp_path):
 
 def test_personal_data_does_not_get_into_the_dataset_by_an_import(tmp_path):
     lines = b'{"id": "a", "input": "I am jane.roe@gmail.com"}'
-    dataset("import", "-", stdin=lines)
+    for status in ("promoted", "candidate"):
+        refused = dataset("import", "-", "--status", status, stdin=lines)
+        assert refused.code == REFUSED
+        assert refused.err == "line 1: case: the case holds EMAIL_ADDRESS in input\n"
+    assert "1 added" in dataset("import", "-", "--redact", stdin=lines).out
     with stored(tmp_path) as store:
-        assert "jane.roe" not in store.case("a").case.input
-    assert "1 unchanged" in dataset("import", "-", stdin=lines).out
+        assert store.case("a").case.input == "I am <EMAIL_ADDRESS_1>"
+    assert "1 unchanged" in dataset("import", "-", "--redact", stdin=lines).out
+    assert "1 unchanged" in dataset("import", "-", stdin=sidecheck("export", "-o", "-").out.encode()).out
+
+
+@pytest.mark.usefixtures("cases")
+def test_personal_data_does_not_get_into_the_dataset_by_a_tag(tmp_path):
+    ended = dataset("tag", "case-1", "--add", "jane.roe@gmail.com")
+    assert (ended.code, "EMAIL_ADDRESS" in ended.err) == (UNUSABLE, True)
+    with stored(tmp_path) as store:
+        assert store.case("case-1").case.tags == ()
