@@ -4,12 +4,15 @@ Every trace whose spans the broker acknowledged is stored whole, with one verdic
 user's thumb; what nobody can read is in the dead-letter topic; and nothing is left unread.
 """
 
+import base64
 import itertools
+import json
 import os
 import random
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -74,6 +77,12 @@ def failed_for_its_user(url: str) -> set[str]:
         engine.dispose()
 
 
+def letters_in(file: Path) -> list[bytes]:
+    """The records that a replica set aside on its own disk."""
+    lines = file.read_text().splitlines() if file.exists() else []
+    return [base64.b64decode(json.loads(line)["value"]) for line in lines]
+
+
 @pytest.mark.timeout(900)
 def test_every_trace_has_one_verdict_while_replicas_come_and_go_and_the_broker_is_killed(
     kafka, postgres_url, tmp_path, table
@@ -89,12 +98,13 @@ def test_every_trace_has_one_verdict_while_replicas_come_and_go_and_the_broker_i
         extra = Sidecar(tmp_path / "extra", **own)
         stack.callback(extra.kill)
         seen = [stack.enter_context(Watch(replica)) for replica in replicas]
-        target = KafkaTarget(kafka.broker.bootstrap, kafka.topic("traces"))
-        stack.callback(target.close)
         others = stack.enter_context(Companions(kafka.broker.bootstrap, kafka.topic))
-        make = others.beside(spread_out())
+        target = others.behind(KafkaTarget(kafka.broker.bootstrap, kafka.topic("traces")))
+        stack.callback(target.close)
         struck = 0
-        with Load(ledger, target, make, rate=RATE, seconds=SECONDS, senders=SENDERS, seed=SEED) as load:
+        with Load(
+            ledger, others.behind(target), spread_out(), rate=RATE, seconds=SECONDS, senders=SENDERS, seed=SEED
+        ) as load:
             ends, strike = time.monotonic() + SECONDS, strikes(replicas, extra, chance)
             while time.monotonic() < ends:
                 time.sleep(EVERY_S)  # the load goes on
@@ -119,5 +129,8 @@ def test_every_trace_has_one_verdict_while_replicas_come_and_go_and_the_broker_i
     found.assert_kept()
     assert others.logs
     assert [trace_id for trace_id in others.logs if stored[trace_id].log_records != 1] == []
-    assert others.poison == {letter.value for letter in kafka.records("dead")}
+    kept = {letter.value for letter in kafka.records("dead")}
+    for sidecar in (*replicas, extra):  # where letters go while the broker is away
+        kept |= set(letters_in(sidecar.data_dir / "dead-letters.jsonl"))
+    assert others.poison == kept
     together.assert_sound()

@@ -1,17 +1,19 @@
 """What comes to Kafka beside the spans: log records, users' thumbs, and records that nobody can read.
 
-For some numbers of a load. Everything is written as the load goes on, and what the broker acknowledged is noted.
+For some traces of a load, once their first spans are acknowledged. What the broker acknowledged of it is noted.
 """
 
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from queue import Empty, Queue
 from typing import Any
 
-from faults.kit.traffic import Make, Request, trace_id
+from faults.kit.targets import Answer, Kind, Target
+from faults.kit.traffic import trace_id
 from kafka import KafkaProducer
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 from otlp import a_logs_request
 
 LOGS_EVERY, THUMBS_EVERY, POISON_EVERY = 10, 15, 100
@@ -20,7 +22,7 @@ CLOSE_WITHIN_S = 60.0
 
 
 class Companions:
-    """``with Companions(bootstrap, topic) as others:`` writes what ``others.beside(make)`` asks for.
+    """``with Companions(bootstrap, topic) as others:`` writes beside what goes to ``others.behind(target)``.
 
     ``topic`` names the topic of ``traces``, ``logs`` and ``feedback``. ``thumbs`` and ``logs`` are ids of traces,
     ``poison`` the values that no receiver can read; each only once the broker has them.
@@ -45,14 +47,9 @@ class Companions:
         self._thread.join()
         self._producer.close(timeout=CLOSE_WITHIN_S)
 
-    def beside(self, make: Make) -> Make:
-        """``make``, with company for each number that it is asked for."""
-
-        def making(number: int) -> Sequence[Request]:
-            self._numbers.put(number)
-            return make(number)
-
-        return making
+    def behind(self, target: Target) -> Target:
+        """``target``, with company for the traces whose first spans it has acknowledged."""
+        return _Followed(target, self._numbers.put)
 
     def _run(self) -> None:
         while not (self._ending.is_set() and self._numbers.empty()):
@@ -78,3 +75,22 @@ class Companions:
     def _send(self, kind: str, about: bytes, value: bytes, kept: set[Any], what: Any) -> None:
         sent = self._producer.send(self._topic(kind), value, key=about.hex().encode())
         sent.add_callback(lambda _: kept.add(what))
+
+
+class _Followed:
+    """A target that tells the numbers of the traces whose inner spans, which come first, it has taken."""
+
+    def __init__(self, target: Target, tell: Callable[[int], object]) -> None:
+        self.name = target.name
+        self._target = target
+        self._tell = tell
+
+    def send(self, body: bytes) -> Answer:
+        answer = self._target.send(body)
+        span = TracesData.FromString(body).resource_spans[0].scope_spans[0].spans[0]
+        if answer.kind is Kind.ACKNOWLEDGED and span.parent_span_id:
+            self._tell(int.from_bytes(span.trace_id[8:], "big"))
+        return answer
+
+    def close(self) -> None:
+        self._target.close()
