@@ -25,6 +25,8 @@ Contribution = Callable[[Expectation, Verdict, Interaction, PlannedCheck | None]
 ANY_JSON: Mapping[str, Any] = {}
 """The JSON Schema that every JSON value meets (2020-12 core, 4.3.1): "is JSON", where no schema was recorded."""
 
+FENCED, FENCE = "fenced", "```"
+"""The finding code by which ``valid_json`` tells of a code block around the JSON, and what begins and ends one."""
 UNRESOLVABLE = "unresolvable"
 """The finding code by which ``citations`` points at a citation of what was not retrieved."""
 
@@ -109,12 +111,16 @@ def _as_run(verdict: Verdict, entry: PlannedCheck | None) -> dict[str, Any]:
     return written
 
 
-def _valid_json(expected: Expectation, _: Verdict, interaction: Interaction, entry: PlannedCheck | None) -> Expectation:
-    """The schema that the app sent last; else the one configured; else that of any JSON value."""
+def _valid_json(
+    expected: Expectation, verdict: Verdict, interaction: Interaction, entry: PlannedCheck | None
+) -> Expectation:
+    """The schema that the app sent last, else the one configured, else that of any JSON value; no code block around."""
     sent = [c.response_format.schema for c in reversed(interaction.model_calls) if c.response_format]
     configured = entry.options.get("schema") if entry else None
     schema = next((s for s in (*sent, configured) if isinstance(s, Mapping)), ANY_JSON)
-    return replace(expected, json_schema=plain(schema))
+    is_fenced = FENCED in error_codes(verdict) and (interaction.final_output or "").count(FENCE) == 2
+    fence = (FENCE,) if is_fenced else ()
+    return replace(expected, json_schema=plain(schema), must_not_mention=(*expected.must_not_mention, *fence))
 
 
 def _citations(

@@ -52,6 +52,10 @@ FAILING = {
         {"own_json": {"use": "valid_json", "always": True, "schema": TOTAL.schema}},
         {"output": "{}"},
     ),
+    "valid_json fenced": (
+        {"valid_json": {}},
+        {"output": '```json\n{"total": 5}\n```', "steps": (a_model_call(response_format=TOTAL),)},
+    ),
     "valid_json empty": ({"valid_json": {}}, {"output": " ", "steps": (a_model_call(response_format=TOTAL),)}),
     "citations missing": ({"citations": {}}, {"output": "60 days.", "steps": (DOCUMENTS,)}),
     "citations unresolvable": ({"citations": {}}, {"output": "60 days [1], by law [9].", "steps": (DOCUMENTS,)}),
