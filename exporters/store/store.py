@@ -23,7 +23,6 @@ from exporters.store import (
     reviews,
     saving,
     schema,
-    trace_queries,
 )
 from exporters.store.cases import Change
 from exporters.store.engine import Database, url_of
@@ -33,25 +32,20 @@ from exporters.store.model import (
     CaseLimits,
     CaseQuery,
     Claimed,
-    Counts,
     ForgetTarget,
     Forgotten,
-    Kept,
     Lost,
     Page,
     Place,
     Removed,
     SaveResult,
     StoredCase,
-    StoredTrace,
-    TraceQuery,
-    TraceSummary,
     unheeded,
 )
-from exporters.store.overview import Overview
+from exporters.store.reading import Reading
 
 
-class Store(Overview):
+class Store(Reading):
     """An open store. Made by ``open``; usable as a context manager.
 
     ``max_waiting`` is how many pieces of feedback may wait for their traces. A trace that is to be judged again is left
@@ -134,21 +128,6 @@ class Store(Overview):
             return False
         return True
 
-    def known(self, trace_ids: Sequence[str]) -> set[str]:
-        """Those of ``trace_ids`` that were saved and not removed since."""
-        with self._database.read() as connection:
-            return trace_queries.known(connection, trace_ids)
-
-    def sizes(self, trace_ids: Sequence[str]) -> dict[str, int]:
-        """Bytes that these traces take; unknown ids are left out."""
-        with self._database.read() as connection:
-            return trace_queries.sizes(connection, trace_ids)
-
-    def load(self, trace_ids: Sequence[str]) -> dict[str, Kept]:
-        """What is needed to judge these traces again, also where only feedback is known; unknown ids are left out."""
-        with self._database.read() as connection:
-            return trace_queries.kept(connection, trace_ids)
-
     def add_feedback(self, target: FeedbackTarget, feedback_: Feedback, now_ns: int) -> tuple[str, ...]:
         """Keep feedback durably. Returns the trace to judge again: nothing while no stored trace has that id.
 
@@ -176,16 +155,6 @@ class Store(Overview):
                 return Claimed()
         with self._database.write() as connection:
             return reopenings.claim(connection, now_ns, self._hold_ns, most)
-
-    def traces(self, query: TraceQuery) -> Page[TraceSummary]:
-        """One page of traces, newest first. Raises ``BadCursor``."""
-        with self._database.read() as connection:
-            return trace_queries.page(connection, query)
-
-    def trace(self, trace_id: str) -> StoredTrace | None:
-        """One trace with all that is kept of it."""
-        with self._database.read() as connection:
-            return trace_queries.whole(connection, trace_id)
 
     def cases(self, query: CaseQuery) -> Page[StoredCase]:
         """One page of cases, newest first. Raises ``BadCursor``."""
@@ -272,15 +241,6 @@ class Store(Overview):
             case_id = reviews.undo(connection, identity, Change(who, why, now_ns), expected_revision)
             return _found(case_queries.one(connection, case_id))
 
-    def counts(self) -> Counts:
-        """The figures of the store's gauges."""
-        with self._database.read() as connection:
-            return Counts(
-                cases=case_queries.count(connection),
-                bytes=retention.used_bytes(connection),
-                waiting_feedback=feedback.waiting(connection),
-            )
-
     def retain(self, now_ns: int, age_ns: int, max_bytes: int, flagged_age_ns: int) -> Removed:
         """Remove what is too old and, oldest first, what is too much; see ``exporters.store.retention``.
 
@@ -301,11 +261,6 @@ class Store(Overview):
             return replace(forgotten, erased=self._database.erase_remains())
         except StoreError:  # the rows are gone all the same; the answer says that their remains are not
             return forgotten
-
-    def forgotten(self, trace_ids: Sequence[str]) -> set[str]:
-        """Those of ``trace_ids`` that were forgotten on demand and must not come back."""
-        with self._database.read() as connection:
-            return forgetting.among(connection, trace_ids)
 
     def _decide(
         self, identity: str, status: CaseStatus, who: str, why: str, now_ns: int, expected_revision: int | None
