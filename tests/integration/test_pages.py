@@ -2,8 +2,10 @@
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from doctables import block
 from fastapi.testclient import TestClient
 from store_builders import NOW, SECOND, a_case, a_failing_record, a_record, a_verdict, save, trace_id
 
@@ -14,10 +16,11 @@ from exporters.dataset.case import CaseStatus
 from exporters.review.pages.trace import READ_BYTES
 from exporters.review.routes import create_api
 from exporters.review.static_files import FOREVER
-from exporters.store import Store
+from exporters.store import Store, TraceQuery
 
 PAGES = ("/", "/traces", f"/traces/{trace_id(1)}")
 HOSTILE = "<script>alert(1)</script>\x00\x1b[31m\u202egnp.exe{{7*7}}"
+README = Path(__file__).parents[2] / "README.md"
 BROWSER = {"Accept": "text/html,application/xhtml+xml"}
 
 
@@ -197,3 +200,14 @@ def test_hostile_text_is_harmless(client, store, path):
     assert "<script>" not in text
     assert not set("\x00\x1b\u202e") & set(text)
     assert "{{7*7}}" in text or path == "/"
+
+
+def test_the_keys_in_the_readme_are_those_of_the_pages(store):
+    client = TestClient(create_api(store, trace_url="https://jaeger/{trace_id}", now=lambda: NOW), headers=BROWSER)
+    save(store, *(a_failing_record(n) for n in range(1, 4)))
+    middle = store.traces(TraceQuery(limit=1)).next_cursor
+    paths = ("/", "/traces", f"/traces?service=shop&limit=1&cursor={middle}", f"/traces/{trace_id(1)}")
+    found = {key for path in paths for key in re.findall(r'data-key="([^"]+)"', client.get(path).text)}
+    written = re.findall(r"^[|] `([^`]+)`", block("page keys", README.read_text(encoding="utf-8")), re.MULTILINE)
+    assert set(written) == found | {"j", "k"}
+    assert len(written) == len(set(written))
