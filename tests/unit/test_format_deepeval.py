@@ -23,7 +23,7 @@ def test_a_case_is_a_golden(tmp_path):
         "expected_tools": None,
         "comments": "from trace 4bf92f3577b34da6a3ce929d0e0e4736",
     }
-    assert kept["demands"]["mustNotMention"] == ["60 days"]
+    assert kept["mustNotMention"] == ["60 days"]
     assert (kept["caseId"], kept["badOutput"]) == ("case-refund", "60 days.")
 
 
@@ -35,7 +35,7 @@ def test_arguments_of_an_expected_tool_are_its_input_parameters(tmp_path):
         {"name": "note", "input_parameters": None},
         {"name": "odd", "input_parameters": None},
     ]
-    assert golden["additional_metadata"]["demands"]["expectedToolCalls"] == list(calls)
+    assert golden["additional_metadata"]["expectedToolCalls"] == list(calls)
 
 
 def test_a_value_is_expected_as_json_and_an_input_is_always_a_text(tmp_path):
