@@ -6,6 +6,7 @@ import os
 from typing import NamedTuple
 
 import pytest
+from externals import free_port
 from store_builders import NOW, a_case, a_failing_record, save, trace_id
 from typer.testing import CliRunner
 
@@ -140,6 +141,14 @@ def test_two_versions_are_compared_case_by_case_and_harmlessly():
     }
 
 
+@pytest.mark.usefixtures("cases")
+def test_before_the_first_commit_all_would_be_new_in_it():
+    ended = dataset("diff")
+    assert (ended.code, ended.out.splitlines()[0]) == (0, "the beginning -> now: 3 added, 0 changed, 0 removed"), ended
+    assert dataset("diff", "--json").json["from"] == {"version": "the beginning", "forgotten": 0}
+    assert dataset("diff", "v1").code == UNUSABLE
+
+
 @pytest.mark.usefixtures("versions")
 def test_a_diff_alone_shows_what_the_next_commit_would_change(tmp_path):
     assert "v2 -> now: no difference" in dataset("diff").out
@@ -203,7 +212,8 @@ def test_a_version_tells_of_what_was_forgotten(tmp_path):
 
 
 @pytest.mark.usefixtures("versions")
-def test_forgetting_names_the_versions_that_it_reached():
+def test_forgetting_names_the_versions_that_it_reached(monkeypatch):
+    monkeypatch.setenv("SIDECHECK_API__LISTEN", f"127.0.0.1:{free_port()}")  # a sidecar may run here, which would do it
     ended = sidecheck("forget", "--trace-id", trace_id(3), "--yes")
     assert "v1, v2" in ended.out
 
