@@ -51,6 +51,12 @@ def stored(tmp_path):
 
 
 @pytest.fixture
+def empty(tmp_path):
+    """A store with nothing in it."""
+    stored(tmp_path).close()
+
+
+@pytest.fixture
 def cases(tmp_path):
     """A store with three promoted cases and a candidate."""
     with stored(tmp_path) as store:
@@ -87,10 +93,36 @@ def test_a_commit_without_a_change_is_refused_in_a_sentence():
     assert dataset("commit", "-m", "again") == (REFUSED, "", "sidecheck: nothing changed since v1\n")
 
 
+@pytest.mark.usefixtures("empty")
 def test_a_commit_without_a_case_says_what_to_do():
     ended = dataset("commit", "-m", "a start")
     assert (ended.code, ended.out) == (REFUSED, "")
     assert "promote candidates, or import cases" in ended.err
+
+
+@pytest.mark.usefixtures("cases")
+def test_a_commit_says_what_is_new_in_it():
+    ended = dataset("commit", "-m", " ")
+    assert (ended.code, "--message" in ended.err) == (UNUSABLE, True)
+    assert dataset("log", "--json").json == {"versions": []}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("dataset", "log"),
+        ("dataset", "show"),
+        ("dataset", "diff"),
+        ("dataset", "commit", "-m", "a start"),
+        ("dataset", "split"),
+        ("dataset", "tag", "case-1", "--add", "gold"),
+        ("export", "--out", "cases.jsonl"),
+    ],
+)
+def test_where_there_is_no_store_none_is_made(tmp_path, arguments):
+    ended = sidecheck(*arguments)
+    assert (ended.code, "there is no store in sidecheck-data" in ended.err) == (UNUSABLE, True)
+    assert not [*tmp_path.iterdir()]
 
 
 @pytest.mark.usefixtures("versions")
@@ -104,6 +136,7 @@ def test_the_log_lists_the_versions_newest_first():
     assert newest["hash"][:12] in shown
 
 
+@pytest.mark.usefixtures("empty")
 def test_an_empty_log_says_how_to_begin():
     assert "sidecheck dataset commit -m" in dataset("log").out
     assert dataset("log", "--json").json == {"versions": []}
@@ -239,6 +272,7 @@ def test_a_split_gives_every_promoted_case_its_part_and_says_how_many(tmp_path):
     assert len(sidecheck("export", "--split", "test", "-o", "-").out.splitlines()) > 0
 
 
+@pytest.mark.usefixtures("empty")
 def test_a_split_of_nothing_says_what_to_do():
     assert "no case is promoted yet" in dataset("split").out
 
