@@ -34,6 +34,7 @@ from collector.settings_values import (
     Mode,
     OptionalFile,
     Placeholders,
+    Prices,
     Servers,
     StoreUrl,
     Topic,
@@ -313,6 +314,7 @@ class Settings(Section):
         {name: {} for name in DEFAULT_CHECKS},
         description="the checks that run, each with its options; what is not listed does not run",
     )
+    prices: Prices = Field({}, description="prices beside those of the list, by model: dollars for a million tokens")
     promotion: Promotion = Promotion()
 
     @property
