@@ -2,8 +2,8 @@
 
 ``Image.build`` reads the file, takes from the context what ``.dockerignore`` lets through, and runs each step in a
 folder that stands for the root of a stage. Paths of the image become paths below that folder: it is the same for every
-stage, as a virtual environment cannot be moved. ``Image.start`` runs the start command as the image's user over a tree that
-nobody may write to, the volumes excepted. What is not shown: the base image, and that nothing outside is reachable.
+stage, as a virtual environment cannot be moved. ``Image.start`` runs the start command as the image's user over a tree
+that nobody may write to, the volumes excepted. Not shown: the base image, and that nothing outside is reachable.
 """
 
 import json
