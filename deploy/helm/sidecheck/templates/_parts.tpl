@@ -9,22 +9,11 @@ imagePullPolicy: {{ .Values.image.pullPolicy }}
 - {name: SIDECHECK_METRICS__TOKEN_FILE, value: /etc/sidecheck/metrics/token}
 {{- end }}
 
-{{/* Options by their variables, so that no file has to be mounted: a map becomes SIDECHECK_A__B, a leaf its JSON. */}}
+{{/* Options as variables, so that no file has to be mounted: one for each section, as JSON. */}}
 {{- define "sidecheck.env.config" -}}
-{{- range $path, $value := .Values.config }}
-{{- include "sidecheck.env.option" (dict "name" (printf "SIDECHECK_%s" (upper $path)) "value" $value) }}
+{{- range $section, $options := .Values.config }}
+- {name: SIDECHECK_{{ upper $section }}, value: {{ kindIs "string" $options | ternary $options (toJson $options) | quote }}}
 {{- end }}
-{{- end }}
-
-{{- define "sidecheck.env.option" -}}
-{{- if and (kindIs "map" .value) (not (hasSuffix "CHECKS" .name)) }}
-{{- $name := .name }}
-{{- range $path, $value := .value }}
-{{- include "sidecheck.env.option" (dict "name" (printf "%s__%s" $name (upper $path)) "value" $value) }}
-{{- end }}
-{{- else }}
-- {name: {{ .name }}, value: {{ kindIs "string" .value | ternary .value (toJson .value) | quote }}}
-{{ end }}
 {{- end }}
 
 {{- define "sidecheck.probe.startup" -}}
@@ -89,7 +78,7 @@ app.kubernetes.io/component: {{ .part }}
 {{- define "sidecheck.group.env" -}}
 {{ include "sidecheck.env.metrics" . }}
 - {name: SIDECHECK_STORE__URL, valueFrom: {secretKeyRef: {name: {{ .Values.group.storeSecret }}, key: url}}}
-{{- include "sidecheck.env.config" . | nindent 0 }}
+{{- include "sidecheck.env.config" . }}
 {{- with .Values.group.env }}
 {{ toYaml . }}
 {{- end }}

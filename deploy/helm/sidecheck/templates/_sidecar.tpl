@@ -11,7 +11,7 @@ sidecheck: beside
   env:
     {{- include "sidecheck.env.metrics" . | nindent 4 }}
     - {name: SIDECHECK_WORKERS, value: {{ .Values.sidecar.workers | quote }}}
-    {{- include "sidecheck.env.config" . | nindent 4 }}
+    {{- include "sidecheck.env.config" . | indent 4 }}
     {{- with .Values.sidecar.env }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
