@@ -11,6 +11,7 @@ import structlog
 from fastapi import FastAPI
 
 from checks import catalogue
+from collector.forwarding import Forwarding, refuse_loops
 from collector.intake import Batch
 from collector.part_options import front_options, judge_options, kafka_options, receiver_limits, worker_memory
 from collector.pipeline import upkeep
@@ -52,6 +53,7 @@ class Sidecar(Process):
         super().__init__(settings)
         self._quarantine = settings.data_dir / "quarantine"
         self._kafka: KafkaReceiver | None = None
+        self._forwarding: Forwarding | None = None
 
     @property
     def unfinished(self) -> int:
@@ -62,7 +64,9 @@ class Sidecar(Process):
         front = self.front
         journal_problem = self._journal.problem if self._journal else None
         kafka_problem = self._kafka.problem if self._kafka else None
-        return front.dispatch.problem, front.decided.problem, journal_problem, self._pool.problem, kafka_problem
+        forward_problem = self._forwarding.problem if self._forwarding else None
+        own = front.dispatch.problem, front.decided.problem, journal_problem, self._pool.problem
+        return *own, kafka_problem, forward_problem
 
     async def _start(self) -> None:
         settings = self.settings
@@ -71,15 +75,17 @@ class Sidecar(Process):
         self._pool = self._make_pool()
         self._stack.push_async_callback(asyncio.to_thread, self._pool.close)
         self._journal = self._open_journal()
+        self._forwarding = self._start_forwarding()
         self.front = Front(front_options(settings), self._pool, self.store, self.metrics, self._journal)
         metrics = ports.serve_metrics(self.metrics, self.health)  # last to stop: a drain can be watched
         self._stack.push_async_callback(self.front.stop, STOP_WITHIN_S)
         self.front.start()
         self._in_background(self.front.replay(self._decode_again), "replay")
         api = ports.serve_api(self._api(), self.front)
-        otlp_http = ports.serve_otlp_http(self.front)
+        otlp_http = ports.serve_otlp_http(self.front, self._forwarding)
         self._kafka = self._start_kafka()
-        self.addresses = Addresses(await ports.serve_otlp_grpc(self.front), otlp_http, api, metrics)
+        otlp_grpc = await ports.serve_otlp_grpc(self.front, self._forwarding)
+        self.addresses = Addresses(otlp_grpc, otlp_http, api, metrics)
         self._watch()
         self._in_background(self._pool.warm_up(), "warm-up")  # telemetry is taken meanwhile
 
@@ -121,6 +127,16 @@ class Sidecar(Process):
         if journal.recovery.entries:
             log.info("requests that the last run did not finish are judged now", requests=journal.recovery.entries)
         return journal
+
+    def _start_forwarding(self) -> Forwarding | None:
+        """Sends from now on; ends after whatever hands it something."""
+        if not self.settings.forward:
+            return None
+        refuse_loops(self.settings)
+        forwarding = Forwarding(self.settings, receiver_limits(self.settings), self.metrics)
+        self._stack.push_async_callback(forwarding.stop)
+        forwarding.start()
+        return forwarding
 
     def _start_kafka(self) -> "KafkaReceiver | None":
         if not self.settings.kafka.bootstrap_servers:

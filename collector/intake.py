@@ -156,6 +156,21 @@ class Intake(FeedbackIntake, Protocol):
         ...
 
 
+class Forwarding(Protocol):
+    """Where messages go on to as they came, beside the intake. Called on the front process's event loop."""
+
+    def wants(self, signal: str) -> bool:
+        """Whether requests of this signal (``traces``, ``logs``, ``metrics``) go on to anyone."""
+        ...
+
+    async def keep(self, signal: str, body: bytes, *, is_json: bool) -> None:
+        """Take a message, unpacked; returns once it is kept durably.
+
+        Raises ``Refused``: ``STORAGE`` if it can't be kept now, ``MALFORMED`` for JSON that can't be made protobuf.
+        """
+        ...
+
+
 class PullIntake(Intake, Protocol):
     """An intake for sources that can wait, and that give again what was not judged."""
 

@@ -6,8 +6,10 @@ from typing import Any
 
 import yaml
 
+from collector.settings_backends import ForwardSection, hidden
 from collector.settings_errors import Path, without_password
-from collector.settings_models import Section, Settings
+from collector.settings_models import Settings
+from collector.settings_section import Section
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,15 @@ def describe() -> list[Option]:
     """Every option, in the order of the configuration file."""
     return [
         Option(".".join(path), _inline(default), description) for path, default, description in _options(Settings(), ())
+    ]
+
+
+def describe_destination() -> list[Option]:
+    """Every option of an item of ``forward``."""
+    section = ForwardSection(endpoint="http://tempo:4318")
+    return [
+        Option(".".join(path), "" if path == ("endpoint",) else _inline(default), description)
+        for path, default, description in _options(section, ())
     ]
 
 
@@ -58,6 +69,7 @@ def as_yaml(settings: Settings, *, show_passwords: bool = False) -> str:
     if settings.store.url and not show_passwords:
         written["store"]["url"] = without_password(settings.store.url)
     if not show_passwords:
+        written["forward"] = [hidden(backend) for backend in written["forward"]]
         written["kafka"]["consumer"] = {key: _hidden(key, value) for key, value in settings.kafka.consumer.items()}
     return yaml.safe_dump(written, sort_keys=False, allow_unicode=True)
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 Path = tuple[str, ...]
 """The way to a key: ``("otlp", "grpc", "listen")``."""
 
-LATER = frozenset({"forward", "results", "typical_rate"})
+LATER = frozenset({"results"})
 """Keys that the design names and that this version does not have."""
 
 _RULES = {
@@ -20,6 +20,7 @@ _RULES = {
     "string_type": "must be text",
     "invalid_key": "is no name of a key",
     "literal_error": "must be one of {expected}",
+    "tuple_type": "must be a list",
     "model_type": "must be a section with keys below it",
     "model_attributes_type": "must be a section with keys below it",
 }
@@ -98,6 +99,8 @@ def _problem(detail: Mapping[str, Any], keys: list[Path], places: Mapping[Path, 
     elif detail["type"] == "conflict":
         path = (*path, *context["key"].split("."))
         text = detail["msg"]
+    elif detail["type"] == "missing":  # what stands beside it is not told: it may be a secret
+        text = "is missing; it is required"
     else:
         text = f"{_shown(detail['input'])} {_rule(detail, context)}"
     return Problem(".".join(path), text, place_of(path, places))
