@@ -96,11 +96,15 @@ class Sidecar(Process):
             trace_url=settings.api.trace_url,
             draft_case=Drafting(self.store, self._pool, asyncio.get_running_loop()),
             admit_case=Admission(self._pool, asyncio.get_running_loop()),
-            forget=Forgetting(self.front, self.store, self._journal, settings.data_dir),
+            forget=self._forgetting(),
             problems=lambda: self.health().problems,
             read_trace=read_trace,
             explain=Explainer(self.store, settings.checks, self._quarantine, self.front),
         )
+
+    def _forgetting(self) -> Forgetting:
+        scrub = None if self._forwarding is None else self._forwarding.scrub
+        return Forgetting(self.front, self.store, self._journal, self.settings.data_dir, scrub_forwarded=scrub)
 
     def _make_pool(self) -> InspectionPool:
         settings = self.settings

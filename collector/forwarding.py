@@ -79,6 +79,10 @@ class Forwarding:
         except QueueError as error:
             raise Refused(Refusal.STORAGE, f"{error}; send again later", RETRY_AFTER_S) from error
 
+    async def scrub(self) -> bool:
+        """See ``Forwarder.scrub``."""
+        return await self._forwarder.scrub()
+
     def start(self) -> None:
         """Begin to send."""
         self._forwarder.start()

@@ -90,6 +90,12 @@ class Forwarder:
         for destination in takers:
             self._lanes[destination.name, signal].wake()
 
+    async def scrub(self) -> bool:
+        """Write over what was sent. Returns whether nothing is left of it, nor of anything that waits."""
+        with contextlib.suppress(QueueError):  # which has told of it
+            return await self._queue.scrub()
+        return False
+
     def start(self) -> None:
         """Begin to send."""
         self._tasks = [

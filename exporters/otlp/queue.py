@@ -68,6 +68,10 @@ class ForwardQueue:
         """See ``QueueFile.expire``."""
         await self._on_thread(self._file.expire)
 
+    async def scrub(self) -> bool:
+        """See ``QueueFile.scrub``."""
+        return await self._on_thread(self._file.scrub)
+
     async def close(self) -> None:
         """Commit what is asked for, then close the file."""
         if self._writing is not None:

@@ -142,6 +142,11 @@ class QueueFile:
                 self.held.subtract(_sum(gone))
                 self._tell("expired", gone)
 
+    def scrub(self) -> bool:
+        """Write over what was sent, if nothing waits. Returns whether no byte of anything is left."""
+        with self._connected() as connection:
+            return _scrub(connection)
+
     def close(self) -> None:
         """Close the file."""
         if self._connection is not None:
@@ -218,6 +223,23 @@ class QueueFile:
         log.error("the queue of what is forwarded was damaged and is put aside", problem=str(error), moved=str(moved))
         self._dropped("damaged", 1)
         self.held.clear()
+
+
+def scrub_at_rest(folder: Path) -> bool:
+    """As ``QueueFile.scrub``, where no sidecar runs. Raises ``sqlite3.Error``."""
+    path = folder / FILE_NAME
+    if not path.exists():
+        return True
+    with contextlib.closing(sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)) as connection:
+        return _scrub(connection)
+
+
+def _scrub(connection: sqlite3.Connection) -> bool:
+    if connection.execute("SELECT EXISTS (SELECT 1 FROM waiting)").fetchone()[0]:
+        return False
+    connection.execute("VACUUM")
+    is_held = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    return not is_held
 
 
 def _delete(connection: sqlite3.Connection, position: int) -> list[tuple[str, int]]:

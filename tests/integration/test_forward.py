@@ -183,3 +183,19 @@ def test_one_sidecar_may_forward_to_another(tmp_path):
         with serving(tmp_path / "first", SIDECHECK_FORWARD=destinations) as first:
             by_http(first, a_request())
             assert first.judged(f"{1:032x}")["spanCount"] == second.judged(f"{1:032x}")["spanCount"] == 1
+
+
+def test_forgetting_writes_over_what_was_sent_and_tells_of_what_waits(tmp_path):
+    with http_backend() as backend:
+        destinations = forward({"endpoint": backend.address})
+        with serving(tmp_path / "data", SIDECHECK_FORWARD=destinations) as server:
+            waits = lambda: server.metric("sidecheck_forward_queue_bytes")  # noqa: E731 - asked again and again
+            by_http(server, a_request())
+            server.judged(f"{1:032x}")
+            assert eventually(waits, 0) == 0
+            assert server.post("/api/forget", {"traceId": f"{1:032x}"}).json()["erased"] is True
+            assert a_request() not in (tmp_path / "data" / "forward.db").read_bytes()
+            backend.gate.clear()
+            by_http(server, a_request(2))
+            server.judged(f"{2:032x}")
+            assert server.post("/api/forget", {"traceId": f"{2:032x}"}).json()["erased"] is False

@@ -8,7 +8,7 @@ import pytest
 
 from exporters.otlp.destination import Signal
 from exporters.otlp.queue import ForwardQueue
-from exporters.otlp.queue_file import FILE_NAME, ROW_BYTES, Bound, QueueError, Waiting
+from exporters.otlp.queue_file import FILE_NAME, ROW_BYTES, Bound, QueueError, QueueFile, Waiting, scrub_at_rest
 
 HOUR = 3600 * 10**9
 MOST = (100, 10**9)
@@ -171,3 +171,28 @@ async def test_a_file_that_is_damaged_while_it_is_used_is_put_aside(opened, tmp_
             continue
     assert await bodies(queue) == [b"2"]
     assert dropped["damaged"] >= 1
+
+
+async def test_what_was_sent_can_be_written_over_and_what_waits_says_that_it_is_there(opened, tmp_path):
+    queue = await opened()
+    await queue.put([a_request(b"the-text-that-must-go" * 1000)])
+    assert await queue.scrub() is False
+    (request,) = await queue.first("tempo", Signal.TRACES, *MOST)
+    await queue.remove([request.position])
+    assert await queue.scrub() is True
+    assert not any(b"the-text-that-must-go" in path.read_bytes() for path in tmp_path.iterdir())
+    await queue.put([a_request(b"next")])
+    assert await bodies(queue) == [b"next"]
+
+
+def test_a_file_at_rest_is_written_over_as_well(tmp_path, clock):
+    assert scrub_at_rest(tmp_path)
+    file = QueueFile(tmp_path, {"tempo": Bound(10**6, HOUR)}, lambda *_: None, clock)
+    file.commit([a_request(b"the-text-that-must-go" * 1000)], ())
+    file.close()
+    assert not scrub_at_rest(tmp_path)
+    (request,) = file.first("tempo", Signal.TRACES, *MOST)
+    file.commit((), [request.position])
+    file.close()
+    assert scrub_at_rest(tmp_path)
+    assert b"the-text-that-must-go" not in (tmp_path / FILE_NAME).read_bytes()
