@@ -11,7 +11,7 @@ import structlog
 from fastapi import FastAPI
 
 from checks import catalogue
-from collector.forwarding import Forwarding, refuse_loops
+from collector.forwarding import Forwarding, refuse_loops, results_to
 from collector.intake import Batch
 from collector.part_options import front_options, judge_options, kafka_options, receiver_limits, worker_memory
 from collector.pipeline import upkeep
@@ -72,11 +72,13 @@ class Sidecar(Process):
         settings = self.settings
         ports = Ports(settings, self._stack, tuple(settings.ports))
         self.store = await self._open_store(settings.assembly.settle + HOLD_NS)
+        refuse_loops(settings)
         self._pool = self._make_pool()
         self._stack.push_async_callback(asyncio.to_thread, self._pool.close)
         self._journal = self._open_journal()
         self._forwarding = self._start_forwarding()
         self.front = Front(front_options(settings), self._pool, self.store, self.metrics, self._journal)
+        self._tell_results()
         metrics = ports.serve_metrics(self.metrics, self.health)  # last to stop: a drain can be watched
         self._stack.push_async_callback(self.front.stop, STOP_WITHIN_S)
         self.front.start()
@@ -136,11 +138,17 @@ class Sidecar(Process):
         """Sends from now on; ends after whatever hands it something."""
         if not self.settings.forward:
             return None
-        refuse_loops(self.settings)
         forwarding = Forwarding(self.settings, receiver_limits(self.settings), self.metrics)
         self._stack.push_async_callback(forwarding.stop)
         forwarding.start()
         return forwarding
+
+    def _tell_results(self) -> None:
+        backend = self.settings.results.otlp
+        if backend is not None:
+            results = results_to(backend, self.metrics)
+            self._stack.push_async_callback(asyncio.to_thread, results.close)
+            self.front.on_saved.append(lambda records, _: results.tell(records))
 
     def _start_kafka(self) -> "KafkaReceiver | None":
         if not self.settings.kafka.bootstrap_servers:

@@ -1,4 +1,4 @@
-"""Forwarding, as the receivers see it: made from the settings, refused where it would send to itself.
+"""What is sent to OTLP backends: made from the settings, refused where it would come back here.
 
 Owns how requests that came as JSON reach destinations that speak protobuf only. What is sent, and when, is
 ``exporters.otlp``'s business.
@@ -26,6 +26,7 @@ from exporters.otlp.destination import Destination, Signal, Target
 from exporters.otlp.forwarder import Forwarder
 from exporters.otlp.lane import Counts
 from exporters.otlp.queue_file import QueueError
+from exporters.otlp.results import Results
 
 RETRY_AFTER_S = 2.0
 _REQUESTS: dict[Signal, Callable[[], Message]] = {
@@ -121,6 +122,20 @@ def target_of(backend: Backend) -> Target:
     )
 
 
+def results_to(backend: Backend, metrics: Metrics) -> Results:
+    """What tells a backend of verdicts. Raises ``ConfigError`` for a file of it that cannot be used."""
+
+    def dropped(reason: str, count: int) -> None:
+        metrics.inc("sidecheck_dropped_total", count, what="result", reason=reason)
+
+    try:
+        results = Results(target_of(backend), dropped)
+    except (OSError, ValueError) as error:
+        raise ConfigError(Problem("results.otlp", f"cannot be used: {error}")) from error
+    metrics.watch("sidecheck_queue_length", lambda: results.waiting, queue="results")
+    return results
+
+
 def refuse_loops(settings: Settings) -> None:
     """Find what would be sent to this very process, whose receivers would send it on again.
 
@@ -141,6 +156,8 @@ def refuse_loops(settings: Settings) -> None:
 def _backends(settings: Settings) -> Iterator[tuple[str, Backend]]:
     for index, section in enumerate(settings.forward):
         yield f"forward.{index}", section
+    if settings.results.otlp is not None:
+        yield "results.otlp", settings.results.otlp
 
 
 def _reached(target: Target, settings: Settings) -> Iterable[str]:

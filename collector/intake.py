@@ -33,6 +33,7 @@ class Refusal(StrEnum):
     OVERLOADED = "overloaded"
     STORAGE = "storage"
     SHUTTING_DOWN = "shutting_down"
+    OWN_RESULT = "own_result"
     METRICS_SIGNAL = "metrics_signal"
     UNAUTHENTICATED = "unauthenticated"
     TOO_SLOW = "too_slow"

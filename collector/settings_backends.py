@@ -82,6 +82,20 @@ class ForwardSection(Backend):
         return self.name or super().label
 
 
+class ResultsBackend(Backend):
+    """Where verdicts are told of."""
+
+    headers_file: OptionalFile = Field(None, description="file with more of them, one `name: value` a line")
+
+
+class ResultsSection(Section):
+    """Verdicts as telemetry."""
+
+    otlp: ResultsBackend | None = Field(
+        None, description="an OTLP server that is told of every verdict; the options of a destination, see Results"
+    )
+
+
 def hidden(written: dict[str, Any]) -> dict[str, Any]:
     """A written backend with ``***`` for the values of its headers, which may be secrets."""
     return {**written, "headers": dict.fromkeys(written["headers"], "***")}

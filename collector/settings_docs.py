@@ -70,6 +70,8 @@ def as_yaml(settings: Settings, *, show_passwords: bool = False) -> str:
         written["store"]["url"] = without_password(settings.store.url)
     if not show_passwords:
         written["forward"] = [hidden(backend) for backend in written["forward"]]
+        if written["results"]["otlp"] is not None:
+            written["results"]["otlp"] = hidden(written["results"]["otlp"])
         written["kafka"]["consumer"] = {key: _hidden(key, value) for key, value in settings.kafka.consumer.items()}
     return yaml.safe_dump(written, sort_keys=False, allow_unicode=True)
 

@@ -11,9 +11,6 @@ from pydantic import ValidationError
 Path = tuple[str, ...]
 """The way to a key: ``("otlp", "grpc", "listen")``."""
 
-LATER = frozenset({"results"})
-"""Keys that the design names and that this version does not have."""
-
 _RULES = {
     "bool_parsing": "must be true or false",
     "bool_type": "must be true or false",
@@ -65,8 +62,6 @@ def place_of(path: Path, places: Mapping[Path, str]) -> str:
 
 def unknown_key(path: Path, keys: Iterable[Path]) -> str:
     """The sentence for a key that does not exist, with the nearest one among ``keys`` that does."""
-    if path[-1] in LATER or path[0] in LATER:
-        return "not in this version; remove it"
     near = _nearest(path, list(keys))
     guess = f", did you mean {'.'.join(near)}?" if near else ";"
     return f"there is no such key{guess} `sidecheck config show` lists every key"

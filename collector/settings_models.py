@@ -10,7 +10,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from checks.catalogue import DEFAULT_CHECKS
-from collector.settings_backends import ForwardSection
+from collector.settings_backends import ForwardSection, ResultsSection
 from collector.settings_section import Section
 from collector.settings_units import (
     Address,
@@ -300,6 +300,8 @@ class Settings(Section):
     forward: tuple[ForwardSection, ...] = Field(
         (), description="OTLP servers that get all that comes in over OTLP, as it came; see Forwarding"
     )
+
+    results: ResultsSection = ResultsSection()
 
     @property
     def ports(self) -> dict[str, Listener]:

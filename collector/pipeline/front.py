@@ -28,7 +28,7 @@ from collector.pipeline.handover import HandOver
 from collector.pipeline.inspection import BATCH, InspectionPool, batches
 from collector.pipeline.journal import Entry, Journal
 from collector.pipeline.judge import Job
-from collector.pipeline.keeping import Keeping
+from collector.pipeline.keeping import Keeping, Saved
 from collector.pipeline.losses import Losses
 from collector.pipeline.options import FrontOptions
 from collector.pipeline.reopening import Reopening
@@ -36,7 +36,7 @@ from collector.pipeline.replay import replayed
 from collector.progress import Position, Progress
 from exporters.metrics.prometheus import Metrics
 from exporters.packed import Packed
-from exporters.store import Store
+from exporters.store import SaveResult, Store
 
 TICK_S = 0.1
 BATCHES_A_WORKER = 2
@@ -76,7 +76,7 @@ class Front:
         ours = self.hand_over.still_ours
         self._reopening = Reopening(options, self.decided, metrics, self._release)
         jobs = self._reopening.jobs_at_once
-        keep = Keeping(options, store, pool, metrics, self.losses, ours, jobs, self.reopen, wall_ns)
+        keep = Keeping(options, store, pool, metrics, self.losses, ours, jobs, self.reopen, wall_ns, self._saved)
         self.dispatch = Dispatch(keep, self._ended, partial(asyncio.to_thread, store.takes_writes))
         self._slots = asyncio.Semaphore(pool.workers * BATCHES_A_WORKER)
         self._batches: set[asyncio.Task[None]] = set()
@@ -87,6 +87,8 @@ class Front:
         self.is_replaying = False  # what the last run left in the journal
         self.set_aside: SetAside = lambda *_: False
         """Told of what the store cannot take; see ``KafkaReceiver.set_aside``."""
+        self.on_saved: list[Saved] = []
+        """Told of what the store took."""
         metrics.watch("sidecheck_traces_open", lambda: self.open_traces)
         metrics.watch("sidecheck_queue_length", lambda: len(self.dispatch), queue="store")
         metrics.watch("sidecheck_queue_length", lambda: len(self._batches), queue="inspection")
@@ -265,6 +267,13 @@ class Front:
         for packed in judged.traces:
             del left[packed.trace_id]
         await self.dispatch.put(judged.traces)
+
+    def _saved(self, records: Sequence[Packed], result: SaveResult) -> None:
+        for tell in self.on_saved:
+            try:
+                tell(records, result)
+            except Exception as error:  # noqa: BLE001 - the records are kept; who is only told must not undo that
+                log.error("what was saved could not be told of", error=place_of(error))
 
     def _ended(self, records: Sequence[Packed], dropped: str | None) -> None:
         positions = self.decided.ended(record.trace_id for record in records)

@@ -256,7 +256,8 @@ class InspectionPool:
 
     def _unjudged(self, job: Job, reason: str) -> Judged:
         plan = [(p.name, p.check.info.version) for p in self._plan]
-        return Judged.of([unjudged(job, plan, reason, time.time_ns())])
+        records = [unjudged(job, plan, reason, time.time_ns())]
+        return Judged.of(records, with_results=self._options.tells_results)
 
 
 async def _call(pool: ProcessPool, function: Callable[..., Any], arguments: Sequence[Any], within_s: float) -> Any:

@@ -18,14 +18,16 @@ from collector.pipeline.options import FrontOptions
 from exporters import codec
 from exporters.metrics.prometheus import Metrics
 from exporters.packed import Packed
-from exporters.store import Store
+from exporters.store import SaveResult, Store
+
+Saved = Callable[[Sequence[Packed], SaveResult], None]
 
 
 class Keeping:
     """Saves records.
 
     ``ours`` are those of some records that this replica may still save. ``jobs`` makes jobs of closed traces and of
-    what the store holds of them; ``reopen`` has traces judged again.
+    what the store holds of them; ``reopen`` has traces judged again. ``saved`` is told of what the store took.
     """
 
     def __init__(
@@ -39,7 +41,9 @@ class Keeping:
         jobs: Callable[[Sequence[ClosedTrace]], AsyncIterator[Sequence[Job]]],
         reopen: Callable[[Iterable[str]], None],
         wall_ns: Callable[[], int],
+        saved: Saved,
     ) -> None:
+        self._saved = saved
         self._options = options
         self._store = store
         self._pool = pool
@@ -59,8 +63,9 @@ class Keeping:
     async def _save(self, records: Sequence[Packed]) -> Container[str]:
         """Save what nobody else was faster with. Returns the ids of the others."""
         options = self._options
+        ours = self._ours(records)
         result = await asyncio.to_thread(
-            self._store.save, self._ours(records), options.case_status, options.case_limits, self._wall_ns()
+            self._store.save, ours, options.case_status, options.case_limits, self._wall_ns()
         )
         for service, number in result.clusters_opened.items():
             self._metrics.inc("sidecheck_failure_clusters_total", number, service=service)
@@ -68,6 +73,8 @@ class Keeping:
         if result.forgotten:
             self._losses.dropped("record", FORGOTTEN, result.forgotten)
             await asyncio.to_thread(quarantine.discard, options.quarantine, result.forgotten)
+        left_out = {*result.overtaken, *result.forgotten}
+        self._saved([record for record in ours if record.trace_id not in left_out], result)
         return result.overtaken
 
     async def _judge_again(self, records: Sequence[Packed]) -> Sequence[Packed]:

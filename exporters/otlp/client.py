@@ -130,7 +130,7 @@ class GrpcClient(Client):
         options = (("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", LONGEST_ANSWER))
         compression = grpc.Compression.Gzip if target.gzip else grpc.Compression.NoCompression
         self._channel: Any = (
-            grpc.aio.secure_channel(target.address, _credentials(target), options, compression)
+            grpc.aio.secure_channel(target.address, credentials_of(target), options, compression)
             if target.is_tls
             else grpc.aio.insecure_channel(target.address, options, compression)
         )
@@ -162,7 +162,8 @@ def tls_context(target: Target) -> ssl.SSLContext:
     return context
 
 
-def _credentials(target: Target) -> grpc.ChannelCredentials:
+def credentials_of(target: Target) -> grpc.ChannelCredentials:
+    """As ``tls_context``, for gRPC."""
     tls_context(target)  # gRPC would say nothing of a file that it cannot use
     ca, key, cert = map(_content, (target.ca, target.key, target.cert))
     return grpc.ssl_channel_credentials(ca, key, cert)
