@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp
 
 from collector.access.calls import guard_calls
@@ -58,8 +58,10 @@ class Ports:
         app = guard_metrics(create_metrics_app(metrics, health), self._entrances["metrics"])
         return self._serve("metrics", app, ssl.CERT_OPTIONAL)
 
-    def serve_api(self, api: FastAPI, intake: FeedbackIntake) -> str:
-        """Serve the page, the API and ``POST /v1/feedback``; gives the address."""
+    def serve_api(self, api: FastAPI, intake: FeedbackIntake, *more: APIRouter) -> str:
+        """Serve the page, the API, ``POST /v1/feedback`` and ``more``; gives the address."""
+        for router in more:
+            api.include_router(router)
         api.include_router(feedback.feedback_router(intake))
         is_local = self._settings.api.listen.is_loopback
         return self._serve("api", guard_api(api, self._entrances["api"], intake, is_local=is_local))

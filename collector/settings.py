@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from checks.catalogue import DEFAULT_CHECKS, CheckConfigError, build
-from collector.settings_docs import Option, all_keys, as_yaml, describe, describe_destination, json_schema
+from collector.settings_docs import Option, all_keys, as_yaml, changed_keys, describe, describe_destination, json_schema
 from collector.settings_errors import ConfigError, Problem, explain, place_of
 from collector.settings_models import Settings
 from collector.settings_sources import Tree, overlay_environment, read_file
@@ -26,6 +26,7 @@ __all__ = [
     "Problem",
     "Settings",
     "as_yaml",
+    "changed_keys",
     "describe",
     "describe_destination",
     "format_duration",

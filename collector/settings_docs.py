@@ -48,6 +48,21 @@ def all_keys() -> list[Path]:
     return list(dict.fromkeys(path[:n] for path in options for n in range(1, len(path) + 1)))
 
 
+def changed_keys(old: Settings, new: Settings) -> tuple[str, ...]:
+    """The dotted keys whose values differ, those of single checks among them."""
+    return tuple(key for key, before, after in _pairs(old, new) if before != after)
+
+
+def _pairs(old: Settings, new: Settings) -> Iterator[tuple[str, Any, Any]]:
+    before, after = (
+        {path: value for path, value, _ in _options(settings, ()) if path != ("checks",)} for settings in (old, new)
+    )
+    for path, value in before.items():
+        yield ".".join(path), value, after[path]
+    for name in dict.fromkeys((*old.checks, *new.checks)):
+        yield f"checks.{name}", old.checks.get(name), new.checks.get(name)
+
+
 def _options(section: Section, parent: Path) -> Iterator[tuple[Path, Any, str]]:
     written = section.model_dump(mode="json")
     for name, info in type(section).model_fields.items():

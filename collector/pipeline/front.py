@@ -25,7 +25,7 @@ from collector.pipeline.decided import Decided, Either, reclosed
 from collector.pipeline.dispatch import Dispatch
 from collector.pipeline.feedback import FeedbackDesk
 from collector.pipeline.handover import HandOver
-from collector.pipeline.inspection import BATCH, InspectionPool, batches
+from collector.pipeline.inspection import BATCH, batches
 from collector.pipeline.journal import Entry, Journal
 from collector.pipeline.judge import Job
 from collector.pipeline.keeping import Keeping, Saved
@@ -33,6 +33,7 @@ from collector.pipeline.losses import Losses
 from collector.pipeline.options import FrontOptions
 from collector.pipeline.reopening import Reopening
 from collector.pipeline.replay import replayed
+from collector.pipeline.rolling import Workers
 from collector.progress import Position, Progress
 from exporters.metrics.prometheus import Metrics
 from exporters.packed import Packed
@@ -52,14 +53,13 @@ class Front:
     def __init__(
         self,
         options: FrontOptions,
-        pool: InspectionPool,
+        pool: Workers,
         store: Store,
         metrics: Metrics,
         journal: Journal | None = None,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
         wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        self._options = options
         self._pool = pool
         self._store = store
         self._metrics = metrics
@@ -76,8 +76,8 @@ class Front:
         ours = self.hand_over.still_ours
         self._reopening = Reopening(options, self.decided, metrics, self._release)
         jobs = self._reopening.jobs_at_once
-        keep = Keeping(options, store, pool, metrics, self.losses, ours, jobs, self.reopen, wall_ns, self._saved)
-        self.dispatch = Dispatch(keep, self._ended, partial(asyncio.to_thread, store.takes_writes))
+        self._keep = Keeping(options, store, pool, metrics, self.losses, ours, jobs, self.reopen, wall_ns, self._saved)
+        self.dispatch = Dispatch(self._keep, self._ended, partial(asyncio.to_thread, store.takes_writes))
         self._slots = asyncio.Semaphore(pool.workers * BATCHES_A_WORKER)
         self._batches: set[asyncio.Task[None]] = set()
         self._ticker: asyncio.Task[None] | None = None
@@ -151,6 +151,12 @@ class Front:
     def refused(self, source: Source, reason: Refusal, records: int = 0) -> None:
         """See ``Intake.refused``."""
         count_refused(self._metrics, source, reason, records)
+
+    def adopt(self, options: FrontOptions) -> None:
+        """Go by other options from now on: limits of assembly, and what becomes of failures. Memory stays as it is."""
+        self._keep.adopt(options)
+        self._reopening.adopt(options)
+        self.buffer.limits = options.assembly
 
     @property
     def open_traces(self) -> int:

@@ -157,6 +157,16 @@ class InspectionPool:
             _kill_workers()
             self._pool.join(wait_s)
 
+    def retire(self, *, wait_s: float = 30.0) -> None:
+        """End the workers, which have nothing to do any more. Those of other pools are left alone."""
+        self._is_closed = True
+        self._pool.close()
+        try:
+            self._pool.join(wait_s)
+        except TimeoutError:
+            self._pool.stop()
+            self._pool.join(wait_s)
+
     def _new_pool(self) -> ProcessPool:
         return ProcessPool(
             max_workers=self.workers,

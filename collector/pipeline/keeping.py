@@ -11,10 +11,11 @@ from collector.pipeline import quarantine
 from collector.pipeline.census import FORGOTTEN
 from collector.pipeline.closed_trace import ClosedTrace
 from collector.pipeline.decided import reclosed
-from collector.pipeline.inspection import InspectionPool, batches
+from collector.pipeline.inspection import batches
 from collector.pipeline.judge import Job
 from collector.pipeline.losses import Losses
 from collector.pipeline.options import FrontOptions
+from collector.pipeline.rolling import Workers
 from exporters import codec
 from exporters.metrics.prometheus import Metrics
 from exporters.packed import Packed
@@ -34,7 +35,7 @@ class Keeping:
         self,
         options: FrontOptions,
         store: Store,
-        pool: InspectionPool,
+        pool: Workers,
         metrics: Metrics,
         losses: Losses,
         ours: Callable[[Sequence[Packed]], Sequence[Packed]],
@@ -53,6 +54,10 @@ class Keeping:
         self._jobs = jobs
         self._reopen = reopen
         self._wall_ns = wall_ns
+
+    def adopt(self, options: FrontOptions) -> None:
+        """Go by other options from now on."""
+        self._options = options
 
     async def __call__(self, records: Sequence[Packed]) -> None:
         """Save records, or what becomes of them. Raises ``exporters.store.StoreError``."""

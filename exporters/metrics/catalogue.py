@@ -177,6 +177,12 @@ _SELF = (
         "Updates counted under the label value `other`, since metrics.max_series was reached.",
         "metric",
     ),
+    _counter(
+        "sidecheck_config_reloads_total", "Reloads of the configuration: applied, unchanged or refused.", "result"
+    ),
+    _gauge(
+        "sidecheck_config_last_reload_success", "0 while the last reload was refused and the old one stays, else 1."
+    ),
     _gauge("sidecheck_build_info", "Always 1; the version is the label.", "version"),
 )
 
