@@ -35,6 +35,7 @@ def _empty_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("LOGNAME", "ann")
     for name in [name for name in os.environ if name.startswith("SIDECHECK_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("SIDECHECK_API__LISTEN", "127.0.0.1:9")  # no sidecar is asked
 
 
 def dataset(*arguments, stdin=b""):
