@@ -56,6 +56,8 @@ PAGES: Mapping[str, str] = {
     "traces, text that many have": "/traces?q=refund+order",
     "traces, text that none has": "/traces?q=nowhere",
     "traces, a model that none has": "/traces?model=other",
+    "review, the first candidate": "/review",
+    "dataset, candidates": "/dataset?status=candidate",
 }
 """What is asked for, by its name in the table; a trace's page comes besides."""
 
