@@ -324,7 +324,7 @@ def test_a_whole_case_can_be_sent_back_with_one_part_changed(client):
         {"metadata": {"exampleType": "odd"}},
         {"expected": {"mustMention": "text"}},
         {"expected": {"surprise": 1}},
-        {"expected": {"jsonSchema": {"type": "objekt"}}},
+        {"expected": {"jsonSchema": {"type": "nothing"}}},
         {"expected": {"jsonSchema": {"$ref": "file:///etc/passwd"}}},
         {"expectedToolCalls": [{"arguments": {}}]},
         {"expectedToolCalls": [{"name": " "}]},

@@ -20,7 +20,7 @@ from exporters.dataset.scorer import score
 from exporters.dataset.shape import from_json, to_json
 
 TOTAL = ResponseFormat("json", {"type": "object", "required": ["total"]})
-UNUSABLE = ResponseFormat("json", {"type": "objekt"})
+UNUSABLE = ResponseFormat("json", {"type": "nothing"})
 DOCUMENTS = a_retrieval(Document(id="kb-7", content="30 days"), Document(id="kb-8", content="60 days"))
 LONG_ANSWER = "You can return an annual plan within 60 days, whatever the reason may be."
 
