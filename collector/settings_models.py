@@ -118,7 +118,7 @@ class Otlp(Section):
 class Api(Listener):
     """The JSON API."""
 
-    listen: Listen = Field(Address("127.0.0.1", 8321), description="where the JSON API is served")
+    listen: Listen = Field(Address("127.0.0.1", 8321), description="where the pages and the JSON API are served")
     trace_url: TraceUrl = Field(
         None, description="link to a trace in your tracing backend, with `{trace_id}` where the id goes"
     )

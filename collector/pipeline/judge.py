@@ -24,6 +24,7 @@ from collector.pipeline.pricing import OwnPrices, Prices
 from exporters.dataset.case import Case
 from exporters.dataset.gate import admit
 from exporters.dataset.likeness import likeness
+from exporters.dataset.likeness import load as load_likeness
 from exporters.dataset.promote import draft, failures
 from exporters.dataset.redact import RedactionFailed, Redactor
 from exporters.metrics.tally import Tally, tally
@@ -117,6 +118,8 @@ class Judge:
     def load(self) -> None:
         """Load what checks need, so that the first trace does not wait for it, nor its deadline pay for it."""
         runner.load(self._plan)
+        if self._options.drafts_cases:
+            load_likeness()
         if self._prices is not None:
             self._prices.load()
 
