@@ -43,6 +43,7 @@ def judge_options(settings: Settings) -> JudgeOptions:
         fakes=promotion.placeholders == "fakes",
         typical_rate=promotion.typical_rate,
         prices=settings.prices,
+        tells_results=settings.results.otlp is not None,
     )
 
 

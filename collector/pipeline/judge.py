@@ -37,6 +37,7 @@ NONE_LEFT_OUT: Mapping[str, str] = MappingProxyType({})
 MOST_KEYS = 128
 """Feedback may name a trace by so many of its span and response ids: a model call has one or two, a tool run or a
 retrieval one."""
+MOST_RESPONSES = 64
 MOST_ENTRIES = 16
 """So many of them are agents' and chains'; the outermost start first."""
 
@@ -76,6 +77,8 @@ class JudgeOptions:
     fakes: bool = False
     prices: OwnPrices | None = None
     """Prices beside those of the list; ``None``: nothing is priced."""
+    tells_results: bool = False
+    """Whether a tracing backend is told of verdicts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +89,10 @@ class Judged:
     tallies: tuple[Tally, ...]
 
     @classmethod
-    def of(cls, records: Sequence[Record]) -> Self:
+    def of(cls, records: Sequence[Record], *, with_results: bool = False) -> Self:
         """The sinks' parts of these records."""
-        return cls(tuple(pack(record) for record in records), (tally(records),))
+        packed = tuple(pack(record, with_results=with_results) for record in records)
+        return cls(packed, (tally(records),))
 
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
@@ -210,6 +214,8 @@ class Judge:
             session_id=interaction.session_id,
             user_id=interaction.user_id,
             keys=_keys(interaction),
+            root_id=trace.root.span_id if trace.root is not None else None,
+            responses=_responses(interaction),
             spans=job.spans,
             logs=job.logs,
             case=case,
@@ -303,6 +309,11 @@ def _keys(interaction: Interaction) -> tuple[tuple[str, str], ...]:
             named.append(("response", step.response_id))
         named.append(("span", step.span_id))
     return tuple(dict.fromkeys((kind, value) for kind, value in named if value))[:MOST_KEYS]
+
+
+def _responses(interaction: Interaction) -> tuple[tuple[str, str], ...]:
+    calls = interaction.model_calls[-MOST_RESPONSES:]
+    return tuple((call.span_id, call.response_id) for call in calls if call.response_id)
 
 
 def _scopes(trace: Trace) -> tuple[str, ...]:

@@ -156,6 +156,12 @@ _INTAKE = (
         "scope",
     ),
 )
+_FORWARD = (
+    _counter(
+        "sidecheck_forwarded_requests_total", "Requests that a destination of `forward` took.", "destination", "signal"
+    ),
+    _gauge("sidecheck_forward_queue_bytes", "What waits on disk for a destination of `forward`.", "destination"),
+)
 _KAFKA = (
     _gauge("sidecheck_kafka_lag", "Records of a partition that are not judged and stored yet.", "topic", "partition"),
     _gauge("sidecheck_kafka_paused", "1 while nothing is read because there is no room for more."),
@@ -189,6 +195,12 @@ _SELF = (
         "Updates counted under the label value `other`, since metrics.max_series was reached.",
         "metric",
     ),
+    _counter(
+        "sidecheck_config_reloads_total", "Reloads of the configuration: applied, unchanged or refused.", "result"
+    ),
+    _gauge(
+        "sidecheck_config_last_reload_success", "0 while the last reload was refused and the old one stays, else 1."
+    ),
     _gauge("sidecheck_build_info", "Always 1; the version is the label.", "version"),
 )
 
@@ -207,5 +219,5 @@ BALANCE = (
 """The metrics that add up: accepted = evaluated + open + dropped (what="trace"), and no check has more decided results
 than traces were evaluated."""
 
-METRICS = _by_name((*_VERDICTS, *_APP, *_INTAKE, *_KAFKA, *_SELF))
+METRICS = _by_name((*_VERDICTS, *_APP, *_INTAKE, *_FORWARD, *_KAFKA, *_SELF))
 """Every metric by its name, in the order of the documentation."""
