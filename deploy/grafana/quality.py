@@ -10,6 +10,8 @@ RESULTS = f"sidecheck_check_results_total{{{_SCOPE}}}"
 PASSED = f'sidecheck_check_results_total{{{_SCOPE},outcome="passed"}}'
 FAILED = f'sidecheck_check_results_total{{{_SCOPE},outcome="failed"}}'
 DECIDED = f'sidecheck_check_results_total{{{_SCOPE},outcome=~"passed|failed"}}'
+BY_MODEL = 'sidecheck_model_check_results_total{check=~"$check"}'
+PASSED_BY_MODEL = 'sidecheck_model_check_results_total{check=~"$check",outcome="passed"}'
 FINDINGS = f"sidecheck_findings_total{{{_SCOPE}}}"
 LEAKS = f'sidecheck_findings_total{{{_SERVICE},check="pii",code!="not_fully_scanned"}}'
 FEEDBACK = f"sidecheck_user_feedback_total{{{_SERVICE}}}"
@@ -70,6 +72,13 @@ VERDICTS = (
         Query(rate(FAILED, "service", "check"), "{{service}} {{check}}", exemplar=True),
         unit=RATE,
         stacked=True,
+    ),
+    graph(
+        "Pass rate by model",
+        "Of all services, by the model that wrote the answer. Did a change of the model change the answers?",
+        Query(share(rate(PASSED_BY_MODEL, "model", "check"), rate(BY_MODEL, "model", "check")), "{{model}} {{check}}"),
+        unit=SHARE,
+        most=1,
     ),
     graph(
         "Pass rate of the last hour, and the day's",

@@ -121,6 +121,23 @@ WORK = (
     ),
     listing("Versions", "What runs where.", f"count by (instance, version) (sidecheck_build_info{{{_HERE}}})"),
 )
+ONWARD = (
+    graph(
+        "Forwarded",
+        "Requests a second that the destinations of forward took.",
+        Query(
+            rate(f"sidecheck_forwarded_requests_total{{{_HERE}}}", "destination", "signal") + OR_ZERO,
+            "{{destination}} {{signal}}",
+        ),
+        unit=RATE,
+    ),
+    graph(
+        "Waiting to be forwarded",
+        "On disk, by destination. What finds no room is dropped, the oldest first.",
+        Query(f"sum by (destination) (sidecheck_forward_queue_bytes{{{_HERE}}}){OR_ZERO}", "{{destination}}"),
+        unit=BYTES,
+    ),
+)
 KAFKA = (
     graph(
         "Lag",
@@ -159,6 +176,7 @@ BOARD = board(
         ("The account: accepted = evaluated + open + dropped", ACCOUNT),
         ("The way in", WAY_IN),
         ("The work", WORK),
+        ("Forwarding", ONWARD),
         ("Kafka", KAFKA),
     ),
     values("instance", "Sidecar", "label_values(sidecheck_build_info, instance)"),

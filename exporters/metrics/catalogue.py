@@ -77,6 +77,13 @@ _VERDICTS = (
         "outcome",
     ),
     _counter(
+        "sidecheck_model_check_results_total",
+        "The decided ones of them, by the model of the trace's last call, which wrote the answer. Exemplar: trace_id.",
+        "model",
+        "check",
+        "outcome",
+    ),
+    _counter(
         "sidecheck_verdict_changes_total",
         "Decided results that a later span or feedback changed; the first one stays counted in check_results.",
         "service",

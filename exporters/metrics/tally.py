@@ -105,9 +105,18 @@ def _result(made: Tally, item: Record, verdict: Verdict) -> None:
     if verdict.outcome.is_decided:  # both series from the start: `increase()` does not see a series' first value
         made.begin(name, *labels, _PASSED)
         made.begin(name, *labels, _FAILED)
+        _by_model(made, item, verdict)
     made.inc(name, *labels, ("outcome", verdict.outcome), exemplar=item.trace_id)
     for finding in verdict.findings:
         made.inc("sidecheck_findings_total", *labels, ("code", finding.code), exemplar=item.trace_id)
+
+
+def _by_model(made: Tally, item: Record, verdict: Verdict) -> None:
+    model = (item.calls[-1].model if item.calls else None) or UNKNOWN
+    name, labels = "sidecheck_model_check_results_total", (("model", model), ("check", verdict.check))
+    made.begin(name, *labels, _PASSED)
+    made.begin(name, *labels, _FAILED)
+    made.inc(name, *labels, ("outcome", verdict.outcome), exemplar=item.trace_id)
 
 
 def _change(made: Tally, item: Record, verdict: Verdict, old: Outcome) -> None:

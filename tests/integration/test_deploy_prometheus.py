@@ -83,8 +83,8 @@ def test_what_is_recorded_is_used_by_an_alert_or_a_board_or_has_a_unit_test():
 @pytest.mark.parametrize(
     ("expr", "found"),
     [
-        ("rate(sidecheck_chek_results_total[5m])", ["no metric sidecheck_chek_results_total"]),
-        ('sidecheck_findings_total{chek="pii"}', ["no label chek on sidecheck_findings_total"]),
+        ("rate(sidecheck_verdicts_total[5m])", ["no metric sidecheck_verdicts_total"]),
+        ('sidecheck_findings_total{rule="pii"}', ["no label rule on sidecheck_findings_total"]),
         ("sum by (model) (sidecheck_traces_open)", ["no label model to sum by"]),
         ("service:sidecheck_slow:ratio_rate7m", ["no metric service:sidecheck_slow:ratio_rate7m"]),
         ('sum by (le, instance) (sidecheck_trace_duration_seconds_bucket{service="up",job="x"})', []),

@@ -76,6 +76,8 @@ FAILING = {
     ),
     "user_feedback": ({"user_feedback": {}}, {"output": LONG_ANSWER, "feedback": (a_thumb(up=False),)}),
 }
+WITHOUT_DEMAND = {"cost"}
+"""A case is held against an answer, which does not say what it cost."""
 GOOD = '{"total": 5, "why": "30 days [kb-7]"}'
 
 
@@ -101,7 +103,7 @@ def test_the_recorded_answer_fails_its_case_and_a_good_one_passes(name, redact):
 
 def test_every_check_with_a_demand_is_tried_above():
     tried = {name.split()[0] for name in FAILING}
-    assert tried == set(catalogue.BUILTINS)
+    assert tried == set(catalogue.BUILTINS) - WITHOUT_DEMAND
     assert tried >= set(CONTRIBUTIONS)
 
 
@@ -215,3 +217,10 @@ def test_a_check_that_passed_is_asked_with_no_findings():
     assert [v.outcome for v in report.verdicts] == [Outcome.PASSED]
     case = draft(report, plan=[PlannedCheck("no_refund", NoRefund())], typical_rate=1)
     assert (case.expectation.forbidden_tool_calls, case.tags) == ((), ())
+
+
+def test_a_trace_over_its_budget_makes_a_case_without_a_demand():
+    report, plan = a_run({"cost": {"max_trace": 0.1}}, steps=(a_model_call(cost=0.2),))
+    case = draft(report, plan=plan)
+    assert case.source.failed_checks == ("cost",)
+    assert score(to_json(case), GOOD, [], 100) == []

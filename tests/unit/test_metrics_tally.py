@@ -120,6 +120,16 @@ def test_tokens_are_summed_by_model_and_direction():
     assert page.of("sidecheck_tokens_total", model="unknown", direction="output") == 7
 
 
+def test_a_decided_result_is_counted_for_the_model_that_wrote_the_answer():
+    calls = (CallFacts(model="router-mini"), CallFacts(model="gpt-4o"))
+    decided, open_ = a_verdict("pii", Outcome.FAILED), a_verdict("citations", Outcome.NOT_APPLICABLE)
+    page = Page(a_record(decided, open_, calls=calls), a_record(a_verdict("pii", Outcome.PASSED)))
+    name = "sidecheck_model_check_results_total"
+    assert page.of(name) == 2
+    assert page.of(name, model="gpt-4o", check="pii", outcome="failed") == 1
+    assert page.of(name, model="unknown", check="pii", outcome="passed") == 1
+
+
 def test_dollars_are_summed_by_service_and_model_and_calls_without_a_price_are_counted_instead():
     calls = (
         CallFacts(model="gpt-4o", cost=0.25),

@@ -59,6 +59,12 @@ async def test_a_changed_check_is_put_to_use_by_its_name(config):
     assert 'sidecheck_config_reloads_total{result="applied"} 1.0' in config.counted()
 
 
+async def test_a_changed_price_is_put_to_use(config):
+    config.change(prices={"mine": {"input": 1, "output": 2}})
+    assert await config.reload() == Reloaded(("prices",))
+    assert config.applied[0].prices == {"mine": {"input": 1.0, "output": 2.0}}
+
+
 async def test_what_needs_a_restart_is_named_and_stays_as_it_was(config):
     config.change(data_dir="/elsewhere", workers=7, store={"retention": {"age": "1h"}, "url": "sqlite:////x.db"})
     reloaded = await config.reload()
