@@ -7,12 +7,15 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import go_tools
 import httpx
 import pytest
+import yaml
 from expectations import Recording, recording
 from externals import free_port
+from otlp_senders import PROTOBUF
 from servers import CLIENT, Serving, serving, until
 
 pytestmark = pytest.mark.timeout(900)  # the Collector is built first
@@ -41,38 +44,44 @@ def backend(tmp_path) -> Iterator[Serving]:
 
 @contextmanager
 def collecting(
-    program: Path, example: str, log: Path, sidecheck: Serving, backend: Serving, *more: str
+    program: Path, example: str, folder: Path, sidecheck: Serving, backend: Serving, **processors: Any
 ) -> Iterator[str]:
-    """Run an example on free ports; give the address to which an app sends over HTTP."""
-    port = free_port()
-    settings = [
-        f"receivers.otlp.protocols.http.endpoint=127.0.0.1:{port}",
-        f"receivers.otlp.protocols.grpc.endpoint=127.0.0.1:{free_port()}",
-        "service.telemetry.metrics.level=none",
-        *more,
-    ]
-    command = [program, "--config", EXAMPLES / example, *(f"--set={each}" for each in settings)]
+    """Run an example on free ports; give the address to which an app sends over HTTP.
+
+    A second file changes the addresses, and ``processors``: the Collector merges the two.
+    """
+    addresses = {name: {"endpoint": f"127.0.0.1:{free_port()}"} for name in ("grpc", "http")}
+    changes = {
+        "receivers": {"otlp": {"protocols": addresses}},
+        "service": {"telemetry": {"metrics": {"level": "none"}}},  # else a fixed port more
+        **({"processors": processors} if processors else {}),
+    }
+    (folder / "changes.yaml").write_text(yaml.safe_dump(changes))
+    command = [program, "--config", EXAMPLES / example, "--config", folder / "changes.yaml"]
     env = {"SIDECHECK_ENDPOINT": sidecheck.otlp_grpc, "BACKEND_ENDPOINT": f"http://{backend.otlp_http}"}
+    log = folder / "collector.log"
     with log.open("wb") as file:
         process = subprocess.Popen(command, env=env, stdout=file, stderr=file)
     try:
-        yield f"http://127.0.0.1:{port}/v1/traces"
+        until("the Collector listens", lambda: _listens(process, addresses["http"]["endpoint"]))
+        yield f"http://{addresses['http']['endpoint']}/v1/traces"
     finally:
         process.terminate()
         process.wait(20)
     assert process.returncode == 0, log.read_text()
 
 
+def _listens(process: "subprocess.Popen[bytes]", address: str) -> bool:
+    assert process.poll() is None, "the Collector ended"
+    try:
+        CLIENT.get(f"http://{address}/")
+    except httpx.TransportError:
+        return False
+    return True
+
+
 def send(address: str, sent: Recording) -> None:
-    headers = {"Content-Type": "application/x-protobuf"}
-
-    def answered() -> bool:
-        try:
-            return CLIENT.post(address, content=sent.spans, headers=headers).is_success
-        except httpx.TransportError:  # it is not up yet
-            return False
-
-    until("the Collector takes it", answered)
+    CLIENT.post(address, content=sent.spans, headers={"Content-Type": PROTOBUF}).raise_for_status()
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
@@ -82,7 +91,7 @@ def test_the_collector_takes_the_file(otelcol, path):
 
 
 def test_fan_out_gives_the_same_to_both(otelcol, sidecheck, backend, tmp_path):
-    with collecting(otelcol, "fan-out.yaml", tmp_path / "log", sidecheck, backend) as address:
+    with collecting(otelcol, "fan-out.yaml", tmp_path, sidecheck, backend) as address:
         for each in SENT:
             send(address, each)
         for trace_id in (trace_id for each in SENT for trace_id in each.trace_ids):
@@ -91,8 +100,8 @@ def test_fan_out_gives_the_same_to_both(otelcol, sidecheck, backend, tmp_path):
 
 
 def test_sidecheck_judges_what_the_backend_does_not_keep(otelcol, sidecheck, backend, tmp_path):
-    quick = ("processors.tail_sampling.decision_wait=1s",)
-    with collecting(otelcol, "tail-sampling.yaml", tmp_path / "log", sidecheck, backend, *quick) as address:
+    quick = {"tail_sampling": {"decision_wait": "1s"}}
+    with collecting(otelcol, "tail-sampling.yaml", tmp_path, sidecheck, backend, **quick) as address:
         for each in SENT:
             send(address, each)
         for trace_id in (trace_id for each in SENT for trace_id in each.trace_ids):
