@@ -1,10 +1,10 @@
 """A real OpenTelemetry Collector with the files of ``deploy/otel-collector``: what it sends where.
 
-The backend is a second sidecheck: a real OTLP server that says which traces it has. Kafka is left to the tests of it.
+The backend is a second sidecheck: a real OTLP server that says which traces it has.
 """
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ import pytest
 import yaml
 from expectations import Recording, recording
 from externals import free_port
+from kafka.partitioner import murmur2
+from kafka_senders import TOPICS, consuming
 from otlp_senders import PROTOBUF
 from servers import CLIENT, Serving, serving, until
 
@@ -23,6 +25,8 @@ EXAMPLES = Path(__file__).parents[2] / "deploy" / "otel-collector"
 LIBRARY = "openinference-instrumentation-openai-0.1.66"
 FAILED = recording(f"{LIBRARY}/error500")
 SENT = tuple(recording(f"{LIBRARY}/{name}") for name in ("json_broken", "json_valid", "pii", "tool_ok", "error500"))
+PARTITIONS = 3
+TRACE_IDS = sorted(trace_id for each in SENT for trace_id in each.trace_ids)
 
 
 @pytest.fixture(scope="module")
@@ -42,26 +46,29 @@ def backend(tmp_path) -> Iterator[Serving]:
         yield server
 
 
+@pytest.fixture
+def endpoints(sidecheck, backend) -> dict[str, str]:
+    """The variables of an example that feeds both."""
+    return {"SIDECHECK_ENDPOINT": sidecheck.otlp_grpc, "BACKEND_ENDPOINT": f"http://{backend.otlp_http}"}
+
+
 @contextmanager
-def collecting(
-    program: Path, example: str, folder: Path, sidecheck: Serving, backend: Serving, **processors: Any
-) -> Iterator[str]:
+def collecting(program: Path, example: str, folder: Path, env: Mapping[str, str], **changed: Any) -> Iterator[str]:
     """Run an example on free ports; give the address to which an app sends over HTTP.
 
-    A second file changes the addresses, and ``processors``: the Collector merges the two.
+    A second file changes the addresses, and the sections that are given: the Collector merges the two.
     """
     addresses = {name: {"endpoint": f"127.0.0.1:{free_port()}"} for name in ("grpc", "http")}
     changes = {
         "receivers": {"otlp": {"protocols": addresses}},
         "service": {"telemetry": {"metrics": {"level": "none"}}},  # else a fixed port more
-        **({"processors": processors} if processors else {}),
+        **changed,
     }
     (folder / "changes.yaml").write_text(yaml.safe_dump(changes))
     command = [program, "--config", EXAMPLES / example, "--config", folder / "changes.yaml"]
-    env = {"SIDECHECK_ENDPOINT": sidecheck.otlp_grpc, "BACKEND_ENDPOINT": f"http://{backend.otlp_http}"}
     log = folder / "collector.log"
     with log.open("wb") as file:
-        process = subprocess.Popen(command, env=env, stdout=file, stderr=file)
+        process = subprocess.Popen(command, env=dict(env), stdout=file, stderr=file)
     try:
         until("the Collector listens", lambda: _listens(process, addresses["http"]["endpoint"]))
         yield f"http://{addresses['http']['endpoint']}/v1/traces"
@@ -90,23 +97,39 @@ def test_the_collector_takes_the_file(otelcol, path):
     assert done.returncode == 0, done.stderr
 
 
-def test_fan_out_gives_the_same_to_both(otelcol, sidecheck, backend, tmp_path):
-    with collecting(otelcol, "fan-out.yaml", tmp_path, sidecheck, backend) as address:
+def test_fan_out_gives_the_same_to_both(otelcol, sidecheck, backend, endpoints, tmp_path):
+    with collecting(otelcol, "fan-out.yaml", tmp_path, endpoints) as address:
         for each in SENT:
             send(address, each)
-        for trace_id in (trace_id for each in SENT for trace_id in each.trace_ids):
+        for trace_id in TRACE_IDS:
             sidecheck.judged(trace_id)
             backend.judged(trace_id)
 
 
-def test_sidecheck_judges_what_the_backend_does_not_keep(otelcol, sidecheck, backend, tmp_path):
+def test_sidecheck_judges_what_the_backend_does_not_keep(otelcol, sidecheck, backend, endpoints, tmp_path):
     quick = {"tail_sampling": {"decision_wait": "1s"}}
-    with collecting(otelcol, "tail-sampling.yaml", tmp_path, sidecheck, backend, **quick) as address:
+    with collecting(otelcol, "tail-sampling.yaml", tmp_path, endpoints, processors=quick) as address:
         for each in SENT:
             send(address, each)
-        for trace_id in (trace_id for each in SENT for trace_id in each.trace_ids):
+        for trace_id in TRACE_IDS:
             sidecheck.judged(trace_id)
         for trace_id in FAILED.trace_ids:
             backend.judged(trace_id)
     # It ended, so all was decided. A tenth goes by a hash of the trace's id, always the same one.
     assert backend.traces()["accepted"] < len(SENT)
+
+
+def test_through_kafka_each_trace_comes_whole_to_one_partition_and_is_judged(otelcol, kafka, tmp_path):
+    kafka.create(*TOPICS, partitions=PARTITIONS)
+    topics = {signal: {"topic": kafka.topic(signal)} for signal in ("traces", "logs")}
+    brokers = {"KAFKA_BROKERS": kafka.broker.bootstrap}
+    with collecting(otelcol, "kafka.yaml", tmp_path, brokers, exporters={"kafka": topics}) as address:
+        for each in SENT:
+            send(address, each)
+    records = kafka.records("traces")  # the Collector ended: all is written
+    assert sorted({record.key.decode() for record in records}) == TRACE_IDS
+    for record in records:  # as Java's and Python's clients choose it, and `sidecheck relay`
+        assert record.partition == (murmur2(record.key) & 0x7FFFFFFF) % PARTITIONS
+    with consuming(kafka, tmp_path / "data") as started:
+        for trace_id in TRACE_IDS:
+            started.judged(trace_id)
