@@ -4,14 +4,17 @@ The other processes, which are less, have one of their own: ``collector.api_only
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
 from fastapi import FastAPI
 
 from checks import catalogue
+from collector.forwarding import Forwarding, refuse_loops, results_to
 from collector.intake import Batch
+from collector.logs import place_of
 from collector.part_options import front_options, judge_options, kafka_options, receiver_limits, worker_memory
 from collector.pipeline import upkeep
 from collector.pipeline.drafting import Admission, Drafting
@@ -20,19 +23,23 @@ from collector.pipeline.forgetting import Forgetting
 from collector.pipeline.front import Front
 from collector.pipeline.inspection import InspectionPool, available_cores
 from collector.pipeline.journal import Entry, Journal, Sync
+from collector.pipeline.rolling import RollingPool
 from collector.pipeline.showing import read_trace
 from collector.pipeline.worker import MEMORY_BYTES
 from collector.ports import Ports
 from collector.process import Addresses, Process
 from collector.receivers import decode
 from collector.receivers.limits import ReceiverLimits
-from collector.settings import Settings
+from collector.reloading import CannotReload, Reloading, reload_router
+from collector.settings import ConfigError, Settings
 from exporters.review.routes import create_api
 from exporters.store.reopenings import HOLD_NS
 
 if TYPE_CHECKING:
     from collector.receivers.kafka.receiver import KafkaReceiver
 
+WORKERS_WITHIN_S = 120.0
+"""A check of one's own may load a model."""
 STOP_WITHIN_S = 6.0
 """Kubernetes and systemd give 30 and 90 s; a terminal's user gives less."""
 RETAIN_EVERY_S = 15.0
@@ -46,12 +53,17 @@ log = structlog.get_logger()
 
 
 class Sidecar(Process):
-    """One running sidecheck, whole. ``async with Sidecar(settings) as sidecar:`` starts and stops it."""
+    """One running sidecheck, whole. ``async with Sidecar(settings) as sidecar:`` starts and stops it.
 
-    def __init__(self, settings: Settings) -> None:
+    ``load`` reads the configuration again, for a reload; see ``Reloading``.
+    """
+
+    def __init__(self, settings: Settings, load: Callable[[], Settings] | None = None) -> None:
         super().__init__(settings)
+        self._reloading = Reloading(settings, load or (lambda: settings), self._apply, self.metrics)
         self._quarantine = settings.data_dir / "quarantine"
         self._kafka: KafkaReceiver | None = None
+        self._forwarding: Forwarding | None = None
 
     @property
     def unfinished(self) -> int:
@@ -62,42 +74,75 @@ class Sidecar(Process):
         front = self.front
         journal_problem = self._journal.problem if self._journal else None
         kafka_problem = self._kafka.problem if self._kafka else None
-        return front.dispatch.problem, front.decided.problem, journal_problem, self._pool.problem, kafka_problem
+        forward_problem = self._forwarding.problem if self._forwarding else None
+        own = front.dispatch.problem, front.decided.problem, journal_problem, self._pool.problem
+        return *own, kafka_problem, forward_problem
 
     async def _start(self) -> None:
         settings = self.settings
         ports = Ports(settings, self._stack, tuple(settings.ports))
         self.store = await self._open_store(settings.assembly.settle + HOLD_NS)
-        self._pool = self._make_pool()
+        refuse_loops(settings)
+        self._pool = RollingPool(self._make_pool(settings))
         self._stack.push_async_callback(asyncio.to_thread, self._pool.close)
         self._journal = self._open_journal()
+        self._forwarding = self._start_forwarding()
         self.front = Front(front_options(settings), self._pool, self.store, self.metrics, self._journal)
+        self._tell_results()
         metrics = ports.serve_metrics(self.metrics, self.health)  # last to stop: a drain can be watched
         self._stack.push_async_callback(self.front.stop, STOP_WITHIN_S)
         self.front.start()
         self._in_background(self.front.replay(self._decode_again), "replay")
-        api = ports.serve_api(self._api(), self.front)
-        otlp_http = ports.serve_otlp_http(self.front)
+        api = ports.serve_api(self._api(), self.front, reload_router(self._reloading))
+        otlp_http = ports.serve_otlp_http(self.front, self._forwarding)
         self._kafka = self._start_kafka()
-        self.addresses = Addresses(await ports.serve_otlp_grpc(self.front), otlp_http, api, metrics)
+        otlp_grpc = await ports.serve_otlp_grpc(self.front, self._forwarding)
+        self.addresses = Addresses(otlp_grpc, otlp_http, api, metrics)
         self._watch()
         self._in_background(self._pool.warm_up(), "warm-up")  # telemetry is taken meanwhile
 
     def _api(self) -> FastAPI:
         settings = self.settings
+        self._explainer = Explainer(self.store, settings.checks, self._quarantine, self.front)
         return create_api(
             self.store,
             trace_url=settings.api.trace_url,
             draft_case=Drafting(self.store, self._pool, asyncio.get_running_loop()),
             admit_case=Admission(self._pool, asyncio.get_running_loop()),
-            forget=Forgetting(self.front, self.store, self._journal, settings.data_dir),
+            forget=self._forgetting(),
             problems=lambda: self.health().problems,
             read_trace=read_trace,
-            explain=Explainer(self.store, settings.checks, self._quarantine, self.front),
+            explain=self._explainer,
         )
 
-    def _make_pool(self) -> InspectionPool:
-        settings = self.settings
+    def _forgetting(self) -> Forgetting:
+        scrub = None if self._forwarding is None else self._forwarding.scrub
+        return Forgetting(self.front, self.store, self._journal, self.settings.data_dir, scrub_forwarded=scrub)
+
+    async def hang_up(self) -> None:
+        """See ``Process.hang_up``."""
+        with suppress(ConfigError, CannotReload):  # which are logged
+            await self._reloading()
+
+    async def _apply(self, settings: Settings) -> None:
+        """Put other settings to use: first new workers, that all else may still fail without harm."""
+        if judge_options(settings) != judge_options(self.settings):
+            await self._replace_workers(settings)
+        self._explainer.adopt(settings.checks)
+        self.front.adopt(front_options(settings))
+        self.settings = settings
+
+    async def _replace_workers(self, settings: Settings) -> None:
+        pool = self._make_pool(settings)
+        try:
+            async with asyncio.timeout(WORKERS_WITHIN_S):
+                await pool.warm_up()
+        except Exception as error:
+            await asyncio.to_thread(pool.retire)
+            raise CannotReload(f"workers do not start with these checks: {place_of(error)}") from error
+        self._pool.replace(pool)
+
+    def _make_pool(self, settings: Settings) -> InspectionPool:
         workers = settings.worker_count(available_cores())
         return InspectionPool(
             judge_options(settings),
@@ -121,6 +166,22 @@ class Sidecar(Process):
         if journal.recovery.entries:
             log.info("requests that the last run did not finish are judged now", requests=journal.recovery.entries)
         return journal
+
+    def _start_forwarding(self) -> Forwarding | None:
+        """Sends from now on; ends after whatever hands it something."""
+        if not self.settings.forward:
+            return None
+        forwarding = Forwarding(self.settings, receiver_limits(self.settings), self.metrics)
+        self._stack.push_async_callback(forwarding.stop)
+        forwarding.start()
+        return forwarding
+
+    def _tell_results(self) -> None:
+        backend = self.settings.results.otlp
+        if backend is not None:
+            results = results_to(backend, self.metrics)
+            self._stack.push_async_callback(asyncio.to_thread, results.close)
+            self.front.on_saved.append(lambda records, _: results.tell(records))
 
     def _start_kafka(self) -> "KafkaReceiver | None":
         if not self.settings.kafka.bootstrap_servers:

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,7 +17,7 @@ import typer
 
 from collector.commands import dataset
 from collector.commands.frame import UNUSABLE, ConfigPath, settings_of, stop, told
-from collector.settings import Settings, as_yaml, json_schema, warnings
+from collector.settings import Settings, as_yaml, json_schema, load, warnings
 
 if TYPE_CHECKING:
     from collector.process import Process
@@ -86,7 +87,7 @@ def serve(
     else:
         from collector.app import Sidecar
 
-        _run(Sidecar, config)
+        _run(partial(Sidecar, load=lambda: load(config, os.environ)), config)
 
 
 @app.command()

@@ -33,6 +33,7 @@ class Refusal(StrEnum):
     OVERLOADED = "overloaded"
     STORAGE = "storage"
     SHUTTING_DOWN = "shutting_down"
+    OWN_RESULT = "own_result"
     METRICS_SIGNAL = "metrics_signal"
     UNAUTHENTICATED = "unauthenticated"
     TOO_SLOW = "too_slow"
@@ -152,6 +153,21 @@ class Intake(FeedbackIntake, Protocol):
         """Take a batch; returns once it may be acknowledged. Counts accepted and rejected records.
 
         Raises ``Refused`` (``OVERLOADED``, ``SHUTTING_DOWN``) if it can't be taken now; then nothing of it was kept.
+        """
+        ...
+
+
+class Forwarding(Protocol):
+    """Where messages go on to as they came, beside the intake. Called on the front process's event loop."""
+
+    def wants(self, signal: str) -> bool:
+        """Whether requests of this signal (``traces``, ``logs``, ``metrics``) go on to anyone."""
+        ...
+
+    async def keep(self, signal: str, body: bytes, *, is_json: bool) -> None:
+        """Take a message, unpacked; returns once it is kept durably.
+
+        Raises ``Refused``: ``STORAGE`` if it can't be kept now, ``MALFORMED`` for JSON that can't be made protobuf.
         """
         ...
 

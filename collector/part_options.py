@@ -42,6 +42,8 @@ def judge_options(settings: Settings) -> JudgeOptions:
         redacts=promotion.redact,
         fakes=promotion.placeholders == "fakes",
         typical_rate=promotion.typical_rate,
+        prices=settings.prices,
+        tells_results=settings.results.otlp is not None,
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp
 
 from collector.access.calls import guard_calls
@@ -17,7 +17,7 @@ from collector.access.entrance import Entrance
 from collector.access.http import guard_api, guard_metrics, guard_otlp
 from collector.access.watch import LOOK_EVERY_S
 from collector.connections import Busy, busy
-from collector.intake import FeedbackIntake, Intake
+from collector.intake import FeedbackIntake, Forwarding, Intake
 from collector.part_options import connection_limits, receiver_limits
 from collector.receivers import feedback, otlp_grpc, otlp_http
 from collector.servers import CannotListen, HttpServer, bind, listen_problem
@@ -58,23 +58,27 @@ class Ports:
         app = guard_metrics(create_metrics_app(metrics, health), self._entrances["metrics"])
         return self._serve("metrics", app, ssl.CERT_OPTIONAL)
 
-    def serve_api(self, api: FastAPI, intake: FeedbackIntake) -> str:
-        """Serve the page, the API and ``POST /v1/feedback``; gives the address."""
+    def serve_api(self, api: FastAPI, intake: FeedbackIntake, *more: APIRouter) -> str:
+        """Serve the page, the API, ``POST /v1/feedback`` and ``more``; gives the address."""
+        for router in more:
+            api.include_router(router)
         api.include_router(feedback.feedback_router(intake))
         is_local = self._settings.api.listen.is_loopback
         return self._serve("api", guard_api(api, self._entrances["api"], intake, is_local=is_local))
 
-    def serve_otlp_http(self, intake: Intake) -> str:
+    def serve_otlp_http(self, intake: Intake, forwarding: Forwarding | None = None) -> str:
         """Take OTLP in over HTTP; gives the address."""
-        app = otlp_http.create_app(intake, receiver_limits(self._settings))
+        app = otlp_http.create_app(intake, receiver_limits(self._settings), forwarding)
         guarded = guard_otlp(app, self._entrances["otlp.http"], intake)
         return self._serve("otlp.http", guarded, when_busy=otlp_http.when_busy(intake))
 
-    async def serve_otlp_grpc(self, intake: Intake) -> str:
+    async def serve_otlp_grpc(self, intake: Intake, forwarding: Forwarding | None = None) -> str:
         """Take OTLP in over gRPC; gives the address."""
         listen, door = self._settings.otlp.grpc.listen, self._entrances[GRPC]
         limits = receiver_limits(self._settings)
-        server = otlp_grpc.create_server(intake, limits, self._connections, guard_calls(door.tokens, intake))
+        server = otlp_grpc.create_server(
+            intake, limits, self._connections, guard_calls(door.tokens, intake), forwarding
+        )
         credentials = door.credentials()
         try:
             port = (

@@ -82,6 +82,10 @@ class Process(ABC):
         """What is left to do when a stop begins, for the log."""
         return 0
 
+    async def hang_up(self) -> None:
+        """What SIGHUP asks for: to read the configuration again. Never raises."""
+        log.warning("this process cannot reload its configuration; start it anew")
+
     @abstractmethod
     async def _start(self) -> None:
         """Start every part, each with its end on ``_stack``, and set ``addresses``."""
@@ -135,6 +139,14 @@ async def run_until_signal(process: Process) -> None:
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
     async with process:
+        reloads: set[asyncio.Task[None]] = set()
+
+        def hang_up() -> None:
+            task = asyncio.create_task(process.hang_up(), name="reload")
+            reloads.add(task)
+            task.add_done_callback(reloads.discard)
+
+        loop.add_signal_handler(signal.SIGHUP, hang_up)
         heap.collect_rarely()
         addresses = {name: address for name, address in asdict(process.addresses).items() if address is not None}
         log.info("ready", version=version("sidecheck"), **addresses)

@@ -6,8 +6,10 @@ from typing import Any
 
 import yaml
 
+from collector.settings_backends import ForwardSection, hidden
 from collector.settings_errors import Path, without_password
-from collector.settings_models import Section, Settings
+from collector.settings_models import Settings
+from collector.settings_section import Section
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +33,34 @@ def describe() -> list[Option]:
     ]
 
 
+def describe_destination() -> list[Option]:
+    """Every option of an item of ``forward``."""
+    section = ForwardSection(endpoint="http://tempo:4318")
+    return [
+        Option(".".join(path), "" if path == ("endpoint",) else _inline(default), description)
+        for path, default, description in _options(section, ())
+    ]
+
+
 def all_keys() -> list[Path]:
     """The path of every key that exists, sections included; below ``checks`` users name their own."""
     options = [path for path, _, _ in _options(Settings(), ())]
     return list(dict.fromkeys(path[:n] for path in options for n in range(1, len(path) + 1)))
+
+
+def changed_keys(old: Settings, new: Settings) -> tuple[str, ...]:
+    """The dotted keys whose values differ, those of single checks among them."""
+    return tuple(key for key, before, after in _pairs(old, new) if before != after)
+
+
+def _pairs(old: Settings, new: Settings) -> Iterator[tuple[str, Any, Any]]:
+    before, after = (
+        {path: value for path, value, _ in _options(settings, ()) if path != ("checks",)} for settings in (old, new)
+    )
+    for path, value in before.items():
+        yield ".".join(path), value, after[path]
+    for name in dict.fromkeys((*old.checks, *new.checks)):
+        yield f"checks.{name}", old.checks.get(name), new.checks.get(name)
 
 
 def _options(section: Section, parent: Path) -> Iterator[tuple[Path, Any, str]]:
@@ -58,6 +84,9 @@ def as_yaml(settings: Settings, *, show_passwords: bool = False) -> str:
     if settings.store.url and not show_passwords:
         written["store"]["url"] = without_password(settings.store.url)
     if not show_passwords:
+        written["forward"] = [hidden(backend) for backend in written["forward"]]
+        if written["results"]["otlp"] is not None:
+            written["results"]["otlp"] = hidden(written["results"]["otlp"])
         written["kafka"]["consumer"] = {key: _hidden(key, value) for key, value in settings.kafka.consumer.items()}
     return yaml.safe_dump(written, sort_keys=False, allow_unicode=True)
 

@@ -11,15 +11,13 @@ from pydantic import ValidationError
 Path = tuple[str, ...]
 """The way to a key: ``("otlp", "grpc", "listen")``."""
 
-LATER = frozenset({"forward", "results", "typical_rate"})
-"""Keys that the design names and that this version does not have."""
-
 _RULES = {
     "bool_parsing": "must be true or false",
     "bool_type": "must be true or false",
     "string_type": "must be text",
     "invalid_key": "is no name of a key",
     "literal_error": "must be one of {expected}",
+    "tuple_type": "must be a list",
     "model_type": "must be a section with keys below it",
     "model_attributes_type": "must be a section with keys below it",
 }
@@ -64,8 +62,6 @@ def place_of(path: Path, places: Mapping[Path, str]) -> str:
 
 def unknown_key(path: Path, keys: Iterable[Path]) -> str:
     """The sentence for a key that does not exist, with the nearest one among ``keys`` that does."""
-    if path[-1] in LATER or path[0] in LATER:
-        return "not in this version; remove it"
     near = _nearest(path, list(keys))
     guess = f", did you mean {'.'.join(near)}?" if near else ";"
     return f"there is no such key{guess} `sidecheck config show` lists every key"
@@ -98,6 +94,8 @@ def _problem(detail: Mapping[str, Any], keys: list[Path], places: Mapping[Path, 
     elif detail["type"] == "conflict":
         path = (*path, *context["key"].split("."))
         text = detail["msg"]
+    elif detail["type"] == "missing":  # what stands beside it is not told: it may be a secret
+        text = "is missing; it is required"
     else:
         text = f"{_shown(detail['input'])} {_rule(detail, context)}"
     return Problem(".".join(path), text, place_of(path, places))

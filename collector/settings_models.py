@@ -3,14 +3,15 @@
 Everything is frozen and valid by construction. Where the values come from is the business of ``collector.settings``.
 """
 
-from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from checks.catalogue import DEFAULT_CHECKS
+from collector.settings_backends import ForwardSection, ResultsSection
+from collector.settings_section import Section
 from collector.settings_units import (
     Address,
     Count,
@@ -34,6 +35,7 @@ from collector.settings_values import (
     Mode,
     OptionalFile,
     Placeholders,
+    Prices,
     Servers,
     StoreUrl,
     Topic,
@@ -44,24 +46,6 @@ from collector.settings_values import (
 _SECOND = 1_000_000_000
 _HOUR = 3600 * _SECOND
 _MIB = 2**20
-
-
-class Section(BaseModel):
-    """A frozen group of options. An unknown key is refused; a section within that is ``null`` has its defaults."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _drop_empty_sections(cls, data: Any) -> Any:
-        if not isinstance(data, Mapping):
-            return data
-        return {key: value for key, value in data.items() if value is not None or not cls._is_section(key)}
-
-    @classmethod
-    def _is_section(cls, key: Any) -> bool:
-        known = cls.model_fields.get(key) if isinstance(key, str) else None
-        return known is not None and (isinstance(known.default, Section) or key == "checks")
 
 
 class Tls(Section):
@@ -313,7 +297,13 @@ class Settings(Section):
         {name: {} for name in DEFAULT_CHECKS},
         description="the checks that run, each with its options; what is not listed does not run",
     )
+    prices: Prices = Field({}, description="prices beside those of the list, by model: dollars for a million tokens")
     promotion: Promotion = Promotion()
+    forward: tuple[ForwardSection, ...] = Field(
+        (), description="OTLP servers that get all that comes in over OTLP, as it came; see Forwarding"
+    )
+
+    results: ResultsSection = ResultsSection()
 
     @property
     def ports(self) -> dict[str, Listener]:
@@ -328,6 +318,16 @@ class Settings(Section):
     def worker_count(self, cores: int) -> int:
         """How many worker processes to run on a machine with ``cores`` cores."""
         return self.workers if isinstance(self.workers, int) else max(1, cores)
+
+    @model_validator(mode="after")
+    def _names_apart(self) -> Self:
+        names = [section.label for section in self.forward]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                raise conflict(
+                    f"forward.{index}.name", f"{name!r} is the name of another destination; give each its own"
+                )
+        return self
 
     @model_validator(mode="after")
     def _ports_apart(self) -> Self:

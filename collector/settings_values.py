@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, PlainSerializer, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -16,6 +17,11 @@ from collector.settings_units import broken_rule
 _SERVER = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.-]+):\d{1,5}", re.ASCII)
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}", re.ASCII)
 _LONGEST_GROUP = 249
+_TOKENS = {"input", "output", "cached_input"}
+_LABEL = re.compile(r"[A-Za-z0-9._-]{1,63}", re.ASCII)
+_SIGNALS = ("traces", "logs", "metrics")
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
+"""A header's name and value (RFC 9110, section 5): what can stand in a request of either protocol."""
 _STORE_URL = re.compile(r"sqlite(\+pysqlite)?:///(?!:memory:).+|postgres(ql(\+psycopg)?)?://.+", re.DOTALL)
 
 
@@ -105,6 +111,64 @@ def _client_options(value: Any) -> dict[str, Any]:
     return dict(value)
 
 
+def _prices(value: Any) -> dict[str, dict[str, float]]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise broken_rule("must be a section with one line a model, such as `my-model: {input: 2.5, output: 10}`")
+    for model, price in value.items():
+        if not (isinstance(model, str) and model and isinstance(price, Mapping) and _is_price(price)):
+            rule = "needs `input` and `output`, and may have `cached_input`: dollars for a million tokens, 0 or more"
+            raise conflict(str(model), rule)
+    return {model: {kind: float(dollars) for kind, dollars in price.items()} for model, price in value.items()}
+
+
+def _is_price(price: Mapping[Any, Any]) -> bool:
+    numbers = [n for n in price.values() if isinstance(n, int | float) and not isinstance(n, bool) and 0 <= n <= 1e6]
+    return {"input", "output"} <= price.keys() <= _TOKENS and len(numbers) == len(price)
+
+
+def _endpoint(value: Any) -> str:
+    if isinstance(value, str) and _is_endpoint(value.strip()):
+        return value.strip().rstrip("/")
+    raise broken_rule("must be http://host:port or https://host:port, without a user, a query or a fragment")
+
+
+def _is_endpoint(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return False
+    is_plain = not (parts.username or parts.password or parts.query or parts.fragment) and text.isascii()
+    return is_plain and parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0
+
+
+def _label(value: Any) -> str | None:
+    name = _optional_text(value)
+    if name is None or (isinstance(name, str) and _LABEL.fullmatch(name)):
+        return name
+    raise broken_rule("must be a short name (letters, digits, dot, dash, underscore; at most 63), or null")
+
+
+def _signals(value: Any) -> tuple[str, ...]:
+    if isinstance(value, list | tuple) and value and all(signal in _SIGNALS for signal in value):
+        return tuple(dict.fromkeys(value))
+    raise broken_rule(f"must be a list with one or more of {', '.join(_SIGNALS)}")
+
+
+def _sent_headers(value: Any) -> dict[str, str]:
+    """The values are not told: they may be secrets."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise conflict("headers", "must be a section with one line a header, such as `x-tenant: shop`")
+    for name, text in value.items():
+        if not isinstance(name, str) or not isinstance(text, str) or not _HEADER.fullmatch(f"{name}: {text}"):
+            raise conflict(str(name), "must be a header's name, and its value a text of printable ASCII")
+    return dict(value)
+
+
 def _none(value: Any) -> Any:
     """A variable has no other way to say null."""
     return None if value in ("null", "none", "") else value
@@ -149,6 +213,36 @@ Headers = Annotated[
     PlainValidator(_headers),
     WithJsonSchema({**_Mapping, "additionalProperties": {"type": "string"}}),
 ]
+_Dollars = {"type": "number", "minimum": 0, "maximum": 1e6}
+Prices = Annotated[
+    Mapping[str, Mapping[str, float]],
+    PlainValidator(_prices),
+    WithJsonSchema(
+        {
+            **_Mapping,
+            "additionalProperties": {
+                "type": "object",
+                "properties": dict.fromkeys(sorted(_TOKENS), _Dollars),
+                "required": ["input", "output"],
+                "additionalProperties": False,
+            },
+        }
+    ),
+]
 ClientOptions = Annotated[Mapping[str, Any], PlainValidator(_client_options), WithJsonSchema(_Mapping)]
 Compression = Annotated[Literal["zstd", "gzip", "lz4", "snappy"] | None, BeforeValidator(_none)]
 KafkaEncoding = Literal["auto", "otlp_proto", "otlp_json"]
+Endpoint = Annotated[str, PlainValidator(_endpoint), WithJsonSchema({"type": "string", "pattern": "^https?://"})]
+Label = Annotated[str | None, PlainValidator(_label), WithJsonSchema({**_Text, "maxLength": 63})]
+Signals = Annotated[
+    tuple[str, ...],
+    PlainValidator(_signals),
+    PlainSerializer(list),
+    WithJsonSchema({"type": "array", "items": {"enum": list(_SIGNALS)}, "minItems": 1}),
+]
+SentHeaders = Annotated[
+    Mapping[str, str],
+    PlainValidator(_sent_headers),
+    WithJsonSchema({**_Mapping, "additionalProperties": {"type": "string"}}),
+]
+PackedWith = Literal["gzip", "none"]

@@ -12,6 +12,7 @@ from exporters import codec
 from exporters.dataset.case import Case
 from exporters.dataset.likeness import Likeness
 from exporters.record import Record
+from exporters.results import Result, results_of
 
 MOST_TOKENS = 10**12
 """More than any trace uses: a count above it is none, and sums of these are far from what a column holds."""
@@ -80,6 +81,7 @@ class Packed:
     fingerprint: str | None = None
     replaces_ns: int | None = None
     likeness: Likeness | None = None
+    results: tuple[Result, ...] = ()
 
     def column(self, name: str) -> Any:
         """One of ``columns``."""
@@ -99,8 +101,8 @@ class Packed:
         return users if self.session_id is None else (*users, ("session", self.session_id))
 
 
-def pack(record: Record) -> Packed:
-    """The record as the store takes it."""
+def pack(record: Record, *, with_results: bool = False) -> Packed:
+    """The record as the store takes it; with what a tracing backend is told of it, where that is wanted."""
     data = codec.join_compressed(record.spans, record.logs, codec.to_json(record.view).encode())
     outcomes = {codec.key(verdict.check): verdict.outcome.value for verdict in record.verdicts}
     codes = {(codec.key(v.check), codec.key(f.code)) for v in record.verdicts for f in v.findings}
@@ -127,6 +129,7 @@ def pack(record: Record) -> Packed:
         fingerprint=fingerprint,
         replaces_ns=record.replaces_ns,
         likeness=record.likeness,
+        results=results_of(record) if with_results else (),
     )
 
 

@@ -25,6 +25,10 @@ class CallFacts:
     cached_input_tokens: int | None = None
     ttft_ns: int | None = None
     duration_ns: int = 0
+    cost: float | None = None
+    """Dollars."""
+    is_unpriced: bool = False
+    """Whether it has no cost although it answered and prices were asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,10 @@ class Record:
     replaces_ns: int | None = None
     """``evaluated_ns`` of the evaluation that this one was made from and replaces, ``None`` for the first."""
 
+    root_id: str | None = None
+    """The root span's id."""
+    responses: tuple[tuple[str, str], ...] = ()
+    """Pairs of a model call's span and of its response's id, in order; a few at most."""
     spans_left_out: int = 0
     """Late spans that were left out because the trace met a limit."""
     logs_left_out: int = 0

@@ -20,6 +20,14 @@ def options_table() -> str:
     return _table(("option", "default", ""), ((f"`{o.key}`", f"`{o.default}`", o.description) for o in describe()))
 
 
+def destination_table() -> str:
+    """Every option of a destination of ``forward``."""
+    from collector.settings import describe_destination
+
+    rows = ((f"`{o.key}`", f"`{o.default}`" if o.default else "", o.description) for o in describe_destination())
+    return _table(("option", "default", ""), rows)
+
+
 def metrics_table() -> str:
     """Every metric."""
     from exporters.metrics.catalogue import METRICS
@@ -70,6 +78,7 @@ def alerts_table() -> str:
 
 TABLES: Mapping[str, Callable[[], str]] = {
     "options": options_table,
+    "destination": destination_table,
     "metrics": metrics_table,
     "checks": checks_table,
     "commands": commands_table,

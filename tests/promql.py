@@ -18,6 +18,8 @@ RULES = (PROMETHEUS_FOLDER / "rules" / "recording.yaml", PROMETHEUS_FOLDER / "ru
 OF_PROMETHEUS = frozenset({"job", "instance"})
 OTHERS = ("up", "process_resident_memory_bytes", "process_cpu_seconds_total")
 """Metrics that boards and rules may name, and that are not of the catalogue."""
+GIVEN = {"service:sidecheck_budget:dollars": frozenset({"service"})}
+"""What users record themselves, in ``budgets.yaml``."""
 
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _NAME = re.compile(r"\b(?:up|(?:sidecheck|process)_\w+|\w+:sidecheck_\w+(?::\w+)?)\b(?!\s*\()")
@@ -55,7 +57,7 @@ def rules() -> Iterator[Rule]:
 
 def known_labels() -> dict[str, frozenset[str]]:
     """The labels of everything that may be named: the catalogue, its histograms' parts, and what rules record."""
-    known = dict.fromkeys(OTHERS, OF_PROMETHEUS)
+    known = {**dict.fromkeys(OTHERS, OF_PROMETHEUS), **GIVEN}
     for metric in METRICS.values():
         labels = OF_PROMETHEUS | frozenset(metric.labels)
         if metric.kind is Kind.HISTOGRAM:

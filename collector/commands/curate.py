@@ -90,7 +90,7 @@ def bring(
     """
     wanted = CaseStatus(status)
     who, why = author_of(author), f"from {'standard input' if file == STDIN else Path(file).name}"
-    with _open(file) as source, opened(settings) as store:
+    with _open(file) as source, opened(settings, may_make=True) as store:
         brought = bring_all(
             read(source, gate_of(store, _admit_of(settings), redact=redact)),
             lambda cases: store.datasets.bring(cases, wanted, who, why, moment_now(), replace=replace, dry_run=dry_run),

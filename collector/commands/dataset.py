@@ -86,7 +86,7 @@ def diff(
 ) -> None:
     """Show what differs between two versions, or between one and the cases that are promoted now.
 
-    `sidecheck dataset diff` alone shows what the next commit would change.
+    `sidecheck dataset diff` alone shows what the next commit would change; before the first one, all is added.
     """
     from collector.commands.versions import diff as run
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from checks.duration import parse_duration
+from collector.commands.people import opened
 from collector.commands.problems import CommandError
 from collector.display import console
 from collector.settings import Settings
@@ -40,7 +41,7 @@ def run(settings: Settings, wanted: Wanted, *, out: str, format_name: str) -> No
     """
     query = _query(wanted)
     raw: list[str] = []
-    with Store.open(settings.store.url, settings.data_dir) as store:
+    with opened(settings) as store:
         if wanted.version is not None:
             version = store.datasets.version(wanted.version)
             count = export(_noting(store.datasets.cases(version, query), raw), format_name, out)

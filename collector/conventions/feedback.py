@@ -20,6 +20,8 @@ LONGEST_ID = 256
 
 _FEEDBACK_EVENT = "gen_ai.user.feedback"
 _EVALUATION_EVENT = "gen_ai.evaluation.result"
+_OWN_RESULT = "sidecheck.check.version"
+"""An attribute of what a sidecar tells of its verdicts: a person said none of that."""
 _EVENTS = frozenset({_FEEDBACK_EVENT, _EVALUATION_EVENT})
 _ENCODED_EVENTS = tuple(name.encode() for name in _EVENTS)
 _PREFIXES = ("gen_ai.user.feedback.", "gen_ai.feedback.", "user.feedback.", "user_feedback.", "feedback.")
@@ -104,6 +106,8 @@ def _in_event(
     if name == _FEEDBACK_EVENT:
         found = {**found, **_under(found, *_PREFIXES)}
     elif name == _EVALUATION_EVENT:
+        if _OWN_RESULT in found:
+            return
         found = _under(found, "gen_ai.evaluation.")
         if not _is_from_a_person(found):
             return

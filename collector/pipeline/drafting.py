@@ -9,8 +9,8 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from checks.report import Outcome
-from collector.pipeline.inspection import InspectionPool
 from collector.pipeline.judge import Job
+from collector.pipeline.rolling import Workers
 from exporters.dataset.case import Case
 from exporters.store import Store, StoreUnavailable
 
@@ -22,7 +22,7 @@ Made = TypeVar("Made")
 class Drafting:
     """An ``exporters.review.routes.DraftCase``. Called on other threads than the event loop's, which holds the pool."""
 
-    def __init__(self, store: Store, pool: InspectionPool, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, store: Store, pool: Workers, loop: asyncio.AbstractEventLoop) -> None:
         self._store = store
         self._pool = pool
         self._loop = loop
@@ -57,7 +57,7 @@ class Drafting:
 class Admission:
     """An ``exporters.review.admission.AdmitCase``. Called on other threads than the event loop's."""
 
-    def __init__(self, pool: InspectionPool, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, pool: Workers, loop: asyncio.AbstractEventLoop) -> None:
         self._pool = pool
         self._loop = loop
 

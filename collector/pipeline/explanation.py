@@ -53,12 +53,16 @@ class Explainer:
         wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._store = store
-        self._checks = tuple(checks)
-        self._planned = {planned.name for planned in catalogue.build(checks)}
+        self.adopt(checks)
         self._folder = quarantine_folder
         self._front = front
         self._monotonic_ns = monotonic_ns
         self._wall_ns = wall_ns
+
+    def adopt(self, checks: Mapping[str, Mapping[str, Any]]) -> None:
+        """Go by other checks from now on. Raises ``checks.catalogue.CheckConfigError``."""
+        self._checks = tuple(checks)
+        self._planned = {planned.name for planned in catalogue.build(checks)}
 
     async def __call__(self, trace_id: str) -> Explanation:
         """Explain one trace, on the event loop that holds the front. Raises ``exporters.store.StoreError``."""

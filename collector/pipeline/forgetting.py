@@ -7,7 +7,7 @@ so that nothing which is overlooked here can come back.
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +19,8 @@ from collector.pipeline.front import Front
 from collector.pipeline.journal import FILE_NAME, Journal
 from collector.pipeline.journal_erasure import erase, traces_in
 from collector.pipeline.journal_file import connect
+from exporters.otlp.queue_file import FILE_NAME as FORWARD_FILE
+from exporters.otlp.queue_file import scrub_at_rest
 from exporters.store import ForgetTarget, Forgotten, Store, StoreError, StoreUnavailable
 
 STORED_WITHIN_S = 20.0
@@ -41,7 +43,9 @@ class Forgetting:
         data_dir: Path,
         wall_ns: Callable[[], int] = time.time_ns,
         stored_within_s: float = STORED_WITHIN_S,
+        scrub_forwarded: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
+        self._scrub_forwarded = scrub_forwarded
         self._front = front
         self._store = store
         self._journal = journal
@@ -65,6 +69,7 @@ class Forgetting:
                 quarantined = await asyncio.to_thread(quarantine.remove, self._folder, forgotten.trace_ids)
             self._front.reopen(forgotten.reopen)
             erased = await self._journal.erase(forgotten.trace_ids) if self._journal is not None else True
+            erased &= self._scrub_forwarded is None or _told_of_waiting(await self._scrub_forwarded())
         erased = forgotten.erased and erased and not _put_aside(self._data_dir)
         return replace(forgotten, unstored=let_go, quarantined=quarantined, erased=erased)
 
@@ -109,6 +114,7 @@ def forget_at_rest(store: Store, data_dir: Path, target: ForgetTarget, now_ns: i
         forgotten = store.forget(target, now_ns, found | also)
         if file is not None:
             erased &= erase(file, forgotten.trace_ids)
+        erased &= _told_of_waiting(scrub_at_rest(data_dir))
         quarantined = quarantine.remove(folder, forgotten.trace_ids)
     return replace(forgotten, unstored=len(found), quarantined=quarantined, erased=forgotten.erased and erased)
 
@@ -126,7 +132,7 @@ def forget_beside(store: Store, data_dir: Path, target: ForgetTarget, now_ns: in
         also = quarantine.holding(folder, lambda data: names(target, data)) if target.kind != "trace" else set()
         forgotten = store.forget(target, now_ns, also)
         quarantined = quarantine.remove(folder, forgotten.trace_ids)
-    erased = forgotten.erased and not (data_dir / FILE_NAME).exists()
+    erased = forgotten.erased and not any((data_dir / name).exists() for name in (FILE_NAME, FORWARD_FILE))
     return replace(forgotten, quarantined=quarantined, erased=erased)
 
 
@@ -141,10 +147,17 @@ def _told(folder: Path) -> Iterator[None]:
 
 def _put_aside(data_dir: Path) -> list[Path]:
     """Damaged journals and records that could not be read: nobody can say what is in them."""
-    found = [*data_dir.glob(f"{FILE_NAME}.damaged-*"), *data_dir.glob(f"{DEAD_LETTERS}*")]
+    found = [*data_dir.glob(f"{FILE_NAME}.damaged-*"), *data_dir.glob(f"{FORWARD_FILE}.damaged-*")]
+    found += [*data_dir.glob(f"{DEAD_LETTERS}*")]
     if found:
         log.warning("what was put aside may hold what is to be forgotten: delete it", files=[*map(str, found)])
     return found
+
+
+def _told_of_waiting(scrubbed: bool) -> bool:
+    if not scrubbed:
+        log.warning("what still waits to be forwarded may hold what is forgotten here, and goes on to its destination")
+    return scrubbed
 
 
 def _among_open(target: ForgetTarget, opened: list[tuple[str, list[bytes], list[bytes]]]) -> set[str]:

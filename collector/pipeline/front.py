@@ -25,18 +25,19 @@ from collector.pipeline.decided import Decided, Either, reclosed
 from collector.pipeline.dispatch import Dispatch
 from collector.pipeline.feedback import FeedbackDesk
 from collector.pipeline.handover import HandOver
-from collector.pipeline.inspection import BATCH, InspectionPool, batches
+from collector.pipeline.inspection import BATCH, batches
 from collector.pipeline.journal import Entry, Journal
 from collector.pipeline.judge import Job
-from collector.pipeline.keeping import Keeping
+from collector.pipeline.keeping import Keeping, Saved
 from collector.pipeline.losses import Losses
 from collector.pipeline.options import FrontOptions
 from collector.pipeline.reopening import Reopening
 from collector.pipeline.replay import replayed
+from collector.pipeline.rolling import Workers
 from collector.progress import Position, Progress
 from exporters.metrics.prometheus import Metrics
 from exporters.packed import Packed
-from exporters.store import Store
+from exporters.store import SaveResult, Store
 
 TICK_S = 0.1
 BATCHES_A_WORKER = 2
@@ -52,14 +53,13 @@ class Front:
     def __init__(
         self,
         options: FrontOptions,
-        pool: InspectionPool,
+        pool: Workers,
         store: Store,
         metrics: Metrics,
         journal: Journal | None = None,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
         wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        self._options = options
         self._pool = pool
         self._store = store
         self._metrics = metrics
@@ -76,8 +76,8 @@ class Front:
         ours = self.hand_over.still_ours
         self._reopening = Reopening(options, self.decided, metrics, self._release)
         jobs = self._reopening.jobs_at_once
-        keep = Keeping(options, store, pool, metrics, self.losses, ours, jobs, self.reopen, wall_ns)
-        self.dispatch = Dispatch(keep, self._ended, partial(asyncio.to_thread, store.takes_writes))
+        self._keep = Keeping(options, store, pool, metrics, self.losses, ours, jobs, self.reopen, wall_ns, self._saved)
+        self.dispatch = Dispatch(self._keep, self._ended, partial(asyncio.to_thread, store.takes_writes))
         self._slots = asyncio.Semaphore(pool.workers * BATCHES_A_WORKER)
         self._batches: set[asyncio.Task[None]] = set()
         self._ticker: asyncio.Task[None] | None = None
@@ -87,6 +87,8 @@ class Front:
         self.is_replaying = False  # what the last run left in the journal
         self.set_aside: SetAside = lambda *_: False
         """Told of what the store cannot take; see ``KafkaReceiver.set_aside``."""
+        self.on_saved: list[Saved] = []
+        """Told of what the store took."""
         metrics.watch("sidecheck_traces_open", lambda: self.open_traces)
         metrics.watch("sidecheck_queue_length", lambda: len(self.dispatch), queue="store")
         metrics.watch("sidecheck_queue_length", lambda: len(self._batches), queue="inspection")
@@ -149,6 +151,12 @@ class Front:
     def refused(self, source: Source, reason: Refusal, records: int = 0) -> None:
         """See ``Intake.refused``."""
         count_refused(self._metrics, source, reason, records)
+
+    def adopt(self, options: FrontOptions) -> None:
+        """Go by other options from now on: limits of assembly, and what becomes of failures. Memory stays as it is."""
+        self._keep.adopt(options)
+        self._reopening.adopt(options)
+        self.buffer.limits = options.assembly
 
     @property
     def open_traces(self) -> int:
@@ -265,6 +273,13 @@ class Front:
         for packed in judged.traces:
             del left[packed.trace_id]
         await self.dispatch.put(judged.traces)
+
+    def _saved(self, records: Sequence[Packed], result: SaveResult) -> None:
+        for tell in self.on_saved:
+            try:
+                tell(records, result)
+            except Exception as error:  # noqa: BLE001 - the records are kept; who is only told must not undo that
+                log.error("what was saved could not be told of", error=place_of(error))
 
     def _ended(self, records: Sequence[Packed], dropped: str | None) -> None:
         positions = self.decided.ended(record.trace_id for record in records)

@@ -157,6 +157,16 @@ class InspectionPool:
             _kill_workers()
             self._pool.join(wait_s)
 
+    def retire(self, *, wait_s: float = 30.0) -> None:
+        """End the workers, which have nothing to do any more. Those of other pools are left alone."""
+        self._is_closed = True
+        self._pool.close()
+        try:
+            self._pool.join(wait_s)
+        except TimeoutError:
+            self._pool.stop()
+            self._pool.join(wait_s)
+
     def _new_pool(self) -> ProcessPool:
         return ProcessPool(
             max_workers=self.workers,
@@ -256,7 +266,8 @@ class InspectionPool:
 
     def _unjudged(self, job: Job, reason: str) -> Judged:
         plan = [(p.name, p.check.info.version) for p in self._plan]
-        return Judged.of([unjudged(job, plan, reason, time.time_ns())])
+        records = [unjudged(job, plan, reason, time.time_ns())]
+        return Judged.of(records, with_results=self._options.tells_results)
 
 
 async def _call(pool: ProcessPool, function: Callable[..., Any], arguments: Sequence[Any], within_s: float) -> Any:

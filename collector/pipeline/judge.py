@@ -20,6 +20,7 @@ from checks.view import view
 from collector.conventions.read import read
 from collector.pipeline.assembler import assemble
 from collector.pipeline.merging import Earlier, merged
+from collector.pipeline.pricing import OwnPrices, Prices
 from exporters.dataset.case import Case
 from exporters.dataset.gate import admit
 from exporters.dataset.likeness import likeness
@@ -36,6 +37,7 @@ NONE_LEFT_OUT: Mapping[str, str] = MappingProxyType({})
 MOST_KEYS = 128
 """Feedback may name a trace by so many of its span and response ids: a model call has one or two, a tool run or a
 retrieval one."""
+MOST_RESPONSES = 64
 MOST_ENTRIES = 16
 """So many of them are agents' and chains'; the outermost start first."""
 
@@ -73,6 +75,10 @@ class JudgeOptions:
     redacts: bool = True
     typical_rate: float = 0.0
     fakes: bool = False
+    prices: OwnPrices | None = None
+    """Prices beside those of the list; ``None``: nothing is priced."""
+    tells_results: bool = False
+    """Whether a tracing backend is told of verdicts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +89,10 @@ class Judged:
     tallies: tuple[Tally, ...]
 
     @classmethod
-    def of(cls, records: Sequence[Record]) -> Self:
+    def of(cls, records: Sequence[Record], *, with_results: bool = False) -> Self:
         """The sinks' parts of these records."""
-        return cls(tuple(pack(record) for record in records), (tally(records),))
+        packed = tuple(pack(record, with_results=with_results) for record in records)
+        return cls(packed, (tally(records),))
 
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
@@ -103,6 +110,7 @@ class Judge:
         self._plan = catalogue.build(options.checks)
         self._deadline = deadline
         self._wall_ns = wall_ns
+        self._prices = None if options.prices is None else Prices(options.prices)
         self._redact = self._redactor if options.drafts_cases and options.redacts else None
 
     @cached_property
@@ -116,6 +124,8 @@ class Judge:
         runner.load(self._plan)
         if self._options.drafts_cases:
             load_likeness()
+        if self._prices is not None:
+            self._prices.load()
 
     def report(self, job: Job, left_out: Mapping[str, str] = NONE_LEFT_OUT) -> Report:
         """The verdicts on one trace, without a record of it.
@@ -123,7 +133,7 @@ class Judge:
         The checks in ``left_out`` are not run: each gets ``ERRORED``, for the reason that is given with its name.
         """
         plan = [planned for planned in self._plan if planned.name not in left_out]
-        report = runner.run(_interaction(whole(job)[0]), plan, deadline=self._deadline)
+        report = runner.run(self._interaction(whole(job)[0]), plan, deadline=self._deadline)
         return _with_errors(report, self._plan, left_out) if left_out else report
 
     def judge(self, job: Job, left_out: Mapping[str, str] = NONE_LEFT_OUT) -> Record:
@@ -134,7 +144,7 @@ class Judge:
     def try_check(self, job: Job, check: str) -> None:
         """Run one check on a trace and keep nothing, to see whether this process survives it."""
         plan = [planned for planned in self._plan if planned.name == check]
-        runner.run(_interaction(whole(job)[0]), plan, deadline=self._deadline)
+        runner.run(self._interaction(whole(job)[0]), plan, deadline=self._deadline)
 
     def draft(self, job: Job) -> Case | None:
         """The case that a judged trace makes by the verdicts that stand (``previous``); ``None`` where it makes none.
@@ -144,7 +154,7 @@ class Judge:
         if not self._options.drafts_cases:
             return None
         try:
-            return self._drafted(Report(_interaction(whole(job)[0]), job.previous or ()))
+            return self._drafted(Report(self._interaction(whole(job)[0]), job.previous or ()))
         except DeadlineExceeded:
             raise RedactionFailed("its personal data could not be removed in time") from None
 
@@ -166,6 +176,23 @@ class Judge:
         except DeadlineExceeded:
             raise RedactionFailed("it could not be searched for personal data in time") from None
 
+    def _interaction(self, job: Job) -> Interaction:
+        made = read(assemble(job.trace_id, job.spans, job.logs, job.closed_by, job.feedback, job.truncated))
+        return made if self._prices is None else self._prices.priced(made)
+
+    def _facts(self, call: ModelCall) -> CallFacts:
+        return CallFacts(
+            provider=call.provider,
+            model=call.response_model or call.model,
+            input_tokens=call.usage.input,
+            output_tokens=call.usage.output,
+            cached_input_tokens=call.usage.cached_input,
+            ttft_ns=call.ttft_ns,
+            duration_ns=call.duration_ns,
+            cost=call.cost,
+            is_unpriced=self._prices is not None and call.cost is None and call.error is None,
+        )
+
     def _record(self, job: Job, report: Report) -> Record:
         interaction = report.interaction
         trace = interaction.trace
@@ -182,11 +209,13 @@ class Judge:
             truncated=trace.truncated,
             view=view(interaction),
             verdicts=report.verdicts,
-            calls=tuple(_facts(call) for call in interaction.model_calls),
+            calls=tuple(self._facts(call) for call in interaction.model_calls),
             feedback=interaction.feedback,
             session_id=interaction.session_id,
             user_id=interaction.user_id,
             keys=_keys(interaction),
+            root_id=trace.root.span_id if trace.root is not None else None,
+            responses=_responses(interaction),
             spans=job.spans,
             logs=job.logs,
             case=case,
@@ -231,10 +260,6 @@ def _noting(over: Over, record: Record) -> Record:
     return replace(record, spans_left_out=over[0], logs_left_out=over[1]) if any(over) else record
 
 
-def _interaction(job: Job) -> Interaction:
-    return read(assemble(job.trace_id, job.spans, job.logs, job.closed_by, job.feedback, job.truncated))
-
-
 def _with_errors(report: Report, plan: Sequence[PlannedCheck], errors: Mapping[str, str]) -> Report:
     """The report with an ``ERRORED`` verdict for each check that has an error, in the order of the plan."""
     verdicts = {verdict.check: verdict for verdict in report.verdicts}
@@ -274,18 +299,6 @@ def unjudged(job: Job, plan: Sequence[tuple[str, str]], error: str, now_ns: int)
     return _noting(over, record)
 
 
-def _facts(call: ModelCall) -> CallFacts:
-    return CallFacts(
-        provider=call.provider,
-        model=call.response_model or call.model,
-        input_tokens=call.usage.input,
-        output_tokens=call.usage.output,
-        cached_input_tokens=call.usage.cached_input,
-        ttft_ns=call.ttft_ns,
-        duration_ns=call.duration_ns,
-    )
-
-
 def _keys(interaction: Interaction) -> tuple[tuple[str, str], ...]:
     """The likeliest first: the root, agents, then the last steps, which made the answer that a user saw."""
     root = interaction.trace.root
@@ -296,6 +309,11 @@ def _keys(interaction: Interaction) -> tuple[tuple[str, str], ...]:
             named.append(("response", step.response_id))
         named.append(("span", step.span_id))
     return tuple(dict.fromkeys((kind, value) for kind, value in named if value))[:MOST_KEYS]
+
+
+def _responses(interaction: Interaction) -> tuple[tuple[str, str], ...]:
+    calls = interaction.model_calls[-MOST_RESPONSES:]
+    return tuple((call.span_id, call.response_id) for call in calls if call.response_id)
 
 
 def _scopes(trace: Trace) -> tuple[str, ...]:

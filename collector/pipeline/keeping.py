@@ -11,35 +11,40 @@ from collector.pipeline import quarantine
 from collector.pipeline.census import FORGOTTEN
 from collector.pipeline.closed_trace import ClosedTrace
 from collector.pipeline.decided import reclosed
-from collector.pipeline.inspection import InspectionPool, batches
+from collector.pipeline.inspection import batches
 from collector.pipeline.judge import Job
 from collector.pipeline.losses import Losses
 from collector.pipeline.options import FrontOptions
+from collector.pipeline.rolling import Workers
 from exporters import codec
 from exporters.metrics.prometheus import Metrics
 from exporters.packed import Packed
-from exporters.store import Store
+from exporters.store import SaveResult, Store
+
+Saved = Callable[[Sequence[Packed], SaveResult], None]
 
 
 class Keeping:
     """Saves records.
 
     ``ours`` are those of some records that this replica may still save. ``jobs`` makes jobs of closed traces and of
-    what the store holds of them; ``reopen`` has traces judged again.
+    what the store holds of them; ``reopen`` has traces judged again. ``saved`` is told of what the store took.
     """
 
     def __init__(
         self,
         options: FrontOptions,
         store: Store,
-        pool: InspectionPool,
+        pool: Workers,
         metrics: Metrics,
         losses: Losses,
         ours: Callable[[Sequence[Packed]], Sequence[Packed]],
         jobs: Callable[[Sequence[ClosedTrace]], AsyncIterator[Sequence[Job]]],
         reopen: Callable[[Iterable[str]], None],
         wall_ns: Callable[[], int],
+        saved: Saved,
     ) -> None:
+        self._saved = saved
         self._options = options
         self._store = store
         self._pool = pool
@@ -50,6 +55,10 @@ class Keeping:
         self._reopen = reopen
         self._wall_ns = wall_ns
 
+    def adopt(self, options: FrontOptions) -> None:
+        """Go by other options from now on."""
+        self._options = options
+
     async def __call__(self, records: Sequence[Packed]) -> None:
         """Save records, or what becomes of them. Raises ``exporters.store.StoreError``."""
         while records:  # once, but for those whose trace another replica saved in between
@@ -59,8 +68,9 @@ class Keeping:
     async def _save(self, records: Sequence[Packed]) -> Container[str]:
         """Save what nobody else was faster with. Returns the ids of the others."""
         options = self._options
+        ours = self._ours(records)
         result = await asyncio.to_thread(
-            self._store.save, self._ours(records), options.case_status, options.case_limits, self._wall_ns()
+            self._store.save, ours, options.case_status, options.case_limits, self._wall_ns()
         )
         for service, number in result.clusters_opened.items():
             self._metrics.inc("sidecheck_failure_clusters_total", number, service=service)
@@ -68,6 +78,8 @@ class Keeping:
         if result.forgotten:
             self._losses.dropped("record", FORGOTTEN, result.forgotten)
             await asyncio.to_thread(quarantine.discard, options.quarantine, result.forgotten)
+        left_out = {*result.overtaken, *result.forgotten}
+        self._saved([record for record in ours if record.trace_id not in left_out], result)
         return result.overtaken
 
     async def _judge_again(self, records: Sequence[Packed]) -> Sequence[Packed]:

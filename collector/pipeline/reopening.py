@@ -36,6 +36,10 @@ class Reopening:
         self._metrics = metrics
         self._release = release
 
+    def adopt(self, options: FrontOptions) -> None:
+        """Go by other limits of assembly from now on."""
+        self._limits = options.assembly
+
     async def jobs(self, closed: Sequence[ClosedTrace]) -> AsyncIterator[list[Job]]:
         """Jobs of a batch of closed traces, in batches: mostly it is one. Waits for room.
 

@@ -41,6 +41,7 @@ class _Worker:
         from collector.pipeline.deadline import SignalDeadline
 
         self._deadline = SignalDeadline()
+        self._tells_results = options.tells_results
         self.judge = Judge(options, deadline=self._deadline)
         self.judge.load()
         heap.collect_rarely()
@@ -48,7 +49,8 @@ class _Worker:
 
     def judged(self, jobs: Sequence[Job], left_out: Mapping[str, str]) -> Judged:
         self._deadline.install()  # a check may have taken the signal for itself
-        return Judged.of([self.judge.judge(job, left_out) for job in jobs])
+        records = [self.judge.judge(job, left_out) for job in jobs]
+        return Judged.of(records, with_results=self._tells_results)
 
     def drafted(self, job: Job) -> Case | None:
         self._deadline.install()

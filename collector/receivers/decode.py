@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf.message import DecodeError, Message
-from opentelemetry.proto.logs.v1.logs_pb2 import ResourceLogs
-from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans
+from opentelemetry.proto.logs.v1.logs_pb2 import ResourceLogs, ScopeLogs
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
 
 from collector.intake import Batch, Piece, Refusal, Refused, Said, Source
 from collector.receivers import otlp_json
@@ -24,6 +24,7 @@ from collector.receivers.records import (
     Record,
     check_log,
     check_span,
+    is_own_result,
     read_log,
     read_logs,
     read_resource_logs,
@@ -56,7 +57,7 @@ class _Signal:
 
     record: str
     read_resource: Callable[[bytes, str], ResourceSpans | ResourceLogs]
-    read_scope: Callable[[bytes, str], Message]
+    read_scope: Callable[[bytes, str], ScopeSpans | ScopeLogs]
     read: Callable[[bytes, str], Message]
     read_run: Callable[[bytes], Sequence[Message]]
     check: Callable[[Any, bytes, ReceiverLimits], Record | Refusal]
@@ -91,7 +92,8 @@ def traces_from_protobuf(body: bytes, source: Source, limits: ReceiverLimits) ->
 def logs_from_protobuf(body: bytes, source: Source, limits: ReceiverLimits) -> Batch:
     """Decode an ``ExportLogsServiceRequest`` (the same on the wire as ``LogsData``).
 
-    Records without a trace are counted in the batch as ``NO_TRACE_ID``. Returns and raises as ``traces_from_protobuf``.
+    Records without a trace are counted in the batch as ``NO_TRACE_ID``, what a sidecar told of its verdicts as
+    ``OWN_RESULT``. Returns and raises as ``traces_from_protobuf``.
     """
     return _Decoding(body, limits, _LOGS).batch(source)
 
@@ -158,7 +160,10 @@ class _Decoding:
     def _read_scope(self, scope: Place) -> None:
         _, start, end = scope
         header, records = self._split(start, end, RECORD_FIELD, are_records=True)
-        self._signal.read_scope(header, f"the scope at byte {start}")
+        read = self._signal.read_scope(header, f"the scope at byte {start}")
+        if is_own_result(read):
+            self._rejected[Refusal.OWN_RESULT] += len(records)
+            return
         self._grouping.start_scope(header)
         for run in _runs(records):
             self._read_run(run)

@@ -14,7 +14,7 @@ import grpc
 import grpc.aio
 from google.protobuf.message import Message
 
-from collector.intake import Intake, Refusal, Refused, Room, Source
+from collector.intake import Forwarding, Intake, Refusal, Refused, Room, Source
 from collector.receivers import answers
 from collector.receivers.compression import is_zlib
 from collector.receivers.limits import ConnectionLimits, ReceiverLimits
@@ -44,6 +44,7 @@ def create_server(
     limits: ReceiverLimits,
     connections: ConnectionLimits = DEFAULT_CONNECTIONS,
     interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+    forwarding: Forwarding | None = None,
 ) -> grpc.aio.Server:
     """Return the OTLP/gRPC server, without a port and not started. To be called with a running event loop.
 
@@ -52,8 +53,9 @@ def create_server(
         limits: What one request may hold.
         connections: What connections may cost.
         interceptors: What sees a call first, such as access control.
+        forwarding: Where requests go on to as they came.
     """
-    reception = Reception(intake, limits, Source.OTLP_GRPC)
+    reception = Reception(intake, limits, Source.OTLP_GRPC, forwarding)
     calls = _Calls(connections, reception)
     server = grpc.aio.server(options=_options(limits, connections), interceptors=interceptors)
     server.add_generic_rpc_handlers(

@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from collector.intake import Intake, Refusal, Refused, Room, Source
+from collector.intake import Forwarding, Intake, Refusal, Refused, Room, Source
 from collector.receivers import answers
 from collector.receivers.feedback import feedback_router
 from collector.receivers.http_body import read_body
@@ -32,15 +32,16 @@ _HINTS = {
 }
 
 
-def create_app(intake: Intake, limits: ReceiverLimits) -> FastAPI:
+def create_app(intake: Intake, limits: ReceiverLimits, forwarding: Forwarding | None = None) -> FastAPI:
     """Return the OTLP/HTTP app, with ``POST /v1/feedback`` in it.
 
     Args:
         intake: Where decoded requests and feedback go.
         limits: What one request may hold.
+        forwarding: Where requests go on to as they came.
     """
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
-    reception = Reception(intake, limits, Source.OTLP_HTTP)
+    reception = Reception(intake, limits, Source.OTLP_HTTP, forwarding)
     for path, answer in (
         ("/v1/traces", _exporter(reception, TRACES)),
         ("/v1/logs", _exporter(reception, LOGS)),

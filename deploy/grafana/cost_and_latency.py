@@ -1,8 +1,8 @@
 """The board *Cost and latency*: how long answers took, and what they took."""
 
-from expressions import growth, quantile, rate, share
+from expressions import OR_ZERO, growth, quantile, rate, share
 from frame import board, service
-from panels import GREEN, RED, SECONDS, SHARE, Query, Steps, bars, graph, spread
+from panels import DOLLARS, GREEN, RED, SECONDS, SHARE, Query, Steps, bars, graph, spread
 
 _SERVICE = 'service=~"$service"'
 DURATION = f"sidecheck_trace_duration_seconds_bucket{{{_SERVICE}}}"
@@ -11,6 +11,7 @@ TOKENS = f"sidecheck_tokens_total{{{_SERVICE}}}"
 INPUT = f'sidecheck_tokens_total{{{_SERVICE},direction="input"}}'
 CACHED = f'sidecheck_tokens_total{{{_SERVICE},direction="cached_input"}}'
 BOTH_WAYS = f'sidecheck_tokens_total{{{_SERVICE},direction=~"input|output"}}'
+COST = f"sidecheck_cost_dollars_total{{{_SERVICE}}}"
 TRACES = f"sidecheck_traces_evaluated_total{{{_SERVICE}}}"
 
 LATENCY = (
@@ -71,6 +72,33 @@ USED = (
         Query(share(growth(BOTH_WAYS, "service"), growth(TRACES, "service")), "{{service}}"),
     ),
 )
+SPENT = (
+    graph(
+        "Dollars an hour, by model",
+        "By the list of prices and those of the option prices. A dot is a trace: it opens its page.",
+        Query(rate(COST, "model") + " * 3600", "{{model}}", exemplar=True),
+        unit=DOLLARS,
+        stacked=True,
+    ),
+    graph(
+        "Dollars an hour, by service",
+        "At the pace of the last hour.",
+        Query(f"sum by (service) (service_model:sidecheck_cost_dollars:increase1h{{{_SERVICE}}})", "{{service}}"),
+        unit=DOLLARS,
+        stacked=True,
+    ),
+    bars(
+        "Dollars for a hundred traces",
+        "Over the traces judged, in the time that is shown.",
+        Query(share(growth(COST, "service"), growth(TRACES, "service")) + " * 100", "{{service}}"),
+        unit=DOLLARS,
+    ),
+    graph(
+        "Calls without a cost",
+        "An hour. They are in no sum of dollars: the model has no price, or the app records no tokens.",
+        Query(f"{rate('sidecheck_unpriced_calls_total', 'model')} * 3600{OR_ZERO}", "{{model}}"),
+    ),
+)
 CHECKING = (
     graph(
         "Check duration",
@@ -90,6 +118,6 @@ BOARD = board(
     "cost-and-latency",
     "Cost and latency",
     "What answers take.",
-    (("Latency", LATENCY), ("Tokens", USED), ("What checking takes", CHECKING)),
+    (("Cost", SPENT), ("Latency", LATENCY), ("Tokens", USED), ("What checking takes", CHECKING)),
     service(),
 )

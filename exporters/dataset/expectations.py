@@ -11,6 +11,7 @@ from typing import Any
 
 from checks.builtin.latency import Latency
 from checks.builtin.pii import NOT_FULLY_SCANNED
+from checks.builtin.valid_json.schema import SchemaError, compile_schema
 from checks.finding import Severity
 from checks.interaction import Interaction
 from checks.plan import PlannedCheck
@@ -114,13 +115,22 @@ def _as_run(verdict: Verdict, entry: PlannedCheck | None) -> dict[str, Any]:
 def _valid_json(
     expected: Expectation, verdict: Verdict, interaction: Interaction, entry: PlannedCheck | None
 ) -> Expectation:
-    """The schema that the app sent last, else the one configured, else that of any JSON value; no code block around."""
+    """The last schema of the app's that can be used, else the configured one, else any JSON; no code block around."""
     sent = [c.response_format.schema for c in reversed(interaction.model_calls) if c.response_format]
     configured = entry.options.get("schema") if entry else None
-    schema = next((s for s in (*sent, configured) if isinstance(s, Mapping)), ANY_JSON)
+    schema = next((s for s in (*sent, configured) if isinstance(s, Mapping) and _is_usable(s)), ANY_JSON)
     is_fenced = FENCED in error_codes(verdict) and (interaction.final_output or "").count(FENCE) == 2
     fence = (FENCE,) if is_fenced else ()
     return replace(expected, json_schema=plain(schema), must_not_mention=(*expected.must_not_mention, *fence))
+
+
+def _is_usable(schema: Mapping[str, Any]) -> bool:
+    """What an app sent may be no schema at all; an answer could never meet that."""
+    try:
+        compile_schema(schema)
+    except SchemaError:
+        return False
+    return True
 
 
 def _citations(

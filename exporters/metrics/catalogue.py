@@ -119,6 +119,17 @@ _APP = (
         "model",
         "direction",
     ),
+    _counter(
+        "sidecheck_cost_dollars_total",
+        "What model calls cost, by the list of prices and those of `prices`. Exemplar: trace_id.",
+        "service",
+        "model",
+    ),
+    _counter(
+        "sidecheck_unpriced_calls_total",
+        "Model calls that have no cost: no price for the model, or no tokens recorded. Exemplar: trace_id.",
+        "model",
+    ),
 )
 _INTAKE = (
     _counter("sidecheck_spans_accepted_total", "Spans taken in.", "source"),
@@ -137,6 +148,12 @@ _INTAKE = (
         "Traces that no span convention could read, by the library that wrote them.",
         "scope",
     ),
+)
+_FORWARD = (
+    _counter(
+        "sidecheck_forwarded_requests_total", "Requests that a destination of `forward` took.", "destination", "signal"
+    ),
+    _gauge("sidecheck_forward_queue_bytes", "What waits on disk for a destination of `forward`.", "destination"),
 )
 _KAFKA = (
     _gauge("sidecheck_kafka_lag", "Records of a partition that are not judged and stored yet.", "topic", "partition"),
@@ -171,6 +188,12 @@ _SELF = (
         "Updates counted under the label value `other`, since metrics.max_series was reached.",
         "metric",
     ),
+    _counter(
+        "sidecheck_config_reloads_total", "Reloads of the configuration: applied, unchanged or refused.", "result"
+    ),
+    _gauge(
+        "sidecheck_config_last_reload_success", "0 while the last reload was refused and the old one stays, else 1."
+    ),
     _gauge("sidecheck_build_info", "Always 1; the version is the label.", "version"),
 )
 
@@ -189,5 +212,5 @@ BALANCE = (
 """The metrics that add up: accepted = evaluated + open + dropped (what="trace"), and no check has more decided results
 than traces were evaluated."""
 
-METRICS = _by_name((*_VERDICTS, *_APP, *_INTAKE, *_KAFKA, *_SELF))
+METRICS = _by_name((*_VERDICTS, *_APP, *_INTAKE, *_FORWARD, *_KAFKA, *_SELF))
 """Every metric by its name, in the order of the documentation."""

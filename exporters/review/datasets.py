@@ -10,7 +10,7 @@ from typing import IO, Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response, StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from exporters.dataset.case import Case, CaseStatus, ExampleType
 from exporters.dataset.export import ExportError, formats_named, left_out, write, write_zip
@@ -51,7 +51,7 @@ class Commit(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    message: str = Field(min_length=1, max_length=MESSAGE)
+    message: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MESSAGE)]
     who: str = Field(NOBODY, min_length=1, max_length=200)
 
 

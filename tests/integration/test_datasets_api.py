@@ -64,7 +64,9 @@ def test_a_commit_without_a_change_is_a_conflict(client):
     assert_refused(response, 409, "unchanged", "nothing changed since v1")
 
 
-@pytest.mark.parametrize("body", [{}, {"message": ""}, {"message": "x" * 2001}, {"message": "a", "extra": 1}])
+@pytest.mark.parametrize(
+    "body", [{}, {"message": ""}, {"message": " \n"}, {"message": "x" * 2001}, {"message": "a", "extra": 1}]
+)
 def test_a_commit_needs_a_message(client, body):
     assert_refused(client.post("/api/datasets/commit", json=body), 400, "invalid_request")
 

@@ -28,7 +28,7 @@ def promtool(require):
 
 def test_promtool_takes_the_configuration_with_its_rules_and_targets(promtool):
     printed = promtool("check", "config", PROMETHEUS_FOLDER / "prometheus.yml")
-    assert "2 rule files found" in printed
+    assert "3 rule files found" in printed
     assert f"{len(ALERTS)} rules found" in printed
 
 

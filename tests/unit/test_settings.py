@@ -118,7 +118,6 @@ def test_the_written_form_hides_the_password_of_the_store(read):
         ("metrics: {token_file: 5}", "metrics.token_file", "5 must be the path of a file, or null"),
         ("allow_insecure: perhaps", "allow_insecure", "must be true or false"),
         ("limits: {header_timeout: 0}", "limits.header_timeout", "longer than 0"),
-        ("forward: []", "forward", "not in this version"),
         ("assembly: {settle: soon}", "assembly.settle", "'soon' must be a duration such as 500ms"),
         ("assembly: {idle: 0}", "assembly.idle", "longer than 0"),
         ("limits: {memory: 5 parsecs}", "limits.memory", "must be a size such as 512KiB"),
@@ -152,8 +151,8 @@ def test_a_mistake_is_told_with_its_key_value_and_rule(refused, text, key, said)
 
 
 def test_every_mistake_is_told_at_once_with_its_line(refused):
-    problems = refused("workers: 0\nlimits:\n  memory: 1\n  request: x\nresults: {}\n")
-    assert set(problems) == {"workers", "limits.request", "results"}
+    problems = refused("workers: 0\nlimits:\n  memory: 1\n  request: x\nreslts: {}\n")
+    assert set(problems) == {"workers", "limits.request", "reslts"}
     assert problems["limits.request"].endswith("sidecheck.yaml, line 4)")
 
 
@@ -169,7 +168,7 @@ def test_a_mistake_in_a_variable_names_the_variable(refused):
         ("SIDECHECK_DATA_DIRR", "did you mean data_dir?"),
         ("SIDECHECK_DATA_DIR__X", "no such key"),
         ("SIDECHECK_CHECKS__", "no such key"),
-        ("SIDECHECK_FORWARD__URL", "not in this version"),
+        ("SIDECHECK_RESULTS__URL", "no such key"),
     ],
 )
 def test_a_variable_that_names_no_option_is_refused(refused, name, said):

@@ -1,0 +1,201 @@
+"""What is sent to OTLP backends: made from the settings, refused where it would come back here.
+
+Owns how requests that came as JSON reach destinations that speak protobuf only. What is sent, and when, is
+``exporters.otlp``'s business.
+"""
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from google.protobuf.message import Message
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from collector.intake import Refusal, Refused
+from collector.receivers import otlp_json
+from collector.receivers.limits import ReceiverLimits
+from collector.settings import ConfigError, Problem, Settings
+from collector.settings_backends import Backend, ForwardSection
+from exporters.metrics.prometheus import Metrics
+from exporters.otlp.destination import Destination, Signal, Target
+from exporters.otlp.forwarder import Forwarder
+from exporters.otlp.lane import Counts
+from exporters.otlp.queue_file import QueueError
+from exporters.otlp.results import Results
+
+RETRY_AFTER_S = 2.0
+_REQUESTS: dict[Signal, Callable[[], Message]] = {
+    Signal.TRACES: ExportTraceServiceRequest,
+    Signal.LOGS: ExportLogsServiceRequest,
+    Signal.METRICS: ExportMetricsServiceRequest,
+}
+
+
+class Forwarding:
+    """What the receivers hand messages to; see ``collector.intake.Forwarding``.
+
+    Raises:
+        ConfigError: a file of a destination is missing or cannot be used, or the queue cannot be opened.
+    """
+
+    def __init__(self, settings: Settings, limits: ReceiverLimits, metrics: Metrics) -> None:
+        self._limits = limits
+        destinations = [_destination(section) for section in settings.forward]
+        counts = Counts(
+            forwarded=lambda name, signal: metrics.inc(
+                "sidecheck_forwarded_requests_total", destination=name, signal=signal.value
+            ),
+            dropped=lambda reason, count: metrics.inc("sidecheck_dropped_total", count, what="forward", reason=reason),
+        )
+        try:
+            self._forwarder = Forwarder(
+                destinations, settings.data_dir, counts, full_sync=settings.journal.sync == "full"
+            )
+        except (OSError, QueueError) as error:  # of TLS, too: its errors are such
+            raise ConfigError(Problem("forward", f"cannot be used: {error}")) from error
+        self._converting = ThreadPoolExecutor(1, thread_name_prefix="forward-json")
+        for destination in destinations:
+            self._watch(destination, metrics)
+
+    @property
+    def problem(self) -> str | None:
+        """Why nothing can be kept at this moment; ``None`` while all is well."""
+        return self._forwarder.problem
+
+    def wants(self, signal: str) -> bool:
+        """See ``collector.intake.Forwarding``."""
+        return self._forwarder.wants(Signal(signal))
+
+    async def keep(self, signal: str, body: bytes, *, is_json: bool) -> None:
+        """See ``collector.intake.Forwarding``."""
+        kind = Signal(signal)
+        protobuf = await self._converted(kind, body) if is_json and self._forwarder.wants_protobuf(kind) else b""
+        try:
+            await self._forwarder.put(kind, body, is_json=is_json, protobuf=protobuf)
+        except QueueError as error:
+            raise Refused(Refusal.STORAGE, f"{error}; send again later", RETRY_AFTER_S) from error
+
+    async def scrub(self) -> bool:
+        """See ``Forwarder.scrub``."""
+        return await self._forwarder.scrub()
+
+    def start(self) -> None:
+        """Begin to send."""
+        self._forwarder.start()
+
+    async def stop(self) -> None:
+        """Send what the destinations take within a moment, and keep the rest for the next start."""
+        await self._forwarder.stop()
+        self._converting.shutdown(wait=False)
+
+    async def _converted(self, signal: Signal, body: bytes) -> bytes:
+        def convert() -> bytes:
+            return otlp_json.to_protobuf(otlp_json.load(body, self._limits), _REQUESTS[signal]())
+
+        return await asyncio.get_running_loop().run_in_executor(self._converting, convert)
+
+    def _watch(self, destination: Destination, metrics: Metrics) -> None:
+        name = destination.name
+        metrics.watch("sidecheck_forward_queue_bytes", lambda: self._forwarder.size(name), destination=name)
+        for signal in destination.signals:
+            metrics.inc("sidecheck_forwarded_requests_total", 0, destination=name, signal=signal.value)
+
+
+def target_of(backend: Backend) -> Target:
+    """A section of the settings that names an OTLP server, in that server's own terms."""
+    return Target(
+        backend.label,
+        backend.endpoint,
+        backend.protocol,
+        backend.headers,
+        backend.headers_file,
+        backend.tls.ca,
+        backend.tls.cert,
+        backend.tls.key,
+        gzip=backend.compression == "gzip",
+        timeout_s=backend.timeout / 1e9,
+    )
+
+
+def results_to(backend: Backend, metrics: Metrics) -> Results:
+    """What tells a backend of verdicts. Raises ``ConfigError`` for a file of it that cannot be used."""
+
+    def dropped(reason: str, count: int) -> None:
+        metrics.inc("sidecheck_dropped_total", count, what="result", reason=reason)
+
+    try:
+        results = Results(target_of(backend), dropped)
+    except (OSError, ValueError) as error:
+        raise ConfigError(Problem("results.otlp", f"cannot be used: {error}")) from error
+    metrics.watch("sidecheck_queue_length", lambda: results.waiting, queue="results")
+    return results
+
+
+def refuse_loops(settings: Settings) -> None:
+    """Find what would be sent to this very process, whose receivers would send it on again.
+
+    Raises:
+        ConfigError: naming each destination that is an address of the sidecar's own.
+    """
+    problems = [
+        Problem(
+            f"{key}.endpoint", f"{backend.endpoint} is {listener}, where sidecheck itself listens; name another server"
+        )
+        for key, backend in _backends(settings)
+        for listener in _reached(target_of(backend), settings)
+    ]
+    if problems:
+        raise ConfigError(*problems)
+
+
+def _backends(settings: Settings) -> Iterator[tuple[str, Backend]]:
+    for index, section in enumerate(settings.forward):
+        yield f"forward.{index}", section
+    if settings.results.otlp is not None:
+        yield "results.otlp", settings.results.otlp
+
+
+def _reached(target: Target, settings: Settings) -> Iterable[str]:
+    host, port = target.host_port
+    for key, section in (("otlp.grpc", settings.otlp.grpc), ("otlp.http", settings.otlp.http)):
+        if section.listen.port == port and _same_host(host, section.listen.host):
+            yield f"{key}.listen"
+
+
+def _same_host(host: str, listened: str) -> bool:
+    """Whether a connection to ``host`` ends where ``listened`` listens, as far as the name service knows now."""
+    here = _addresses(listened)
+    return any(
+        address in here or (any(a.is_unspecified for a in here) and _is_local(address)) for address in _addresses(host)
+    )
+
+
+def _addresses(host: str) -> set[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    with contextlib.suppress(ValueError):
+        return {ipaddress.ip_address(host)}
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:  # not known now; a server that is not there yet is no mistake
+        return set()
+    return {ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found}
+
+
+def _is_local(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Whether it is an address of this machine: only such a one can be bound."""
+    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((str(address), 0))
+        except OSError:
+            return False
+    return True
+
+
+def _destination(section: ForwardSection) -> Destination:
+    signals = frozenset(Signal(signal) for signal in section.signals)
+    return Destination(target_of(section), signals, section.queue.size, section.queue.age)

@@ -1,0 +1,1 @@
+"""Telemetry to the user's own backends, by OTLP."""

@@ -1,0 +1,156 @@
+"""One signal on its way to one destination: oldest first, a few requests at once, tried again until it is taken.
+
+A lane a signal, so that a backend which does not take one of them holds no other up. Owns the patience; what waits is
+in the queue on disk, and stays there until the destination has it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from exporters.otlp.backoff import Backoff
+from exporters.otlp.client import Client, Never, NotNow
+from exporters.otlp.destination import Destination, Signal
+from exporters.otlp.queue import ForwardQueue
+from exporters.otlp.queue_file import QueueError, Waiting
+
+AT_ONCE = {Signal.TRACES: 4, Signal.LOGS: 4, Signal.METRICS: 1}
+"""Requests under way. Metrics one by one: a backend may refuse a point that is older than the last."""
+BYTES_AT_ONCE = 8 * 2**20
+ASK_AGAIN_S = 5.0
+"""How soon a queue that could not be read is read again."""
+
+log = structlog.get_logger()
+Sleep = Callable[[float], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Told of what became of requests: taken (their signal), dropped (a reason, how many)."""
+
+    forwarded: Callable[[str, Signal], None]
+    dropped: Callable[[str, int], None]
+
+
+@dataclass(slots=True)
+class _Round:
+    """What became of some requests that were sent at the same time."""
+
+    ended: list[int] = field(default_factory=list)
+    after_s: float | None = None
+    problem: str | None = None
+
+
+class Lane:
+    """Sends until it is cancelled. ``wake`` is called when something was queued."""
+
+    def __init__(
+        self,
+        destination: Destination,
+        signal: Signal,
+        queue: ForwardQueue,
+        client: Client,
+        counts: Counts,
+        backoff: Backoff,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._destination = destination
+        self._signal = signal
+        self._queue = queue
+        self._client = client
+        self._counts = counts
+        self._backoff = backoff
+        self._sleep = sleep
+        self._queued = asyncio.Event()
+        self._queued.set()  # what the last run left
+        self._is_down = False
+        self._has_refused = False
+        self.is_idle = False
+        """Whether all is sent that was there."""
+
+    def wake(self) -> None:
+        """Something was queued."""
+        self.is_idle = False
+        self._queued.set()
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the destination took nothing at the last try."""
+        return self._is_down
+
+    async def run(self) -> None:
+        """Send what waits and what comes, for ever."""
+        while True:
+            await self._queued.wait()
+            self._queued.clear()
+            while page := await self._page():
+                await self._send_all(page)
+            self.is_idle = not self._queued.is_set()
+
+    async def _page(self) -> Sequence[Waiting]:
+        while True:
+            try:
+                return await self._queue.first(
+                    self._destination.name, self._signal, AT_ONCE[self._signal], BYTES_AT_ONCE
+                )
+            except QueueError:  # which has told of it
+                await self._sleep(ASK_AGAIN_S)
+
+    async def _send_all(self, page: Sequence[Waiting]) -> None:
+        became = _Round()
+        await asyncio.gather(*(self._send(request, became) for request in page))
+        await self._forget(became.ended)
+        if became.problem is None:
+            self._up()
+            return
+        self._down(became.problem)
+        if became.ended:  # it takes others: no reason to come less and less often
+            self._backoff.reset()
+        await self._sleep(self._backoff.wait_s(became.after_s))
+
+    async def _send(self, request: Waiting, became: _Round) -> None:
+        try:
+            await self._client.send(self._signal, request.body, is_json=request.is_json)
+        except NotNow as later:
+            became.problem = str(later)
+            if later.after_s is not None:
+                became.after_s = max(became.after_s or 0.0, later.after_s)
+            return
+        except Never as never:
+            self._refused(str(never))
+        else:
+            self._counts.forwarded(self._destination.name, self._signal)
+        became.ended.append(request.position)
+
+    async def _forget(self, positions: Sequence[int]) -> None:
+        """Take away what was sent. Until that works nothing else is sent: it would be this once more."""
+        while positions:
+            try:
+                await self._queue.remove(positions)
+            except QueueError:
+                await self._sleep(ASK_AGAIN_S)
+            else:
+                return
+
+    def _refused(self, status: str) -> None:
+        self._counts.dropped("refused", 1)
+        if not self._has_refused:
+            log.warning("a destination refuses what is forwarded for good", **self._where, status=status)
+        self._has_refused = True
+
+    def _up(self) -> None:
+        self._backoff.reset()
+        if self._is_down:
+            log.info("a destination takes what is forwarded again", **self._where)
+        self._is_down = False
+
+    def _down(self, problem: str) -> None:
+        if not self._is_down:
+            log.warning("a destination does not take what is forwarded; trying again", **self._where, problem=problem)
+        self._is_down = True
+
+    @property
+    def _where(self) -> dict[str, str]:
+        return {"destination": self._destination.name, "signal": self._signal.value}
