@@ -1,18 +1,23 @@
 """A real OpenTelemetry Collector with the files of ``deploy/otel-collector``: what it sends where.
 
-The backend is a second sidecheck: a real OTLP server that says which traces it has. Kafka is left to the tests of it.
+The backend is a second sidecheck: a real OTLP server that says which traces it has.
 """
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import go_tools
 import httpx
 import pytest
+import yaml
 from expectations import Recording, recording
 from externals import free_port
+from kafka.partitioner import murmur2
+from kafka_senders import TOPICS, consuming
+from otlp_senders import PROTOBUF
 from servers import CLIENT, Serving, serving, until
 
 pytestmark = pytest.mark.timeout(900)  # the Collector is built first
@@ -20,6 +25,8 @@ EXAMPLES = Path(__file__).parents[2] / "deploy" / "otel-collector"
 LIBRARY = "openinference-instrumentation-openai-0.1.66"
 FAILED = recording(f"{LIBRARY}/error500")
 SENT = tuple(recording(f"{LIBRARY}/{name}") for name in ("json_broken", "json_valid", "pii", "tool_ok", "error500"))
+PARTITIONS = 3
+TRACE_IDS = sorted(trace_id for each in SENT for trace_id in each.trace_ids)
 
 
 @pytest.fixture(scope="module")
@@ -39,40 +46,49 @@ def backend(tmp_path) -> Iterator[Serving]:
         yield server
 
 
+@pytest.fixture
+def endpoints(sidecheck, backend) -> dict[str, str]:
+    """The variables of an example that feeds both."""
+    return {"SIDECHECK_ENDPOINT": sidecheck.otlp_grpc, "BACKEND_ENDPOINT": f"http://{backend.otlp_http}"}
+
+
 @contextmanager
-def collecting(
-    program: Path, example: str, log: Path, sidecheck: Serving, backend: Serving, *more: str
-) -> Iterator[str]:
-    """Run an example on free ports; give the address to which an app sends over HTTP."""
-    port = free_port()
-    settings = [
-        f"receivers.otlp.protocols.http.endpoint=127.0.0.1:{port}",
-        f"receivers.otlp.protocols.grpc.endpoint=127.0.0.1:{free_port()}",
-        "service.telemetry.metrics.level=none",
-        *more,
-    ]
-    command = [program, "--config", EXAMPLES / example, *(f"--set={each}" for each in settings)]
-    env = {"SIDECHECK_ENDPOINT": sidecheck.otlp_grpc, "BACKEND_ENDPOINT": f"http://{backend.otlp_http}"}
+def collecting(program: Path, example: str, folder: Path, env: Mapping[str, str], **changed: Any) -> Iterator[str]:
+    """Run an example on free ports; give the address to which an app sends over HTTP.
+
+    A second file changes the addresses, and the sections that are given: the Collector merges the two.
+    """
+    addresses = {name: {"endpoint": f"127.0.0.1:{free_port()}"} for name in ("grpc", "http")}
+    changes = {
+        "receivers": {"otlp": {"protocols": addresses}},
+        "service": {"telemetry": {"metrics": {"level": "none"}}},  # else a fixed port more
+        **changed,
+    }
+    (folder / "changes.yaml").write_text(yaml.safe_dump(changes))
+    command = [program, "--config", EXAMPLES / example, "--config", folder / "changes.yaml"]
+    log = folder / "collector.log"
     with log.open("wb") as file:
-        process = subprocess.Popen(command, env=env, stdout=file, stderr=file)
+        process = subprocess.Popen(command, env=dict(env), stdout=file, stderr=file)
     try:
-        yield f"http://127.0.0.1:{port}/v1/traces"
+        until("the Collector listens", lambda: _listens(process, addresses["http"]["endpoint"]))
+        yield f"http://{addresses['http']['endpoint']}/v1/traces"
     finally:
         process.terminate()
         process.wait(20)
     assert process.returncode == 0, log.read_text()
 
 
+def _listens(process: "subprocess.Popen[bytes]", address: str) -> bool:
+    assert process.poll() is None, "the Collector ended"
+    try:
+        CLIENT.get(f"http://{address}/")
+    except httpx.TransportError:
+        return False
+    return True
+
+
 def send(address: str, sent: Recording) -> None:
-    headers = {"Content-Type": "application/x-protobuf"}
-
-    def answered() -> bool:
-        try:
-            return CLIENT.post(address, content=sent.spans, headers=headers).is_success
-        except httpx.TransportError:  # it is not up yet
-            return False
-
-    until("the Collector takes it", answered)
+    CLIENT.post(address, content=sent.spans, headers={"Content-Type": PROTOBUF}).raise_for_status()
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
@@ -81,23 +97,39 @@ def test_the_collector_takes_the_file(otelcol, path):
     assert done.returncode == 0, done.stderr
 
 
-def test_fan_out_gives_the_same_to_both(otelcol, sidecheck, backend, tmp_path):
-    with collecting(otelcol, "fan-out.yaml", tmp_path / "log", sidecheck, backend) as address:
+def test_fan_out_gives_the_same_to_both(otelcol, sidecheck, backend, endpoints, tmp_path):
+    with collecting(otelcol, "fan-out.yaml", tmp_path, endpoints) as address:
         for each in SENT:
             send(address, each)
-        for trace_id in (trace_id for each in SENT for trace_id in each.trace_ids):
+        for trace_id in TRACE_IDS:
             sidecheck.judged(trace_id)
             backend.judged(trace_id)
 
 
-def test_sidecheck_judges_what_the_backend_does_not_keep(otelcol, sidecheck, backend, tmp_path):
-    quick = ("processors.tail_sampling.decision_wait=1s",)
-    with collecting(otelcol, "tail-sampling.yaml", tmp_path / "log", sidecheck, backend, *quick) as address:
+def test_sidecheck_judges_what_the_backend_does_not_keep(otelcol, sidecheck, backend, endpoints, tmp_path):
+    quick = {"tail_sampling": {"decision_wait": "1s"}}
+    with collecting(otelcol, "tail-sampling.yaml", tmp_path, endpoints, processors=quick) as address:
         for each in SENT:
             send(address, each)
-        for trace_id in (trace_id for each in SENT for trace_id in each.trace_ids):
+        for trace_id in TRACE_IDS:
             sidecheck.judged(trace_id)
         for trace_id in FAILED.trace_ids:
             backend.judged(trace_id)
     # It ended, so all was decided. A tenth goes by a hash of the trace's id, always the same one.
     assert backend.traces()["accepted"] < len(SENT)
+
+
+def test_through_kafka_each_trace_comes_whole_to_one_partition_and_is_judged(otelcol, kafka, tmp_path):
+    kafka.create(*TOPICS, partitions=PARTITIONS)
+    topics = {signal: {"topic": kafka.topic(signal)} for signal in ("traces", "logs")}
+    brokers = {"KAFKA_BROKERS": kafka.broker.bootstrap}
+    with collecting(otelcol, "kafka.yaml", tmp_path, brokers, exporters={"kafka": topics}) as address:
+        for each in SENT:
+            send(address, each)
+    records = kafka.records("traces")  # the Collector ended: all is written
+    assert sorted({record.key.decode() for record in records}) == TRACE_IDS
+    for record in records:  # as Java's and Python's clients choose it, and `sidecheck relay`
+        assert record.partition == (murmur2(record.key) & 0x7FFFFFFF) % PARTITIONS
+    with consuming(kafka, tmp_path / "data") as started:
+        for trace_id in TRACE_IDS:
+            started.judged(trace_id)

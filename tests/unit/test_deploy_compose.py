@@ -8,7 +8,8 @@ import yaml
 
 from collector.settings import load
 
-DEPLOY = Path(__file__).parents[2] / "deploy"
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
 PROMETHEUS_PORT, GRAFANA_PORT = "9090", "3000"
 
 
@@ -76,3 +77,13 @@ def test_the_root_file_system_is_read_only_and_the_data_has_its_volume(compose):
     assert service["cap_drop"] == ["ALL"]
     volume = re.search(r"^VOLUME (\S+)$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)[1]
     assert service["volumes"] == [f"data:{volume}"]
+
+
+def test_the_image_has_the_pinned_packages_of_an_installation_and_the_database_driver():
+    installed, image = (pins(ROOT / "requirements" / name) for name in ("runtime.txt", "container.txt"))
+    assert installed <= image
+    assert {pin.partition("==")[0] for pin in image - installed} == {"psycopg", "psycopg-binary", "tzdata"}
+
+
+def pins(path: Path) -> set[str]:
+    return {line.split()[0] for line in path.read_text().splitlines() if re.match(r"[a-z0-9]\S*==", line)}
