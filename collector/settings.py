@@ -10,13 +10,22 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from checks.catalogue import DEFAULT_CHECKS, CheckConfigError, build
-from collector.settings_docs import Option, all_keys, as_yaml, changed_keys, describe, describe_destination, json_schema
+from collector.settings_docs import (
+    Option,
+    all_keys,
+    as_yaml,
+    changed_keys,
+    describe,
+    describe_destination,
+    describe_webhook,
+    json_schema,
+)
 from collector.settings_errors import ConfigError, Problem, explain, place_of
 from collector.settings_models import Settings
 from collector.settings_sources import Tree, overlay_environment, read_file
 from collector.settings_units import Address, format_duration, format_size, parse_size
 
-OPEN_KEYS = (("checks",), ("kafka", "consumer"), ("kafka", "headers"), ("forward",), ("results", "otlp"))
+OPEN_KEYS = (("checks",), ("kafka", "consumer"), ("kafka", "headers"), ("forward",), ("results", "otlp"), ("notify",))
 """Below these users name their own keys."""
 
 __all__ = [
@@ -29,6 +38,7 @@ __all__ = [
     "changed_keys",
     "describe",
     "describe_destination",
+    "describe_webhook",
     "format_duration",
     "format_size",
     "json_schema",
