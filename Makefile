@@ -70,7 +70,8 @@ compile = uv pip compile --quiet --universal --generate-hashes --no-header --no-
 
 lock: ## pin the requirements anew (needs uv; UPGRADE=--upgrade for newer versions)
 	$(compile) -o requirements/runtime.txt
-	$(compile) --extra postgres --extra parquet --group dev -c requirements/runtime.txt -o requirements/dev.txt
+	$(compile) --extra postgres -c requirements/runtime.txt -o requirements/container.txt
+	$(compile) --extra postgres --extra parquet --group dev -c requirements/container.txt -o requirements/dev.txt
 
 lock-exports: ## pin the eval tools anew that the exports are tested with (needs uv and npm; ARGS="deepeval.in ...")
 	tests/integration/exports/requirements/compile.sh $(ARGS)

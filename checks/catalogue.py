@@ -35,6 +35,7 @@ BUILTINS: Mapping[str, str] = {
     "pii": "checks.builtin.pii:Pii",
     "latency": "checks.builtin.latency:Latency",
     "user_feedback": "checks.builtin.user_feedback:UserFeedback",
+    "cost": "checks.builtin.cost:Cost",
 }
 
 DEFAULT_CHECKS = ("valid_json", "citations", "pii", "latency", "user_feedback")

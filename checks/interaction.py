@@ -97,6 +97,8 @@ class ModelCall:
     start_ns: int = 0
     duration_ns: int = 0
     error: Failure | None = None
+    cost: float | None = None
+    """Dollars; ``None`` where it has no price, its tokens are not known, or nobody asked."""
 
 
 @dataclass(frozen=True, slots=True)

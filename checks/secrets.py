@@ -11,7 +11,7 @@ keys of Anthropic, Google or Hugging Face. Its last release is of 2024.
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 __all__ = ["SECRET_ENTITIES", "SecretMatch", "find_secrets", "may_name_secret"]
@@ -41,10 +41,7 @@ class Rule(NamedTuple):
 
 
 def is_random(value: str) -> bool:
-    """Whether ``value`` looks drawn, not written: letters and digits, and 3 bits of entropy a character or more.
-
-    Random strings of 16 characters have 3.5 to 4 bits, English words of that length below 3.3 and no digits.
-    """
+    """Whether ``value`` looks drawn, not written: letters and digits, and ``_BITS`` of entropy a character or more."""
     if len(value) < _SHORTEST or value.isalpha() or not (_LETTER.search(value) and _DIGIT.search(value)):
         return False
     total = len(value)
@@ -77,7 +74,8 @@ TOKENS = (
     # OpenAI, Anthropic (sk-ant-), OpenRouter (sk-or-), Langfuse (sk-lf-) and others that took the prefix over:
     # platform.openai.com/docs/api-reference/authentication, docs.anthropic.com/en/api/overview
     _token("API_KEY", "sk-", r"sk-[A-Za-z0-9_-]{18,}", is_live_and_random),
-    # AWS key ids: docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html, "Unique ID prefixes".
+    # AWS key ids: docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html, "Unique ID prefixes". One in 28
+    # has no digit and is missed.
     # The secret that goes with one has no form of its own: it is found as an assignment.
     _token("API_KEY", "AKIA ASIA", r"A(?:KIA|SIA)[A-Z2-7]{16}"),
     # docs.github.com/authentication/keeping-your-account-and-data-secure/about-authentication-to-github
@@ -132,7 +130,9 @@ _KEY_BLOCK = re.compile(
     r"-----BEGIN [A-Z0-9 ]{0,24}PRIVATE KEY(?: BLOCK)?-----"
     r"(?:[A-Za-z0-9+/=\s\\:,.]|-(?!----))*+(?:-----END [A-Z0-9 ]{0,24}PRIVATE KEY(?: BLOCK)?-----)?"
 )
-_KEY_BODY = re.compile("[A-Za-z0-9+/=]{40}")
+_KEY_LINE = 40
+"""Lines of keys have 64 characters (RFC 7468, section 2), older ones 76; of one that was cut, so many are a key."""
+_KEY_BODY = re.compile(f"[A-Za-z0-9+/=]{{{_KEY_LINE}}}")
 
 # RFC 3986, section 3.2.1: user and password before the host.
 _URL_PASSWORD = re.compile(r"://[^\s:/@?#\"'<>]{0,64}:(?P<value>[^\s/@?#\"'<>]{1,256})@")
@@ -179,23 +179,27 @@ def _class_of(char: str) -> str:
 _CLASSES = "".join(map(_class_of, map(chr, range(128)))).encode().ljust(256, b".")
 _MIXED = re.compile(rb"0(?:a|(?<=[a-]0))")
 """A digit beside a letter, as in passwords and tokens, seldom in prose. Found by its first byte, and so fast."""
-_LONG = b"a" * 16
-"""A long word without a digit: an AWS key id is one now and then."""
 _BEFORE = 64
 """Characters before a word in which there may be what names it."""
 
 
 def find_secrets(text: str) -> list[SecretMatch]:
     """The secrets in a text, in order of place; of two that overlap the one that begins first."""
-    found = {*_url_passwords(text), *_key_blocks(text)}
+    found = {*_url_passwords(text)}
+    longest = 0
     for start, end in _words(text):
+        longest = max(longest, end - start)
         window = text[max(0, start - _BEFORE) : end]
         if _STEMS.search(window):
             found.update(_tokens(text, end - len(window), end))
         if may_name_secret(window):
             found.update(_assigned(text, end - len(window), end))
-    if not found:
-        return []
+    if longest >= _KEY_LINE:
+        found.update(_key_blocks(text))
+    return _without_overlaps(found) if found else []
+
+
+def _without_overlaps(found: Iterable[SecretMatch]) -> list[SecretMatch]:
     kept: list[SecretMatch] = []
     for match in sorted(found, key=lambda m: (m.start, -m.end)):
         if not kept or match.start >= kept[-1].end:
@@ -210,13 +214,8 @@ def may_name_secret(text: str) -> bool:
 
 
 def _words(text: str) -> Iterator[tuple[int, int]]:
-    """The words in which letters and digits mix, or that are long: all that can be random. Mostly there is none."""
+    """The words in which letters and digits mix: all that can be random. Mostly there is none."""
     classes = text.encode("ascii", "replace").translate(_CLASSES)
-    at = classes.find(_LONG)
-    while at >= 0:
-        start, end = _word(classes, at)
-        yield start, end
-        at = classes.find(_LONG, end)
     found = _MIXED.search(classes)
     while found:
         start, end = _word(classes, found.start())
@@ -240,8 +239,6 @@ def _tokens(text: str, start: int, end: int) -> Iterator[SecretMatch]:
 
 
 def _key_blocks(text: str) -> Iterator[SecretMatch]:
-    if "-----BEGIN" not in text:
-        return
     for found in _KEY_BLOCK.finditer(text):
         if _KEY_BODY.search(found[0]):
             yield SecretMatch(*found.span(), "PRIVATE_KEY")

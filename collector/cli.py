@@ -139,11 +139,20 @@ def demo(
         asyncio.run(run(Path(folder), leave=leave))
 
 
+FORMATS_HELP = (
+    "Dataset format: jsonl, pytest, promptfoo, deepeval, langsmith, langfuse, inspect, mlflow, pydantic-evals, ragas, "
+    "phoenix, braintrust, parquet, openai-evals; or all."
+)
+"""Written out: to ask the formats would load them whenever any command starts."""
+
+
 @app.command()
 def export(
     *,
-    out: Annotated[str, typer.Option("--out", "-o", help="File or folder to write; - is standard output.")],
-    format_name: Annotated[str, typer.Option("--format", "-f", help="Dataset format.")] = "jsonl",
+    out: Annotated[
+        str, typer.Option("--out", "-o", help="File, or folder for all files of the format; - is standard output.")
+    ],
+    format_name: Annotated[str, typer.Option("--format", "-f", help=FORMATS_HELP)] = "jsonl",
     include: Annotated[
         list[str] | None, typer.Option("--include", help="candidates: take cases that nobody reviewed yet, too.")
     ] = None,

@@ -42,6 +42,7 @@ def judge_options(settings: Settings) -> JudgeOptions:
         redacts=promotion.redact,
         fakes=promotion.placeholders == "fakes",
         typical_rate=promotion.typical_rate,
+        prices=settings.prices,
         tells_results=settings.results.otlp is not None,
     )
 

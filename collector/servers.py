@@ -27,6 +27,10 @@ class CannotListen(Exception):
     """An address that could not be bound. The text names the option and the reason."""
 
 
+BACKLOG = 2048
+"""Connections that may wait to be taken, as uvicorn has it."""
+
+
 def bind(option: str, host: str, port: int) -> socket.socket:
     """A listening TCP socket. Raises ``CannotListen``."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -34,6 +38,7 @@ def bind(option: str, host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(BACKLOG)  # whoever comes before the server runs waits for it
     except OSError as error:
         listener.close()
         raise CannotListen(listen_problem(option, f"{host}:{port}", error.strerror or "cannot be bound")) from error

@@ -25,7 +25,15 @@ from collector.settings_models import Settings
 from collector.settings_sources import Tree, overlay_environment, read_file
 from collector.settings_units import Address, format_duration, format_size, parse_size
 
-OPEN_KEYS = (("checks",), ("kafka", "consumer"), ("kafka", "headers"), ("forward",), ("results", "otlp"), ("notify",))
+OPEN_KEYS = (
+    ("checks",),
+    ("kafka", "consumer"),
+    ("kafka", "headers"),
+    ("prices",),
+    ("forward",),
+    ("results", "otlp"),
+    ("notify",),
+)
 """Below these users name their own keys."""
 
 __all__ = [

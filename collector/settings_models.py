@@ -35,6 +35,7 @@ from collector.settings_values import (
     Mode,
     OptionalFile,
     Placeholders,
+    Prices,
     Servers,
     StoreUrl,
     Topic,
@@ -100,7 +101,7 @@ class Otlp(Section):
 class Api(Listener):
     """The JSON API."""
 
-    listen: Listen = Field(Address("127.0.0.1", 8321), description="where the JSON API is served")
+    listen: Listen = Field(Address("127.0.0.1", 8321), description="where the pages and the JSON API are served")
     trace_url: TraceUrl = Field(
         None, description="link to a trace in your tracing backend, with `{trace_id}` where the id goes"
     )
@@ -296,6 +297,7 @@ class Settings(Section):
         {name: {} for name in DEFAULT_CHECKS},
         description="the checks that run, each with its options; what is not listed does not run",
     )
+    prices: Prices = Field({}, description="prices beside those of the list, by model: dollars for a million tokens")
     promotion: Promotion = Promotion()
     forward: tuple[ForwardSection, ...] = Field(
         (), description="OTLP servers that get all that comes in over OTLP, as it came; see Forwarding"

@@ -25,6 +25,10 @@ class CallFacts:
     cached_input_tokens: int | None = None
     ttft_ns: int | None = None
     duration_ns: int = 0
+    cost: float | None = None
+    """Dollars."""
+    is_unpriced: bool = False
+    """Whether it has no cost although it answered and prices were asked for."""
 
 
 @dataclass(frozen=True, slots=True)

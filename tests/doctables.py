@@ -75,6 +75,15 @@ def formats_table() -> str:
     return _table(("`--format`", "for", "files"), rows)
 
 
+def alerts_table() -> str:
+    """Every alert of ``deploy/prometheus``, with how urgent it is."""
+    from promql import rules
+
+    alerts = (rule.document for rule in rules() if rule.is_alert)
+    rows = ((f"`{a['alert']}`", a["labels"]["severity"], _plain(a["annotations"]["summary"])) for a in alerts)
+    return _table(("alert", "severity", ""), rows)
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "options": options_table,
     "destination": destination_table,
@@ -83,6 +92,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "checks": checks_table,
     "commands": commands_table,
     "formats": formats_table,
+    "alerts": alerts_table,
 }
 
 
@@ -112,6 +122,11 @@ def _commands(command: object, prefix: str = "") -> Iterable[tuple[str, str]]:
             yield from _commands(one, f"{prefix}{name} ")
         elif not one.hidden:
             yield prefix + name, one.get_short_help_str(limit=200)
+
+
+def _plain(template: str) -> str:
+    """A template of Prometheus with its labels' names in place of their values."""
+    return re.sub(r"\{\{ \$labels\.(\w+) \}\}", r"*\1*", template)
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -29,7 +29,7 @@ def run(paths: Sequence[str], settings: Settings, *, as_json: bool) -> int:
     Raises:
         UnreadableFile: a file is not there or holds no OTLP; the text names the file and the place.
     """
-    judge = Judge(JudgeOptions(settings.checks, drafts_cases=False), SignalDeadline())
+    judge = Judge(JudgeOptions(settings.checks, drafts_cases=False, prices=settings.prices), SignalDeadline())
     judge.load()
     limits = settings.limits
     reading = ReceiverLimits(limits.request, limits.spans_per_request, limits.attribute_value)

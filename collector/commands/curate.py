@@ -5,18 +5,22 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace as with_parts
 from pathlib import Path
 from typing import IO, Any
 
-from collector.commands.gate import gate_of
 from collector.commands.people import author_of, moment_now, opened
 from collector.commands.problems import CommandError
 from collector.display import console, plain
+from collector.part_options import judge_options
+from collector.pipeline.judge import Judge
 from collector.settings import Settings
-from exporters.dataset.case import Case, CaseStatus
+from exporters.dataset.case import Case, CaseStatus, Context, Expectation, Source
 from exporters.dataset.intake import read
+from exporters.dataset.redact import RedactionFailed
 from exporters.dataset.splits import split_of
-from exporters.review.bringing import Brought, bring_all
+from exporters.review.admission import AdmitCase
+from exporters.review.bringing import Brought, bring_all, gate_of
 from exporters.store import CaseQuery
 
 STDIN = "-"
@@ -61,8 +65,8 @@ def tag(
     """
     if not add and not remove:
         raise CommandError("name a tag with --add or --remove")
-    if any(not name.strip() or len(name) > LONGEST_TAG or not name.isprintable() for name in add):
-        raise CommandError(f"--add: a tag must be 1 to {LONGEST_TAG} characters that can be printed")
+    if add:
+        _check_tags(settings, add)
     with opened(settings) as store:
         changed = store.datasets.edit_each(case_ids, _retagged(add, remove), author_of(author), why, moment_now())
     console().print(f"{changed} of {len(case_ids)} cases changed")
@@ -74,6 +78,7 @@ def bring(
     *,
     status: str,
     replace: bool,
+    redact: bool,
     dry_run: bool,
     as_json: bool,
     author: str | None,
@@ -85,14 +90,29 @@ def bring(
     """
     wanted = CaseStatus(status)
     who, why = author_of(author), f"from {'standard input' if file == STDIN else Path(file).name}"
-    gate = gate_of(redacts=settings.promotion.redact) if wanted is CaseStatus.PROMOTED else None
-    with _open(file) as source, opened(settings) as store:
+    with _open(file) as source, opened(settings, may_make=True) as store:
         brought = bring_all(
-            read(source, gate),
+            read(source, gate_of(store, _admit_of(settings), redact=redact)),
             lambda cases: store.datasets.bring(cases, wanted, who, why, moment_now(), replace=replace, dry_run=dry_run),
         )
     _tell(brought, dry_run=dry_run, as_json=as_json)
     return brought.refused
+
+
+def _admit_of(settings: Settings) -> AdmitCase:
+    judge = Judge(judge_options(settings))
+    return lambda case, trusted, redact: judge.admit(case, trusted, redact=redact)
+
+
+def _check_tags(settings: Settings, tags: Collection[str]) -> None:
+    """Raise ``CommandError`` for tags that must not stand in a case."""
+    if any(not name.strip() or len(name) > LONGEST_TAG or not name.isprintable() for name in tags):
+        raise CommandError(f"--add: a tag must be 1 to {LONGEST_TAG} characters that can be printed")
+    nothing = Case("tags", "", Source("", ""), None, Context(), None, Expectation())
+    try:
+        _admit_of(settings)(with_parts(nothing, tags=tuple(tags)), nothing, False)
+    except RedactionFailed as error:
+        raise CommandError(f"--add: {error}") from None
 
 
 def _retagged(add: Collection[str], remove: Collection[str]) -> Callable[[Case], Mapping[str, Any]]:

@@ -86,7 +86,7 @@ def diff(
 ) -> None:
     """Show what differs between two versions, or between one and the cases that are promoted now.
 
-    `sidecheck dataset diff` alone shows what the next commit would change.
+    `sidecheck dataset diff` alone shows what the next commit would change; before the first one, all is added.
     """
     from collector.commands.versions import diff as run
 
@@ -142,6 +142,9 @@ def import_(
     on_conflict: Annotated[
         OnConflict, typer.Option("--on-conflict", help="A case with this id that differs: replace it, or keep it.")
     ] = OnConflict.REPLACE,
+    redact: Annotated[
+        bool, typer.Option("--redact", help="Replace personal data and secrets instead of refusing their lines.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would become of each line; change nothing.")
     ] = False,
@@ -163,6 +166,7 @@ def import_(
             file,
             status=status,
             replace=on_conflict is OnConflict.REPLACE,
+            redact=redact,
             dry_run=dry_run,
             as_json=as_json,
             author=author,

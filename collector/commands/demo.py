@@ -68,7 +68,7 @@ def _rows(traces: Sequence[TraceSummary]) -> list[Row]:
 def _show_addresses(sidecar: Sidecar) -> None:
     where = sidecar.addresses
     out = console()
-    out.print(f"\n  API and traces   http://{where.api}/")
+    out.print(f"\n  page and API     http://{where.api}/")
     out.print(f"  metrics          http://{where.metrics}/metrics")
     out.print(f"  OTLP over HTTP   http://{where.otlp_http}")
     out.print(f"  OTLP over gRPC   http://{where.otlp_grpc}")

@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from checks.duration import parse_duration
+from collector.commands.people import opened
 from collector.commands.problems import CommandError
 from collector.display import console
 from collector.settings import Settings
 from exporters.dataset.case import Case, CaseStatus, ExampleType
-from exporters.dataset.export import STDOUT, export, left_out
+from exporters.dataset.export import STDOUT, export, files_written, left_out
+from exporters.dataset.version import Version
 from exporters.store import CaseQuery, Store
 
 LAST_NS = 2**63 - 1
@@ -38,16 +40,18 @@ def run(settings: Settings, wanted: Wanted, *, out: str, format_name: str) -> No
         CommandError: an argument that cannot be; ExportError, StoreError: as their modules say.
     """
     query = _query(wanted)
-    with Store.open(settings.store.url, settings.data_dir) as store:
+    raw: list[str] = []
+    with opened(settings) as store:
         if wanted.version is not None:
-            _write_version(store, wanted.version, query, format_name, out)
-            _tell_left_out(format_name)
-            return
-        raw: list[str] = []
-        count = export(_noting((stored.case for stored in store.iter_cases(query)), raw), format_name, out)
-        _tell(store, count, out, wanted.include)
-    _warn(len(raw))
-    _tell_left_out(format_name)
+            version = store.datasets.version(wanted.version)
+            count = export(_noting(store.datasets.cases(version, query), raw), format_name, out)
+            _tell_version(version, count, out)
+        else:
+            count = export(_noting((stored.case for stored in store.iter_cases(query)), raw), format_name, out)
+            _tell(store, count, out, wanted.include)
+    if raw:
+        _warn(len(raw))
+    _tell_files(format_name, out)
 
 
 def _query(wanted: Wanted) -> CaseQuery:
@@ -66,18 +70,9 @@ def _query(wanted: Wanted) -> CaseQuery:
     )
 
 
-def _write_version(store: Store, name: str, query: CaseQuery, format_name: str, out: str) -> None:
-    version = store.datasets.version(name)
-    raw: list[str] = []
-    count = export(_noting(store.datasets.cases(version, query), raw), format_name, out)
-    told = console(stderr=True)
-    told.print(f"{_cases(count)} of {version.name} written to {_place(out)}")
-    if version.forgotten:
-        told.print(f"{_cases(version.forgotten)} of it forgotten on demand since: the file has another hash")
-    _warn(len(raw))
-
-
-def _tell_left_out(format_name: str) -> None:
+def _tell_files(format_name: str, out: str) -> None:
+    if names := files_written(format_name, out):
+        console(stderr=True).print(f"files: {', '.join(names)}", markup=False)
     for note in left_out(format_name):
         console(stderr=True).print(f"left out: {note}", markup=False)
 
@@ -103,6 +98,13 @@ def _tell(store: Store, count: int, out: str, include: Sequence[str]) -> None:
     waiting = store.counts().cases.get(CaseStatus.CANDIDATE, 0)
     if waiting and not include:
         told.print(f"{waiting} candidates wait for a review; --include candidates takes them too")
+
+
+def _tell_version(version: Version, count: int, out: str) -> None:
+    told = console(stderr=True)
+    told.print(f"{_cases(count)} of {version.name} written to {_place(out)}")
+    if version.forgotten:
+        told.print(f"{_cases(version.forgotten)} of it forgotten on demand since: the file has another hash")
 
 
 def _cases(number: int) -> str:

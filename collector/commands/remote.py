@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from collector.commands.people import has_store
 from collector.commands.problems import CommandError
 from collector.settings import Settings
-from exporters.store.engine import FILE_NAME
 
 WITHIN_S = 120.0
 """Rewriting a large store takes its time."""
@@ -125,7 +125,7 @@ def _show(tls: ssl.SSLContext, cert: Path | None, key: Path | None) -> None:
 
 def needs_store(settings: Settings, remote: Remote) -> None:
     """Raise ``CommandError`` if there is no store that could be asked instead."""
-    if settings.store.url is None and not (settings.data_dir / FILE_NAME).exists():
+    if not has_store(settings):
         raise CommandError(
             f"no sidecheck answers at {remote.url}, and there is no store in {settings.data_dir}; "
             "is `sidecheck serve` running, is --config the right one?"

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from collector.commands.people import author_of, moment_now, opened
+from collector.commands.problems import CommandError
 from collector.display import console, plain
 from collector.settings import Settings
 from exporters.dataset.diff import FieldChange, compare
@@ -26,9 +27,11 @@ _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
 
 def commit(settings: Settings, message: str, author: str | None) -> None:
-    """Make the next version and say what it changed. Raises ``Unchanged``."""
+    """Make the next version and say what it changed. Raises ``Unchanged``, and ``CommandError`` for no message."""
+    if not message.strip():
+        raise CommandError("--message: say in a few words what is new in it")
     with opened(settings) as store:
-        made = store.datasets.commit(message[:MESSAGE], author_of(author), moment_now())
+        made = store.datasets.commit(message.strip()[:MESSAGE], author_of(author), moment_now())
     told = console()
     told.print(f"[bold]{made.name}[/] {made.digest[:SHORT]}: {_cases(made.cases)}, {_counts(made)}")
     told.print(f"its file: sidecheck export --version {made.name} --out cases.jsonl")

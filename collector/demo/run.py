@@ -5,9 +5,10 @@ Owns the sending and the waiting. The sidecar is the real one with the settings 
 
 import asyncio
 import json
+import time
 import urllib.request
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 
 import grpc
@@ -17,6 +18,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 
 from collector.app import Sidecar
+from collector.demo.recency import moved
 from exporters.store import TraceQuery, TraceSummary
 
 DISLIKED = ".qa.binpb"
@@ -49,9 +51,15 @@ def recordings() -> list[Recording]:
     return [Recording(f.name, "logs" if f.name.endswith(".logs.binpb") else "traces", f.read_bytes()) for f in files]
 
 
+def of_now(found: Sequence[Recording], now_ns: int) -> list[Recording]:
+    """The recordings as if the last of them had just ended."""
+    bodies = moved([(recording.signal, recording.body) for recording in found], now_ns)
+    return [replace(recording, body=body) for recording, body in zip(found, bodies, strict=True)]
+
+
 async def send_all(sidecar: Sidecar, sent: Callable[[], None]) -> set[str]:
     """Send every other recording by HTTP and the rest by gRPC, then the thumbs-down. Returns the trace ids."""
-    found = recordings()
+    found = of_now(recordings(), time.time_ns())
     async with grpc.aio.insecure_channel(
         sidecar.addresses.otlp_grpc, options=[("grpc.enable_http_proxy", 0)]
     ) as channel:

@@ -20,9 +20,11 @@ from checks.view import view
 from collector.conventions.read import read
 from collector.pipeline.assembler import assemble
 from collector.pipeline.merging import Earlier, merged
+from collector.pipeline.pricing import OwnPrices, Prices
 from exporters.dataset.case import Case
 from exporters.dataset.gate import admit
 from exporters.dataset.likeness import likeness
+from exporters.dataset.likeness import load as load_likeness
 from exporters.dataset.promote import draft, failures
 from exporters.dataset.redact import RedactionFailed, Redactor
 from exporters.metrics.tally import Tally, tally
@@ -73,6 +75,8 @@ class JudgeOptions:
     redacts: bool = True
     typical_rate: float = 0.0
     fakes: bool = False
+    prices: OwnPrices | None = None
+    """Prices beside those of the list; ``None``: nothing is priced."""
     tells_results: bool = False
     """Whether a tracing backend is told of verdicts."""
 
@@ -106,6 +110,7 @@ class Judge:
         self._plan = catalogue.build(options.checks)
         self._deadline = deadline
         self._wall_ns = wall_ns
+        self._prices = None if options.prices is None else Prices(options.prices)
         self._redact = self._redactor if options.drafts_cases and options.redacts else None
 
     @cached_property
@@ -117,6 +122,10 @@ class Judge:
     def load(self) -> None:
         """Load what checks need, so that the first trace does not wait for it, nor its deadline pay for it."""
         runner.load(self._plan)
+        if self._options.drafts_cases:
+            load_likeness()
+        if self._prices is not None:
+            self._prices.load()
 
     def report(self, job: Job, left_out: Mapping[str, str] = NONE_LEFT_OUT) -> Report:
         """The verdicts on one trace, without a record of it.
@@ -124,7 +133,7 @@ class Judge:
         The checks in ``left_out`` are not run: each gets ``ERRORED``, for the reason that is given with its name.
         """
         plan = [planned for planned in self._plan if planned.name not in left_out]
-        report = runner.run(_interaction(whole(job)[0]), plan, deadline=self._deadline)
+        report = runner.run(self._interaction(whole(job)[0]), plan, deadline=self._deadline)
         return _with_errors(report, self._plan, left_out) if left_out else report
 
     def judge(self, job: Job, left_out: Mapping[str, str] = NONE_LEFT_OUT) -> Record:
@@ -135,7 +144,7 @@ class Judge:
     def try_check(self, job: Job, check: str) -> None:
         """Run one check on a trace and keep nothing, to see whether this process survives it."""
         plan = [planned for planned in self._plan if planned.name == check]
-        runner.run(_interaction(whole(job)[0]), plan, deadline=self._deadline)
+        runner.run(self._interaction(whole(job)[0]), plan, deadline=self._deadline)
 
     def draft(self, job: Job) -> Case | None:
         """The case that a judged trace makes by the verdicts that stand (``previous``); ``None`` where it makes none.
@@ -145,7 +154,7 @@ class Judge:
         if not self._options.drafts_cases:
             return None
         try:
-            return self._drafted(Report(_interaction(whole(job)[0]), job.previous or ()))
+            return self._drafted(Report(self._interaction(whole(job)[0]), job.previous or ()))
         except DeadlineExceeded:
             raise RedactionFailed("its personal data could not be removed in time") from None
 
@@ -167,6 +176,23 @@ class Judge:
         except DeadlineExceeded:
             raise RedactionFailed("it could not be searched for personal data in time") from None
 
+    def _interaction(self, job: Job) -> Interaction:
+        made = read(assemble(job.trace_id, job.spans, job.logs, job.closed_by, job.feedback, job.truncated))
+        return made if self._prices is None else self._prices.priced(made)
+
+    def _facts(self, call: ModelCall) -> CallFacts:
+        return CallFacts(
+            provider=call.provider,
+            model=call.response_model or call.model,
+            input_tokens=call.usage.input,
+            output_tokens=call.usage.output,
+            cached_input_tokens=call.usage.cached_input,
+            ttft_ns=call.ttft_ns,
+            duration_ns=call.duration_ns,
+            cost=call.cost,
+            is_unpriced=self._prices is not None and call.cost is None and call.error is None,
+        )
+
     def _record(self, job: Job, report: Report) -> Record:
         interaction = report.interaction
         trace = interaction.trace
@@ -183,7 +209,7 @@ class Judge:
             truncated=trace.truncated,
             view=view(interaction),
             verdicts=report.verdicts,
-            calls=tuple(_facts(call) for call in interaction.model_calls),
+            calls=tuple(self._facts(call) for call in interaction.model_calls),
             feedback=interaction.feedback,
             session_id=interaction.session_id,
             user_id=interaction.user_id,
@@ -234,10 +260,6 @@ def _noting(over: Over, record: Record) -> Record:
     return replace(record, spans_left_out=over[0], logs_left_out=over[1]) if any(over) else record
 
 
-def _interaction(job: Job) -> Interaction:
-    return read(assemble(job.trace_id, job.spans, job.logs, job.closed_by, job.feedback, job.truncated))
-
-
 def _with_errors(report: Report, plan: Sequence[PlannedCheck], errors: Mapping[str, str]) -> Report:
     """The report with an ``ERRORED`` verdict for each check that has an error, in the order of the plan."""
     verdicts = {verdict.check: verdict for verdict in report.verdicts}
@@ -275,18 +297,6 @@ def unjudged(job: Job, plan: Sequence[tuple[str, str]], error: str, now_ns: int)
         replaces_ns=job.replaces_ns,
     )
     return _noting(over, record)
-
-
-def _facts(call: ModelCall) -> CallFacts:
-    return CallFacts(
-        provider=call.provider,
-        model=call.response_model or call.model,
-        input_tokens=call.usage.input,
-        output_tokens=call.usage.output,
-        cached_input_tokens=call.usage.cached_input,
-        ttft_ns=call.ttft_ns,
-        duration_ns=call.duration_ns,
-    )
 
 
 def _keys(interaction: Interaction) -> tuple[tuple[str, str], ...]:

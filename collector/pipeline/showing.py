@@ -2,6 +2,8 @@
 
 import threading
 
+from google.protobuf.message import DecodeError
+
 from checks.interaction import Interaction
 from collector.conventions.read import read
 from collector.pipeline.assembler import assemble
@@ -11,7 +13,11 @@ _one_at_a_time = threading.Lock()
 """A large trace takes a hundred times its bytes while it is read; several at once would take several times that."""
 
 
-def read_trace(stored: StoredTrace) -> Interaction:
+def read_trace(stored: StoredTrace) -> Interaction | None:
     """An ``exporters.review.site.ReadTrace``: what the app did in the trace, with all its spans."""
     with _one_at_a_time:
-        return read(assemble(stored.trace_id, stored.spans, stored.logs, stored.closed_by, (), stored.truncated))
+        try:
+            trace = assemble(stored.trace_id, stored.spans, stored.logs, stored.closed_by, (), stored.truncated)
+        except DecodeError:
+            return None
+        return read(trace)

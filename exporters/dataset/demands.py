@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
-from checks.check import Expecting
 from checks.finding import Finding
 from checks.interaction import Interaction
 from exporters.dataset.case import Expectation
 from exporters.dataset.plain import plain
-from exporters.dataset.shape import ShapeError, from_json
+from exporters.dataset.shape import ShapeError, expectation_from_json
 
 TOOLS = ("expectedToolCalls", "forbiddenToolCalls")
 KEYS = (
@@ -18,21 +17,24 @@ KEYS = (
 )
 """What a check may name: keys of the public shape of a case."""
 
+NONE = Expectation()
+
 
 class BrokenDemand(Exception):
     """A check's ``expects`` raised, or gave what is no demand. The text holds nothing that was captured."""
 
 
 def demands_of(check: object, interaction: Interaction, findings: tuple[Finding, ...]) -> Expectation:
-    """What the check demands; nothing where it has no ``expects``.
+    """What the check demands (``checks.check.Expecting``); nothing where it has no ``expects``.
 
     Raises:
         BrokenDemand: see there.
     """
-    if not isinstance(check, Expecting):
-        return Expectation()
+    expects = getattr(check, "expects", None)
+    if not callable(expects):
+        return NONE
     try:
-        return _read(plain(check.expects(interaction, findings)))
+        return _read(plain(expects(interaction, findings)))
     except ShapeError as error:
         raise BrokenDemand(str(error)) from None
     except (Exception, SystemExit) as error:  # noqa: BLE001 -- a user's code; a deadline is neither and passes
@@ -41,6 +43,8 @@ def demands_of(check: object, interaction: Interaction, findings: tuple[Finding,
 
 def joined(one: Expectation, other: Expectation) -> Expectation:
     """Both demands as one: lists and rubrics are joined, the shorter time counts, else ``other``'s where it has one."""
+    if other is NONE:
+        return one
     return replace(one, **{field.name: _joined(field.name, one, other) for field in fields(one)})
 
 
@@ -65,4 +69,4 @@ def _read(demanded: Any) -> Expectation:
         raise ShapeError("expects", f"knows {', '.join(KEYS)} and nothing else")
     tools = {key: demanded[key] for key in TOOLS if key in demanded}
     expected = {key: value for key, value in demanded.items() if key not in TOOLS}
-    return from_json({"id": "none", "expected": expected, **tools}).expectation
+    return expectation_from_json({"expected": expected, **tools})

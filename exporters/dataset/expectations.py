@@ -11,6 +11,7 @@ from typing import Any
 
 from checks.builtin.latency import Latency
 from checks.builtin.pii import NOT_FULLY_SCANNED
+from checks.builtin.valid_json.schema import SchemaError, compile_schema
 from checks.finding import Severity
 from checks.interaction import Interaction
 from checks.plan import PlannedCheck
@@ -25,6 +26,8 @@ Contribution = Callable[[Expectation, Verdict, Interaction, PlannedCheck | None]
 ANY_JSON: Mapping[str, Any] = {}
 """The JSON Schema that every JSON value meets (2020-12 core, 4.3.1): "is JSON", where no schema was recorded."""
 
+FENCED, FENCE = "fenced", "```"
+"""The finding code by which ``valid_json`` tells of a code block around the JSON, and what begins and ends one."""
 UNRESOLVABLE = "unresolvable"
 """The finding code by which ``citations`` points at a citation of what was not retrieved."""
 
@@ -109,12 +112,25 @@ def _as_run(verdict: Verdict, entry: PlannedCheck | None) -> dict[str, Any]:
     return written
 
 
-def _valid_json(expected: Expectation, _: Verdict, interaction: Interaction, entry: PlannedCheck | None) -> Expectation:
-    """The schema that the app sent last; else the one configured; else that of any JSON value."""
+def _valid_json(
+    expected: Expectation, verdict: Verdict, interaction: Interaction, entry: PlannedCheck | None
+) -> Expectation:
+    """The last schema of the app's that can be used, else the configured one, else any JSON; no code block around."""
     sent = [c.response_format.schema for c in reversed(interaction.model_calls) if c.response_format]
     configured = entry.options.get("schema") if entry else None
-    schema = next((s for s in (*sent, configured) if isinstance(s, Mapping)), ANY_JSON)
-    return replace(expected, json_schema=plain(schema))
+    schema = next((s for s in (*sent, configured) if isinstance(s, Mapping) and _is_usable(s)), ANY_JSON)
+    is_fenced = FENCED in error_codes(verdict) and (interaction.final_output or "").count(FENCE) == 2
+    fence = (FENCE,) if is_fenced else ()
+    return replace(expected, json_schema=plain(schema), must_not_mention=(*expected.must_not_mention, *fence))
+
+
+def _is_usable(schema: Mapping[str, Any]) -> bool:
+    """What an app sent may be no schema at all; an answer could never meet that."""
+    try:
+        compile_schema(schema)
+    except SchemaError:
+        return False
+    return True
 
 
 def _citations(

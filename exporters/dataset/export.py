@@ -57,6 +57,13 @@ def export(cases: Iterable[Case], format_name: str, path: str | Path) -> int:
         raise ExportError(f"{target}: {error.strerror or type(error).__name__}; name a file that can be made") from None
 
 
+def files_written(format_name: str, path: str | Path) -> tuple[str, ...]:
+    """The names of the files that an export to this folder has written; none where the path names its one file."""
+    if str(path) == STDOUT or not Path(path).is_dir():
+        return ()
+    return tuple(file.name for file in files_of(formats_named(format_name)))
+
+
 def formats_named(name: str) -> tuple[Format, ...]:
     """The format of this name, or every one that this installation can write for ``all`` (see ``left_out``).
 

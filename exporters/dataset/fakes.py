@@ -13,11 +13,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from checks.builtin.pii.policy import TEST_CARDS
+from exporters.dataset.spelling import BETWEEN
 
 _DIGIT = re.compile("[0-9]")
 _FORM = frozenset("0123456789 +./()-\u00a0\u2010\u2011\u2012\u2013\u2014\u2015")
-_BETWEEN = r"[ ./()\u00a0\u2010-\u2015-]{0,3}"
-"""What may stand between the digits of a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +153,7 @@ def _crypto(n: int, _: str) -> Fake:
 
 def _spread(digits: str) -> str:
     """A pattern of single digits, with what may stand between them."""
-    return _BETWEEN.join(re.findall(r"\[[^]]*\]|.", digits))
+    return BETWEEN.join(re.findall(r"\[[^]]*\]|.", digits))
 
 
 KINDS: Mapping[str, Kind] = {
@@ -163,8 +162,8 @@ KINDS: Mapping[str, Kind] = {
     ),
     "PHONE_NUMBER": Kind(
         _phone,
-        rf"(?:\+?1{_BETWEEN})?\(?{_spread('[2-9][0-9][0-9]55501[0-9][0-9]')}"
-        rf"|(?:\+?44{_BETWEEN}|0{_BETWEEN})?{_spread('2079460[0-9][0-9][0-9]')}",
+        rf"(?:\+?1{BETWEEN})?\(?{_spread('[2-9][0-9][0-9]55501[0-9][0-9]')}"
+        rf"|(?:\+?44{BETWEEN}|0{BETWEEN})?{_spread('2079460[0-9][0-9][0-9]')}",
     ),
     "CREDIT_CARD": Kind(_card, "|".join(_spread(card) for cards in _CARDS.values() for card in cards)),
     "US_SSN": Kind(_ssn, _spread("666[0-9][0-9][0-9][0-9][0-9][0-9]")),

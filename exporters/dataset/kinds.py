@@ -20,13 +20,15 @@ LOOKED_AT = 20_000
 """Characters of a text that rules look at."""
 MOST_TEXTS = 20
 """Documents and tool results that are looked at for instructions."""
-LATIN = 0x250
-"""Code points below are Latin letters."""
+LATIN = "\u0250"
+"""Letters before it are Latin."""
+FEW = 5
+"""Letters that are too few to tell a script by."""
 
 _LIMITS = frozenset({CloseReason.SPAN_LIMIT, CloseReason.BYTE_LIMIT, CloseReason.MAX_AGE})
 _INJECTION = re.compile(
     r"(?:ignor\w{0,6}|disregard|forget|override|vergiss|oublie\w{0,2}|olvida)\W{1,5}(?:\w{1,30}\W{1,5}){0,4}"
-    r"(?:instructions?|prompts?|rules|guidelines|anweisung|instruktion|instruccion|instrucción|consignes)"
+    r"(?:instructions?|prompts?|rules|guidelines|anweisung|instruktion|instrucci[oó]n|consignes)"
     r"|\b(?:jailbreak|do anything now|developer mode|dan mode)\b"
     r"|(?:reveal|print|repeat|show|tell me|output)\W{1,5}(?:\w{1,30}\W{1,5}){0,3}"
     r"(?:system prompt|initial instructions|hidden prompt)"
@@ -125,8 +127,11 @@ def _is_in_another_script(interaction: Interaction) -> bool:
 
 def _is_latin(text: str | None) -> bool | None:
     """Whether most letters are Latin; ``None`` where there are hardly any."""
-    letters = [char for char in (text or "")[:500] if char.isalpha()]
-    return None if len(letters) < 5 else sum(ord(char) < LATIN for char in letters) * 2 > len(letters)
+    beginning = (text or "")[:200]
+    if beginning.isascii():
+        return True if sum(map(str.isalpha, beginning)) >= FEW else None
+    letters = list(filter(str.isalpha, beginning))
+    return None if len(letters) < FEW else sum(letter < LATIN for letter in letters) * 2 > len(letters)
 
 
 def _rules(kind: ExampleType, *rules: tuple[str, str, Callable[[Interaction], bool]]) -> Iterable[Rule]:

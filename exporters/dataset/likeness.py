@@ -60,6 +60,14 @@ class Likeness:
     preview: str | None = None
 
 
+def load() -> None:
+    """Import the library, so that the first failing trace does not wait for it; it takes a millisecond.
+
+    Its allocator sets aside 32 MiB of address space, which a worker's limit on memory should find there already.
+    """
+    import rensa  # noqa: F401 -- to have it imported
+
+
 def likeness(case: Case, failed: Iterable[Verdict]) -> Likeness:
     """What the trace of ``case`` is compared by, given the failures that made the case."""
     failures = {v.check: error_codes(v) for v in failed}
@@ -71,7 +79,7 @@ def likeness(case: Case, failed: Iterable[Verdict]) -> Likeness:
         failures=failures,
         family=family,
         signature=signature,
-        bands=_bands(family, signature),
+        bands=bands_of(family, signature),
         similar=_similar(len(shingles)),
         preview=None if case.input is None else case.input[:PREVIEW],
     )
@@ -82,6 +90,19 @@ def similarity(one: bytes, other: bytes) -> float:
     if not one or len(one) != len(other):
         return 0.0
     return sum(a == b for a, b in zip(one, other, strict=True)) / len(one)
+
+
+def bands_of(family: str, signature: bytes) -> tuple[int, ...]:
+    """A positive 61-bit number for each band: 32 bits of the family, 5 of its place, 24 of the signature.
+
+    Families that agree in these bits only look at each other in vain.
+    """
+    prefix = int(family[:8], 16) << 29
+    found = []
+    for place in range(BANDS if signature else 0):
+        values = signature[place * ROWS : (place + 1) * ROWS]
+        found.append(prefix | place << 24 | int.from_bytes(values, "big"))
+    return tuple(found)
 
 
 def fingerprint(service: str, failed: Iterable[Verdict], text: str | None) -> str:
@@ -120,7 +141,7 @@ def _similar(shingles: int) -> float:
 def _signature(shingles: list[str]) -> bytes:
     if not shingles:
         return b""
-    from rensa import RMinHash  # only workers that have a failing trace need it
+    from rensa import RMinHash  # only workers need it
 
     sketch = RMinHash(num_perm=VALUES, seed=SEED)
     sketch.update(shingles)
@@ -132,19 +153,6 @@ def _shingles(text: str) -> list[str]:
     """The parts of ``GRAM`` characters of each word, with a space at its ends; shorter ones whole."""
     padded = [f" {word} " for word in set(_WORD.findall(text))]
     return list({word[n : n + GRAM] for word in padded for n in range(max(1, len(word) - GRAM + 1))})
-
-
-def _bands(family: str, signature: bytes) -> tuple[int, ...]:
-    """A positive 61-bit number for each band: 32 bits of the family, 5 of its place, 24 of the signature.
-
-    Families that agree in these bits only look at each other in vain.
-    """
-    prefix = int(family[:8], 16) << 29
-    found = []
-    for place in range(BANDS if signature else 0):
-        values = signature[place * ROWS : (place + 1) * ROWS]
-        found.append(prefix | place << 24 | int.from_bytes(values, "big"))
-    return tuple(found)
 
 
 def _digest(parts: object) -> str:

@@ -55,9 +55,11 @@ class Scanner:
 
     def scan(self, parts: Any, written: Iterable[str]) -> list[Found]:
         """What is found in each text ``written`` in ``parts``; only where that is nothing, in them as one line."""
-        # A case holds many of its texts twice.
-        new = [text for text in dict.fromkeys(written) if text not in self.quiet]
-        has_secrets = bool(find_secrets(": ".join(new))) or may_name_secret(" ".join(t for t in new if len(t) < NAME))
+        once = dict.fromkeys(written)  # a case holds many of its texts twice
+        new = [text for text in once if text not in self.quiet]
+        # A key is quiet, and says what the value beside it is in the line.
+        names = " ".join(text for text in once if len(text) < NAME)
+        has_secrets = may_name_secret(names) or bool(find_secrets(": ".join(new)))
         found: list[Found] = []
         for text in new:
             found += self.in_text(text, has_secrets)

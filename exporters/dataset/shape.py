@@ -107,6 +107,11 @@ def from_json(document: Any) -> Case:
     )
 
 
+def expectation_from_json(document: Any) -> Expectation:
+    """What the case that ``document`` describes demands. Raises ``ShapeError`` as ``from_json`` does."""
+    return _read_expectation(_Part(document, ""))
+
+
 def _read_source(metadata: "_Part") -> Source:
     return Source(
         trace_id=metadata.text("traceId") or "",

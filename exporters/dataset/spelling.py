@@ -10,8 +10,9 @@ SHORTEST = 8
 
 _NO_DIGITS = bytes(byte for byte in range(256) if byte not in b"0123456789")
 _NO_DIGIT = re.compile("[^0-9]")
-_BETWEEN = r"[ ./()\u00a0\u2010-\u2015-]{0,3}"
-_PREFIX = re.compile(rf"(?:(?:(?:\+|00)[0-9]{{1,3}}{_BETWEEN}|1[ .-]?)?(?:\(0\)|0)?{_BETWEEN})?$")
+BETWEEN = r"[ ./()\u00a0\u2010-\u2015-]{0,3}"
+"""What may stand between the digits of a number."""
+_PREFIX = re.compile(rf"(?:(?:(?:\+|00)[0-9]{{1,3}}{BETWEEN}|1[ .-]?)?(?:\(0\)|0)?{BETWEEN})?$")
 """What may stand before a phone number as `key` gives it: the calling code and the trunk prefix."""
 _PREFIX_CHARS = 14
 _INTERNATIONAL = re.compile(r"\s*(?:\+|00(?=[1-9]))")
@@ -38,7 +39,7 @@ def digits_of(text: str) -> str:
 def spellings_in(text: str, entity: str, number: str) -> Iterator[str]:
     """How ``number``, the ``key`` of a value that is digits only, is spelled in ``text``."""
     # It begins with the digit that it is found by: fast also in long texts.
-    for found in re.finditer(_BETWEEN.join(number), text):
+    for found in re.finditer(BETWEEN.join(number), text):
         start = found.start()
         if entity == PHONE:
             before = text[max(0, start - _PREFIX_CHARS) : start]

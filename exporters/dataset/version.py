@@ -7,6 +7,8 @@ LATEST = "latest"
 """The name of the newest version."""
 NOW = "now"
 """The name of what is promoted at this moment, committed or not."""
+BEGINNING = "the beginning"
+"""What stands for the newest version while there is none: it holds no case."""
 MESSAGE = 2_000
 """The most characters of a message."""
 

@@ -119,6 +119,17 @@ _APP = (
         "model",
         "direction",
     ),
+    _counter(
+        "sidecheck_cost_dollars_total",
+        "What model calls cost, by the list of prices and those of `prices`. Exemplar: trace_id.",
+        "service",
+        "model",
+    ),
+    _counter(
+        "sidecheck_unpriced_calls_total",
+        "Model calls that have no cost: no price for the model, or no tokens recorded. Exemplar: trace_id.",
+        "model",
+    ),
 )
 _INTAKE = (
     _counter("sidecheck_spans_accepted_total", "Spans taken in.", "source"),

@@ -125,6 +125,10 @@ def _call(made: Tally, item: Record, call: CallFacts) -> None:
     for direction, tokens in counted:
         if tokens is not None and 0 < tokens <= _MOST_TOKENS:
             made.inc("sidecheck_tokens_total", *labels, ("direction", direction), by=tokens)
+    if call.cost is not None:
+        made.inc("sidecheck_cost_dollars_total", *labels, by=call.cost, exemplar=item.trace_id)
+    elif call.is_unpriced:
+        made.inc("sidecheck_unpriced_calls_total", labels[1], exemplar=item.trace_id)
     if call.ttft_ns is not None and call.ttft_ns >= 0:
         name = "sidecheck_time_to_first_token_seconds"
         made.observe(name, *labels, value=call.ttft_ns / _NS, exemplar=item.trace_id)

@@ -1,4 +1,4 @@
-"""Decisions of people on cases, with a look at what they let in: no promoted case and no edit brings personal data.
+"""Decisions of people on cases, with a look at what they let in: no promotion, edit or undo brings personal data.
 
 Owns when a case is looked at and against which revision of it. How is the matter of ``AdmitCase``, what is changed that
 of the store.
@@ -68,6 +68,21 @@ class Admission:
             return self.store.promote(stored.case.id, who, why, now, revision)
         changes |= {"status": CaseStatus.PROMOTED, "reviewed_by": who}
         return self.store.edit_case(stored.case.id, changes, who, why, now, revision)
+
+    def undo(self, case_id: str, by: Reviewer) -> StoredCase:
+        """Take the last change of a case back. What is in the dataset by that may have got in by older rules, or raw.
+
+        Raises:
+            NotFound, Conflict: as the store's ``undo_case``.
+            RedactionFailed: it would be in the dataset with what must not be written.
+        """
+        stored, revision = self.store.case(case_id), by.revision
+        last = stored.history[0] if stored and stored.history else None
+        if self.admit is not None and last is not None and last.old_status is CaseStatus.PROMOTED:
+            self.admit(last.old_case, last.old_case, False)
+            # What was looked at is what comes back; whose change it was is for the store to say.
+            revision = last.revision if revision is None and last.who == by.who else revision
+        return self.store.undo_case(case_id, by.who, by.why, self.now(), revision)
 
     def edit(
         self,

@@ -5,9 +5,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from exporters.dataset.case import Case
-from exporters.dataset.intake import Line, Problem
-from exporters.store import Fate
+from exporters.dataset.case import Case, CaseStatus
+from exporters.dataset.formats.jsonl import line, read_line
+from exporters.dataset.intake import Gate, Line, Problem
+from exporters.review.admission import AdmitCase
+from exporters.store import Fate, Store
 
 BATCH = 100
 """Cases that are taken in by one transaction; each may have 5 MB, most have a thousandth of that."""
@@ -20,6 +22,25 @@ _RULES = {
     Fate.FORGOTTEN: ("metadata.traceId", "is a trace that was forgotten on demand: its case must not come back"),
     Fate.OTHER_TRACE: ("metadata.traceId", "is not that of the case with this id: give this one another id"),
 }
+
+
+def gate_of(store: Store, admit: AdmitCase | None, *, redact: bool) -> Gate | None:
+    """What each case has to pass; ``None`` where no case is looked at. With ``redact``, what is found is replaced.
+
+    What is in the dataset as it comes has passed already.
+    """
+    if admit is None:
+        return None
+
+    def gate(case: Case) -> Case:
+        stored = store.case(case.id)
+        kept = read_line(line(stored.case)) if stored else None
+        if stored is not None and stored.status is CaseStatus.PROMOTED and kept == case:
+            return case
+        return admit(case, kept, redact)
+
+    return gate
+
 
 Take = Callable[[Sequence[Case]], Sequence[Fate]]
 """Takes some cases in and says what became of each."""
@@ -59,12 +80,12 @@ def bring_all(lines: Iterable[Line | Problem], take: Take) -> Brought:
     brought = Brought()
     waiting: list[Line] = []
     size = 0
-    for line in lines:
-        if isinstance(line, Problem):
-            brought.refuse(line)
+    for read in lines:
+        if isinstance(read, Problem):
+            brought.refuse(read)
             continue
-        waiting.append(line)
-        size += line.size
+        waiting.append(read)
+        size += read.size
         if len(waiting) >= BATCH or size >= BATCH_CHARACTERS:
             _take(waiting, take, brought)
             waiting, size = [], 0
@@ -76,8 +97,8 @@ def bring_all(lines: Iterable[Line | Problem], take: Take) -> Brought:
 def _take(lines: Sequence[Line], take: Take, brought: Brought) -> None:
     if not lines:
         return
-    for line, fate in zip(lines, take([line.case for line in lines]), strict=True):
+    for read, fate in zip(lines, take([read.case for read in lines]), strict=True):
         if fate in _RULES:
-            brought.refuse(Problem(line.number, *_RULES[fate]))
+            brought.refuse(Problem(read.number, *_RULES[fate]))
         else:
             brought.counted[fate.value] += 1

@@ -10,16 +10,17 @@ from typing import IO, Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response, StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from exporters.dataset.case import Case, CaseStatus, ExampleType
 from exporters.dataset.export import ExportError, formats_named, left_out, write, write_zip
 from exporters.dataset.formats import Format
-from exporters.dataset.intake import Gate, read
+from exporters.dataset.intake import read
 from exporters.dataset.version import LATEST, MESSAGE, NOW
 from exporters.review import present_dataset as present
+from exporters.review.admission import AdmitCase
 from exporters.review.answers import ApiError, SafeJson
-from exporters.review.bringing import bring_all
+from exporters.review.bringing import bring_all, gate_of
 from exporters.review.schemas import NOBODY, Name
 from exporters.store import CaseQuery, Store
 
@@ -50,7 +51,7 @@ class Commit(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    message: str = Field(min_length=1, max_length=MESSAGE)
+    message: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MESSAGE)]
     who: str = Field(NOBODY, min_length=1, max_length=200)
 
 
@@ -95,18 +96,19 @@ class Import:
     status: NewStatus = NewStatus.PROMOTED
     on_conflict: Annotated[OnConflict, Query(alias="onConflict")] = OnConflict.REPLACE
     dry_run: Annotated[bool, Query(alias="dryRun")] = False
+    redact: Annotated[bool, Query(description="replace personal data and secrets instead of refusing them")] = False
     who: Who = NOBODY
 
 
-def dataset_routes(store: Store, now: Callable[[], int], gate: Gate | None) -> APIRouter:
-    """The routes. ``gate`` is what a case that is brought as promoted has to pass."""
+def dataset_routes(store: Store, now: Callable[[], int], admit_case: AdmitCase | None) -> APIRouter:
+    """The routes. ``admit_case`` looks at each case that is brought."""
     router = APIRouter(default_response_class=SafeJson, tags=["dataset"])
-    _add_files(router, store, now, gate)
+    _add_files(router, store, now, admit_case)
     _add_versions(router, store, now)
     return router
 
 
-def _add_files(router: APIRouter, store: Store, now: Callable[[], int], gate: Gate | None) -> None:
+def _add_files(router: APIRouter, store: Store, now: Callable[[], int], admit_case: AdmitCase | None) -> None:
     @router.get("/api/datasets/export", response_class=StreamingResponse)
     def export_dataset(chosen: Annotated[Chosen, Depends()]) -> Response:
         """Cases as a file: promoted ones, or a version's. A format of several files, and `all`, is a zip file."""
@@ -116,41 +118,39 @@ def _add_files(router: APIRouter, store: Store, now: Callable[[], int], gate: Ga
     async def import_cases(request: Request, wanted: Annotated[Import, Depends()]) -> SafeJson:
         """Take in the lines of a `cases.jsonl`. What became of them is counted; each that was refused is named."""
         body = await request.body()
-        return SafeJson(await run_in_threadpool(_imported, store, body, wanted, now, gate))
+        return SafeJson(await run_in_threadpool(_imported, store, body, wanted, now, admit_case))
 
 
 def _add_versions(router: APIRouter, store: Store, now: Callable[[], int]) -> None:
-    datasets = store.datasets
-
     @router.get("/api/datasets")
     def list_versions() -> SafeJson:
         """The versions of the dataset, newest first."""
-        return SafeJson({"versions": [present.version(version) for version in datasets.versions()]})
+        return SafeJson({"versions": [present.version(version) for version in store.datasets.versions()]})
 
     @router.post("/api/datasets/commit", status_code=201)
     def commit(body: Commit) -> SafeJson:
         """Freeze the promoted cases as the next version; 409 where nothing changed since the newest one."""
-        return SafeJson(present.version(datasets.commit(body.message, body.who, now())), 201)
+        return SafeJson(present.version(store.datasets.commit(body.message, body.who, now())), 201)
 
     @router.get("/api/datasets/diff")
     def compare(
         before: Annotated[Side, Query(alias="from")] = LATEST, after: Annotated[Side, Query(alias="to")] = NOW
     ) -> SafeJson:
         """What differs between two versions, or between one and `now`; the first changed cases field by field."""
-        return SafeJson(present.difference(datasets, datasets.side(before), datasets.side(after)))
+        return SafeJson(present.difference(store.datasets, store.datasets.side(before), store.datasets.side(after)))
 
     @router.get("/api/datasets/{version}")
     def get_version(version: VersionName) -> SafeJson:
         """A version: its cases in figures and in short, and whether they are still those that were committed."""
-        return SafeJson(present.whole(datasets, datasets.version(version)))
+        return SafeJson(present.whole(store.datasets, store.datasets.version(version)))
 
 
 def _imported(
-    store: Store, body: bytes, wanted: Import, now: Callable[[], int], gate: Gate | None
+    store: Store, body: bytes, wanted: Import, now: Callable[[], int], admit_case: AdmitCase | None
 ) -> dict[str, object]:
     status = CaseStatus(wanted.status)
     brought = bring_all(
-        read(io.BytesIO(body), gate if status is CaseStatus.PROMOTED else None),
+        read(io.BytesIO(body), gate_of(store, admit_case, redact=wanted.redact)),
         lambda cases: store.datasets.bring(
             cases,
             status,

@@ -89,8 +89,8 @@ class Desk:
             raise ApiError(409, "no_case", "this trace has no case that could be dismissed") from None
 
     def undo(self, case_id: str, by: Reviewer) -> StoredCase:
-        """Take the last change back. Raises ``NotFound``, ``Conflict``."""
-        return self._store.undo_case(case_id, by.who, by.why, self._now(), by.revision)
+        """Take the last change back. Raises ``NotFound``, ``Conflict``, ``RedactionFailed``."""
+        return self._admission.undo(case_id, by)
 
     def trial(self, case: Case, parts: Mapping[str, Any], output: str | None = None) -> Trial:
         """Try the case, with these parts edited, against what was recorded and against ``output``."""

@@ -1,7 +1,8 @@
 """Long texts shown in part: the beginning, and what evidence points at wherever it lies. Owns what is left out.
 
 A trace may hold megabytes, and a page of megabytes is none that anyone reads: a page shows so much of each text and so
-much of all of them, says what it left out, and shows all of it to who asks for that.
+much of all of them, says what it left out, and shows far more to who asks for that. Even then there is an end: laying
+out one word of five million letters takes a browser half a minute.
 """
 
 from collections.abc import Collection, Iterator
@@ -10,9 +11,12 @@ from dataclasses import dataclass, replace
 from exporters.review.marks import Mark, Piece, pieces
 
 EACH, ALL = 20_000, 400_000
-"""Characters of one text, and of all of a page."""
+MORE_EACH, MORE_ALL = 500_000, 8_000_000
+"""Characters of one text, and of all of a page; and of a page that is asked for more."""
 AROUND = 200
 """Characters shown before and after evidence that lies in what is left out."""
+LONGEST = 2_000
+"""Characters shown of evidence that lies there."""
 MOST_MARKS = 200
 """Places marked in one text."""
 
@@ -35,17 +39,16 @@ class Excerpt:
 
 
 class Room:
-    """The room of one page; ``is_endless`` for one that shows all."""
+    """The room of one page: characters of each text, and of all of them."""
 
-    def __init__(self, each: int = EACH, in_all: int = ALL, *, is_endless: bool = False) -> None:
+    def __init__(self, each: int = EACH, in_all: int = ALL) -> None:
         self._each = each
         self._left = in_all
-        self._is_endless = is_endless
         self.left_out = 0
 
     def excerpt(self, text: str, marks: Collection[Mark] = ()) -> Excerpt:
         """As much of ``text`` as there is room for, and around each mark."""
-        first = len(text) if self._is_endless else max(0, min(len(text), self._each, self._left))
+        first = max(0, min(len(text), self._each, self._left))
         inside = [_within(mark, len(text)) for mark in list(marks)[:MOST_MARKS]]
         shown = list(_windows(len(text), first, inside))
         self._left -= sum(end - start for start, end in shown)
@@ -63,7 +66,8 @@ def _windows(length: int, first: int, marks: Collection[Mark]) -> Iterator[tuple
     """What is shown, in order and apart from each other: the beginning, then around the marks behind it."""
     start, end = 0, first
     for mark in sorted(marks, key=lambda mark: mark.start):
-        low, high = max(0, mark.start - AROUND), min(length, mark.start + AROUND, mark.end + AROUND)
+        low, high = max(0, mark.start - AROUND), min(length, mark.start + LONGEST, mark.end) + AROUND
+        high = min(length, high)
         if mark.start >= mark.end or high <= end:
             continue
         if low > end:

@@ -98,11 +98,16 @@ def _read_schema(text: str) -> Any:
         return None
     if not isinstance(schema, dict):
         raise FieldError('a JSON Schema is an object: {"type": "object", ...}; leave it empty for none')
+    check_schema(schema)
+    return schema
+
+
+def check_schema(schema: Mapping[str, Any]) -> None:
+    """Raise ``FieldError`` for what is no JSON Schema, or refers to anything outside itself."""
     try:
         compile_schema(schema)
     except SchemaError as error:
         raise FieldError(f"at {error.place or 'the top'}: {error}") from None
-    return schema
 
 
 def _write_number(value: int | None) -> str:

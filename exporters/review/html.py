@@ -28,6 +28,11 @@ _INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u
 _MS, _S, _MINUTE = 1_000_000, 1_000_000_000, 60_000_000_000
 
 
+def part(template: str, **parts: Any) -> str:
+    """What a template makes of ``parts``: escaped, to be put into a page as it is."""
+    return _ENVIRONMENT.get_template(template).render(parts)
+
+
 def render(template: str, status: int = 200, headers: Mapping[str, str] | None = None, **parts: Any) -> HTMLResponse:
     """The answer that a template makes of ``parts``.
 
@@ -48,6 +53,8 @@ def reason(verdict: Verdict) -> str:
 
 def duration(value_ns: float) -> str:
     """A time that something took, in three figures: ``0.4 ms``, ``35 ms``, ``1.24 s``, ``2 min 5 s``."""
+    if value_ns == 0:
+        return "0 ms"
     if value_ns < 10 * _MS:
         return f"{value_ns / _MS:.1f} ms"
     if value_ns < _S:
@@ -60,6 +67,27 @@ def duration(value_ns: float) -> str:
 def number(value: float) -> str:
     """A count with its thousands apart."""
     return f"{value:,}"
+
+
+def compact(value: float) -> str:
+    """A figure in three digits: ``0.25``, ``12``, ``1.2 k``, ``35 M``."""
+    for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if value >= size:
+            return f"{value / size:.3g}{unit}"
+    return f"{value:.3g}"
+
+
+def percent(share: float) -> str:
+    """A share of one: ``97.3 %``. Only all is 100 %, and only nothing 0 %."""
+    tenths = round(share * 1000)
+    if share not in (0, 1):
+        tenths = max(1, min(999, tenths))
+    return f"{tenths / 10:.{0 if tenths % 10 == 0 else 1}f} %"
+
+
+def clock(time_ns: int) -> str:
+    """A time to the second, without its year: ``11-23 10:05:09`` (UTC)."""
+    return moment(time_ns)[5:19].replace("T", " ")
 
 
 def words(value: object) -> str:
@@ -82,9 +110,12 @@ def _environment() -> jinja2.Environment:
         finalize=_shown,
     )
     made.filters |= {
+        "clock": clock,
+        "compact": compact,
         "duration": duration,
         "moment": moment,
         "number": number,
+        "percent": percent,
         "reason": reason,
         "visible": visible,
         "words": words,

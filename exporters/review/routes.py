@@ -9,7 +9,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI
 
-from exporters.dataset.intake import Gate
 from exporters.review import answers, present
 from exporters.review.admission import AdmitCase
 from exporters.review.answers import SafeJson, not_found
@@ -69,7 +68,7 @@ def create_api(
     app.include_router(_decisions(desk))
     app.include_router(_cases(store, desk, now))
     app.include_router(_clusters(store, now))
-    app.include_router(dataset_routes(store, now, _gate(admit_case)))
+    app.include_router(dataset_routes(store, now, admit_case))
     app.include_router(_status(store))
     app.include_router(static_routes())
     app.include_router(page_routes(Site(store, now, trace_url, draft_case, problems, read_trace, admit_case)))
@@ -78,11 +77,6 @@ def create_api(
     if explain is not None:
         app.include_router(explanation_routes(explain))
     return app
-
-
-def _gate(admit_case: AdmitCase | None) -> Gate | None:
-    """What a case that is imported as promoted has to pass: what must go is replaced."""
-    return (lambda case: admit_case(case, None, True)) if admit_case is not None else None
 
 
 def _traces(store: Store, trace_url: str | None, now: Callable[[], int]) -> APIRouter:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import Path, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from checks.duration import parse_duration
@@ -77,13 +77,16 @@ class CaseTrial(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class TraceFilter:
-    """The query of ``GET /api/traces``."""
+    """The query of ``GET /api/traces`` and of the list for people: a form sends its empty fields, too."""
 
     service: Name = None
     check: Name = None
-    outcome: Outcome | None = None
+    outcome: Annotated[Outcome | None, BeforeValidator(lambda value: value or None)] = None
     code: Name = None
     session: Name = None
+    user: Name = None
+    model: Name = None
+    q: Annotated[Name, Query(description="text to look for in the first 200 characters of input and output")] = None
     since: Time = None
     until: Time = None
     failing: bool = False
@@ -93,11 +96,14 @@ class TraceFilter:
     def query(self, now_ns: int) -> TraceQuery:
         """The store's query. Raises ``ApiError`` for a time that is none."""
         return TraceQuery(
-            service=self.service,
-            check=self.check,
+            service=self.service or None,
+            check=self.check or None,
             outcome=self.outcome,
-            code=self.code,
-            session_id=self.session,
+            code=self.code or None,
+            session_id=self.session or None,
+            user_id=self.user or None,
+            model=self.model or None,
+            text=self.q or None,
             since_ns=parse_time("since", self.since, now_ns),
             until_ns=parse_time("until", self.until, now_ns),
             failing_only=self.failing,

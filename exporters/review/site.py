@@ -11,8 +11,11 @@ from exporters.store import Store, StoredTrace
 Problems = Callable[[], Sequence[str]]
 """What is wrong with the sidecar now, a sentence each: the same that ``/healthz`` says."""
 
-ReadTrace = Callable[[StoredTrace], Interaction]
-"""What the app did in a stored trace, as the conventions read its telemetry. Takes long where that is large."""
+ReadTrace = Callable[[StoredTrace], Interaction | None]
+"""What the app did in a stored trace, as the conventions read its telemetry; ``None`` where that cannot be read.
+
+Takes long where it is large.
+"""
 
 
 @dataclass(frozen=True, slots=True)

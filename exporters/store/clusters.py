@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from exporters import codec
-from exporters.dataset.likeness import Likeness, similarity
+from exporters.dataset.likeness import Likeness, bands_of, similarity
 from exporters.packed import Packed
 from exporters.store.engine import chunks, upsert
 from exporters.store.tables import cases, cluster_bands, clusters, traces
@@ -23,8 +23,8 @@ MOST_OF_FAMILY = 1000
 family's name."""
 MOST_COMPARED = 20_000
 """Clusters that are found by how alike an input is: those that a trace joined last. Their bands are some 40 MiB."""
-SWEPT = 500
-"""Clusters that lose their bands in one statement."""
+MOST_AT_ONCE = 250
+"""Clusters that are removed in one go, while saves wait."""
 
 
 def join(
@@ -70,14 +70,17 @@ def of_trace(connection: sa.Connection, trace_id: str, otherwise: str) -> str:
 
 
 def remove_unseen(connection: sa.Connection, before_ns: int) -> None:
-    """Remove clusters that no trace joined since ``before_ns`` and of which no case is kept."""
+    """Remove clusters that no trace joined since ``before_ns`` and of which no case is kept; some in one call.
+
+    Those that are one too many to be compared with are found by their fingerprint alone from then on.
+    """
     kept = sa.select(cases.c.id).where(cases.c.fingerprint == clusters.c.fingerprint)
-    connection.execute(sa.delete(clusters).where(clusters.c.last_ns < before_ns, ~kept.exists()))
-    compared = sa.select(clusters.c.fingerprint).where(clusters.c.signature.is_not(None))
-    over = connection.execute(compared.order_by(clusters.c.last_ns.desc()).offset(MOST_COMPARED)).scalars().all()
-    for chunk in chunks(over):
+    _remove(connection, (clusters.c.last_ns < before_ns) & ~kept.exists())
+    compared = _FOUND_BY.where(clusters.c.signature.is_not(None)).order_by(clusters.c.last_ns.desc())
+    over = connection.execute(compared.offset(MOST_COMPARED).limit(MOST_AT_ONCE)).all()
+    _remove_bands(connection, over)
+    for chunk in chunks([row.fingerprint for row in over]):
         connection.execute(sa.update(clusters).where(clusters.c.fingerprint.in_(chunk)).values(signature=None))
-    _sweep(connection)
 
 
 def forget(connection: sa.Connection, trace_ids: Sequence[str], counted: Mapping[str, int]) -> None:
@@ -88,16 +91,34 @@ def forget(connection: sa.Connection, trace_ids: Sequence[str], counted: Mapping
     for chunk in chunks(trace_ids):
         shown = clusters.c.trace_id.in_(chunk)
         connection.execute(sa.update(clusters).where(shown).values(trace_id=None, preview=None))
-    if connection.execute(sa.delete(clusters).where(clusters.c.traces <= 0)).rowcount:
-        _sweep(connection)
+    while _remove(connection, clusters.c.traces <= 0):
+        pass
 
 
-def _sweep(connection: sa.Connection) -> None:
-    """Remove the bands of clusters that are gone or no longer compared."""
-    compared = (clusters.c.fingerprint == cluster_bands.c.fingerprint) & clusters.c.signature.is_not(None)
-    connection.execute(sa.delete(cluster_bands).where(~sa.select(clusters.c.family).where(compared).exists()))
+def _remove(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> int:
+    """Remove some clusters of which this holds; returns how many."""
+    gone = connection.execute(_FOUND_BY.where(condition).limit(MOST_AT_ONCE)).all()
+    _remove_bands(connection, gone)
+    for chunk in chunks([row.fingerprint for row in gone]):
+        connection.execute(sa.delete(clusters).where(clusters.c.fingerprint.in_(chunk)))
+    return len(gone)
 
 
+def _remove_bands(connection: sa.Connection, rows: Iterable[Any]) -> None:
+    """Remove what these clusters are found by: it follows from their signatures, and needs no index of its own."""
+    gone = [
+        {"number": band, "cluster": row.fingerprint}
+        for row in rows
+        for band in bands_of(row.family, bytes(row.signature or b""))
+    ]
+    if gone:
+        own = (cluster_bands.c.band == sa.bindparam("number")) & (
+            cluster_bands.c.fingerprint == sa.bindparam("cluster")
+        )
+        connection.execute(sa.delete(cluster_bands).where(own), gone)
+
+
+_FOUND_BY = sa.select(clusters.c.fingerprint, clusters.c.family, clusters.c.signature)
 _ADD = sa.update(clusters).where(clusters.c.fingerprint == sa.bindparam("cluster"))
 _EXAMPLE: dict[str, Any] = {"trace_id": sa.bindparam("example"), "preview": sa.bindparam("shown")}
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from exporters.dataset.case import Case, CaseStatus
 from exporters.dataset.formats.jsonl import frozen
-from exporters.dataset.version import NOW, Version
+from exporters.dataset.version import BEGINNING, LATEST, NOW, Version
 from exporters.store import imports, reviews, versions
 from exporters.store.cases import Change
 from exporters.store.engine import Database, chunks
@@ -21,15 +21,14 @@ from exporters.store.model import CaseQuery
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One side of a comparison: a version, or ``None`` for what is promoted now. The hash of each line by its case."""
+    """One side of a comparison, ``name`` as people call it, with the hash of each line by its case.
 
+    ``version`` is ``None`` for what is promoted now, and for what there was before the first version: nothing.
+    """
+
+    name: str
     version: Version | None
     digests: Mapping[str, str]
-
-    @property
-    def name(self) -> str:
-        """As people call it."""
-        return self.version.name if self.version else NOW
 
 
 class Datasets:
@@ -77,11 +76,16 @@ class Datasets:
                 yield case
 
     def side(self, name: str) -> Side:
-        """What a version holds, or for ``now`` what a commit would freeze at this moment. Raises ``NotFound``."""
-        if name != NOW:
-            return self._of_version(self.version(name))
-        with self._database.read() as connection:
-            return Side(None, versions.draft(connection).digests)
+        """What a version holds, or for ``now`` what a commit would freeze at this moment. Raises ``NotFound``.
+
+        While there is no version, the latest is the beginning, which holds nothing: all would be new in the first one.
+        """
+        if name == NOW:
+            with self._database.read() as connection:
+                return Side(NOW, None, versions.draft(connection).digests)
+        if name == LATEST and not self.versions():
+            return Side(BEGINNING, None, {})
+        return self._of_version(self.version(name))
 
     def lines_at(self, side: Side, case_ids: Sequence[str]) -> dict[str, bytes]:
         """The lines of these cases there, in this order; those that are no longer there are left out."""
@@ -94,7 +98,7 @@ class Datasets:
 
     def _of_version(self, version: Version) -> Side:
         with self._database.read() as connection:
-            return Side(version, versions.members(connection, version.number))
+            return Side(version.name, version, versions.members(connection, version.number))
 
     def edit_each(
         self,

@@ -36,7 +36,8 @@ class Figures:
     """The parts of a time, each ``width_ns`` long, the first from ``since_ns`` on; one figure a part in each tuple.
 
     Durations (nanoseconds) are those of every ``sampled``-th trace, ``None`` where a part has none. Traces that passed
-    are removed before those that failed: parts before ``complete_since_ns`` may lack some; ``None``: nothing passed.
+    are removed before those that failed: parts before ``complete_since_ns``, when the oldest of them was judged, may
+    lack some; ``None``: there are none.
     """
 
     since_ns: int

@@ -77,7 +77,8 @@ class TraceQuery:
     ``check`` alone means "has a verdict of this check"; ``outcome`` and ``code`` then speak of that check, without
     ``check`` of any. Times are the trace's own start, ``since_ns`` inclusive, ``until_ns`` exclusive. ``text`` is
     looked for in the first characters of input and output, small and capital letters alike (SQLite: those of ASCII).
-    There is no index for it, nor for ``model``: both are looked for in so many traces at a time (``Searched``).
+    What no index holds is looked for in so many traces at a time (``Searched``): text, a model, a check or an outcome
+    alone.
     """
 
     service: str | None = None
@@ -174,8 +175,7 @@ class Searched:
 class Page(Generic[T]):
     """One page. ``next_cursor`` goes into the next query's ``cursor``; ``None`` on the last page.
 
-    ``searched`` is there where the query asked for what no index holds, and the page is not full: such a page may be
-    empty and not be the last.
+    ``searched`` is there where a search did not fill the page: it may be empty and not the last.
     """
 
     items: tuple[T, ...] = ()

@@ -14,7 +14,6 @@ from exporters.dataset.case import Case, CaseStatus
 from exporters.packed import Packed
 from exporters.store import (
     case_queries,
-    cluster_queries,
     clusters,
     feedback,
     forgetting,
@@ -25,7 +24,6 @@ from exporters.store import (
     reviews,
     saving,
     schema,
-    trace_queries,
 )
 from exporters.store.cases import Change
 from exporters.store.datasets import Datasets
@@ -36,27 +34,20 @@ from exporters.store.model import (
     CaseLimits,
     CaseQuery,
     Claimed,
-    Cluster,
-    ClusterQuery,
-    Counts,
     ForgetTarget,
     Forgotten,
-    Kept,
     Lost,
     Page,
     Place,
     Removed,
     SaveResult,
     StoredCase,
-    StoredTrace,
-    TraceQuery,
-    TraceSummary,
     unheeded,
 )
-from exporters.store.overview import Overview
+from exporters.store.reading import Reading
 
 
-class Store(Overview):
+class Store(Reading):
     """An open store. Made by ``open``; usable as a context manager.
 
     ``max_waiting`` is how many pieces of feedback may wait for their traces. A trace that is to be judged again is left
@@ -140,21 +131,6 @@ class Store(Overview):
             return False
         return True
 
-    def known(self, trace_ids: Sequence[str]) -> set[str]:
-        """Those of ``trace_ids`` that were saved and not removed since."""
-        with self._database.read() as connection:
-            return trace_queries.known(connection, trace_ids)
-
-    def sizes(self, trace_ids: Sequence[str]) -> dict[str, int]:
-        """Bytes that these traces take; unknown ids are left out."""
-        with self._database.read() as connection:
-            return trace_queries.sizes(connection, trace_ids)
-
-    def load(self, trace_ids: Sequence[str]) -> dict[str, Kept]:
-        """What is needed to judge these traces again, also where only feedback is known; unknown ids are left out."""
-        with self._database.read() as connection:
-            return trace_queries.kept(connection, trace_ids)
-
     def add_feedback(self, target: FeedbackTarget, feedback_: Feedback, now_ns: int) -> tuple[str, ...]:
         """Keep feedback durably. Returns the trace to judge again: nothing while no stored trace has that id.
 
@@ -182,16 +158,6 @@ class Store(Overview):
                 return Claimed()
         with self._database.write() as connection:
             return reopenings.claim(connection, now_ns, self._hold_ns, most)
-
-    def traces(self, query: TraceQuery) -> Page[TraceSummary]:
-        """One page of traces, newest first. Raises ``BadCursor``."""
-        with self._database.read() as connection:
-            return trace_queries.page(connection, query)
-
-    def trace(self, trace_id: str) -> StoredTrace | None:
-        """One trace with all that is kept of it."""
-        with self._database.read() as connection:
-            return trace_queries.whole(connection, trace_id)
 
     def cases(self, query: CaseQuery) -> Page[StoredCase]:
         """One page of cases, newest first. Raises ``BadCursor``."""
@@ -221,11 +187,6 @@ class Store(Overview):
         """The case that was made of a trace, with its history."""
         with self._database.read() as connection:
             return case_queries.of_trace(connection, trace_id)
-
-    def clusters(self, query: ClusterQuery) -> Page[Cluster]:
-        """One page of clusters of failing traces. Raises ``BadCursor``."""
-        with self._database.read() as connection:
-            return cluster_queries.page(connection, query)
 
     def place(self, query: CaseQuery, case_id: str) -> Place:
         """Where a case stands among those of ``query``, in the order of ``cases``; also one that is not among them."""
@@ -284,15 +245,6 @@ class Store(Overview):
             case_id = reviews.undo(connection, identity, Change(who, why, now_ns), expected_revision)
             return _found(case_queries.one(connection, case_id))
 
-    def counts(self) -> Counts:
-        """The figures of the store's gauges."""
-        with self._database.read() as connection:
-            return Counts(
-                cases=case_queries.count(connection),
-                bytes=retention.used_bytes(connection),
-                waiting_feedback=feedback.waiting(connection),
-            )
-
     def retain(self, now_ns: int, age_ns: int, max_bytes: int, flagged_age_ns: int) -> Removed:
         """Remove what is too old and, oldest first, what is too much; see ``exporters.store.retention``.
 
@@ -313,11 +265,6 @@ class Store(Overview):
             return replace(forgotten, erased=self._database.erase_remains())
         except StoreError:  # the rows are gone all the same; the answer says that their remains are not
             return forgotten
-
-    def forgotten(self, trace_ids: Sequence[str]) -> set[str]:
-        """Those of ``trace_ids`` that were forgotten on demand and must not come back."""
-        with self._database.read() as connection:
-            return forgetting.among(connection, trace_ids)
 
     def _decide(
         self, identity: str, status: CaseStatus, who: str, why: str, now_ns: int, expected_revision: int | None

@@ -253,7 +253,7 @@ cluster_bands = Table(
     "cluster_bands",
     metadata,
     Column("band", BigInteger, primary_key=True, autoincrement=False, doc="see exporters.dataset.likeness"),
-    Column("fingerprint", String(256), primary_key=True, doc="no foreign key: what is left over is swept"),
+    Column("fingerprint", String(256), primary_key=True, doc="no foreign key: it would need an index of its own"),
     sqlite_with_rowid=False,
 )
 

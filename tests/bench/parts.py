@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from bench import checks, endtoend, pii, profile, scale, startup
+from bench import checks, endtoend, pages, pii, profile, scale, startup
 from bench.lines import Line, at_least, at_most
 
 HOSTILE_BY_NORMAL = 5
@@ -66,6 +66,7 @@ PARTS: Mapping[str, Callable[[bool], Iterator[Line]]] = {
     "pii": lambda _: _pii(),
     "profile": lambda _: profile.lines(),
     "scale": scale.lines,
+    "pages": lambda _: pages.lines(),
     "startup": lambda _: startup.lines(),
     "replicas": lambda _: _replicas(),
 }

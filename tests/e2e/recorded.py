@@ -13,7 +13,7 @@ from exporters.record import Record
 from exporters.store import Store
 
 CHECKS = {"valid_json": {}, "citations": {}, "pii": {}, "latency": {"max_trace": "2s"}, "user_feedback": {}}
-FOLDERS = ("openinference-instrumentation-openai-0.1.66", "opentelemetry-instrumentation-openai-v2-2.4b0")
+FOLDERS = ("openinference-instrumentation-openai-0.1.66", "opentelemetry-instrumentation-openai-v2-2.4b0__span-content")
 DISLIKED = Feedback(0.0, False, "This is not what I asked.", "user-7", time_ns=0)
 
 

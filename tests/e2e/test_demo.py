@@ -72,7 +72,7 @@ def test_with_the_usual_ports_taken_the_demo_takes_others_and_stays_up_until_ctr
     shown = addresses(printed.read_text())
     assert not {int(address.rpartition(":")[2]) for address in shown.values()} & set(USUAL_PORTS)
 
-    traces = CLIENT.get(f"http://{shown['API and traces']}/api/traces").json()["traces"]
+    traces = CLIENT.get(f"http://{shown['page and API']}/api/traces").json()["traces"]
     assert len(traces) == 30
     assert "sidecheck_traces_evaluated_total" in CLIENT.get(f"http://{shown['metrics']}/metrics").text
 

@@ -1,6 +1,7 @@
 """``sidecheck relay`` before a real Kafka: what it acknowledged is there, what it cannot write is refused for now."""
 
 import signal
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ import grpc
 import httpx
 import orjson
 import pytest
+from certificates import Authority
+from guarded_servers import TOKEN, a_token_file
 from otlp import a_log_record, a_logs_request, a_proto_span, a_trace_request
 from otlp_senders import LOGS, SENDERS, by_grpc, by_http, post
 from servers import CLIENT, LISTENERS, Serving, eventually, run_sidecheck, serving, until
@@ -101,6 +104,42 @@ def test_a_sidecar_of_the_group_judges_what_the_relay_wrote(relay, kafka, tmp_pa
         CLIENT.post(f"http://{relay.otlp_http}/v1/feedback", json=body).raise_for_status()
         outcome = eventually(lambda: sidecar.outcomes(trace_id)["user_feedback"], "failed")
         assert outcome == "failed"
+
+
+def test_tokens_and_certificates_hold_at_the_relay_over_both_transports(kafka, tmp_path):
+    kafka.create(*KINDS)
+    authority = Authority(tmp_path / "pki")
+    server = authority.issue()
+    tls = f"{{cert: {server.cert}, key: {server.key}}}"
+    tokens = a_token_file(tmp_path)
+    doors = {
+        f"SIDECHECK_OTLP__{port}__{key}": value
+        for port in ("GRPC", "HTTP")
+        for key, value in (("TLS", tls), ("TOKEN_FILE", str(tokens)))
+    }
+    trusted = ssl.create_default_context(cafile=str(authority.cert))
+    channel_tls = grpc.ssl_channel_credentials(authority.cert.read_bytes())
+    with relaying(kafka, tmp_path, **doors) as relay:
+        until("the topics are reached", lambda: relay.health() == WELL)
+        with httpx.Client(verify=trusted) as client, grpc.secure_channel(relay.otlp_grpc, channel_tls) as channel:
+            export = channel.unary_unary("/opentelemetry.proto.collector.trace.v1.TraceService/Export")
+            url, kind = f"https://{relay.otlp_http}/v1/traces", {"Content-Type": "application/x-protobuf"}
+            assert client.post(url, content=a_request(1), headers=kind).status_code == 401
+            with pytest.raises(grpc.RpcError) as refused:
+                export(a_request(2), timeout=10)
+            assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+            shown = f"Bearer {TOKEN}"
+            client.post(url, content=a_request(3), headers={**kind, "Authorization": shown}).raise_for_status()
+            export(a_request(4), metadata=(("authorization", shown),), timeout=10)
+    assert {record.key.decode() for record in kafka.records("traces")} == {f"{n:032x}" for n in (3, 4)}
+
+
+def test_a_relay_is_not_opened_to_others_without_a_token(tmp_path):
+    settings = {"SIDECHECK_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:9", "SIDECHECK_DATA_DIR": str(tmp_path)}
+    refused = run_sidecheck("relay", SIDECHECK_OTLP__HTTP__LISTEN="0.0.0.0:0", **settings)
+    assert refused.returncode == 2
+    assert "otlp.http" in refused.stderr
+    assert "token_file" in refused.stderr
 
 
 def test_bad_bytes_are_refused_as_at_the_sidecar(relay):

@@ -2,15 +2,18 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from e2e.browser import NARROW, THEMES, WIDE, barriers, chromium, opened, overflow, screenshot
+from exports_env import environment, run
 from otlp_senders import by_http
 from pipeline_fakes import span_bytes, text, trace_id
 from playwright.sync_api import Browser, Page, expect
 from servers import Serving, run_sidecheck, serving, until
 
+TOOLS = Path(__file__).parents[1] / "integration" / "exports" / "tools"
 HOSTILE = "</pre><script>window.pwned=1</script><img src=x onerror='window.pwned=1'>{{7*7}}\x1b[31m\u202egnp"
 ANSWER = "An annual plan can be returned within 60 days. Write to ann.miller@shopmail.io about it."
 
@@ -120,6 +123,25 @@ def test_a_failing_trace_is_reviewed_by_keyboard_and_exported(server, page):
     assert (exported["id"], exported["expected"]["mustMention"]) == (first, ["30 days"])
     assert exported["metadata"]["reviewedBy"] == "ann"
     assert "ann.miller" not in done.stdout
+
+
+def test_what_was_promoted_by_keyboard_is_loaded_by_two_eval_tools(server, page, tmp_path):
+    environment("deepeval")
+    environment("inspect")
+    promoted = leak(server, 1, "How long can I return it?")
+    page.goto("/review")
+    at(page, promoted)
+    press(page, "p")
+    expect(page.get_by_role("heading", name="No candidate waits")).to_be_visible()
+
+    folder = tmp_path / "exports"
+    done = run_sidecheck("export", "--format", "all", "--out", str(folder), SIDECHECK_DATA_DIR=str(server.data_dir))
+    assert done.returncode == 0, done.stderr
+    [golden] = run("deepeval", TOOLS / "deepeval_goldens.py", folder, folder=folder)["goldens"]
+    assert (golden["name"], golden["input"]) == (promoted, "How long can I return it?")
+    assert golden["additional_metadata"]["mustNotMention"] == ["<EMAIL_ADDRESS_1>"]
+    [sample] = run("inspect", TOOLS / "inspect_eval.py", folder, folder=folder)["samples"]
+    assert (sample["id"], sample["input"]) == (promoted, "How long can I return it?")
 
 
 def test_the_second_of_two_reviewers_sees_what_the_first_did_and_loses_nothing(server, browser):

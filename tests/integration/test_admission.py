@@ -115,6 +115,24 @@ def test_a_case_is_dismissed_whatever_it_holds(store):
     assert_refused(client.patch(f"/api/cases/{CASE}", json={"status": "promoted"}), "EMAIL_ADDRESS in input")
 
 
+@pytest.mark.parametrize("change", [{"redact": True}, {"status": "dismissed"}])
+def test_an_undo_brings_nothing_back_into_the_dataset_that_may_not_be_there(store, change):
+    save(store, a_case(input=f"I am {BOB}"))
+    store.promote(CASE, "ann", "before anybody looked", NOW)
+    client = a_client(store)
+    assert client.patch(f"/api/cases/{CASE}", json={**change, "who": "ann"}).status_code == 200
+    before = store.case(CASE)
+    assert_refused(client.post(f"/api/cases/{CASE}/undo", json={"who": "ann"}), "EMAIL_ADDRESS in input")
+    assert store.case(CASE) == before
+
+
+def test_an_undo_that_brings_a_clean_case_back_is_for_who_made_the_change(client):
+    client.post(f"/api/traces/{TRACE}/promote", json={"who": "ann"})
+    client.post(f"/api/traces/{TRACE}/dismiss", json={"who": "ann"})
+    assert client.post(f"/api/cases/{CASE}/undo", json={"who": "bob"}).json()["error"]["code"] == "conflict"
+    assert client.post(f"/api/cases/{CASE}/undo", json={"who": "ann"}).json()["status"] == "promoted"
+
+
 def test_data_in_what_ties_a_case_to_its_trace_cannot_be_redacted_and_is_refused(store):
     save(store, a_case(source=Source(TRACE, f"shop-{BOB}")))
     response = a_client(store).patch(f"/api/cases/{CASE}", json={"redact": True})

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 import pytest
-from bench import checks, delay, endtoend, pii, profile, run, scale, startup
+from bench import checks, delay, endtoend, pages, pii, profile, run, scale, startup
 from bench.lines import Line, as_text, at_least, at_most
 from bench.load import RECORDED, Load, sent
 from bench.measure import run as measured
@@ -126,6 +126,10 @@ def test_start_up(tmp_path):
     done = startup.start(tmp_path / "data", 0.0, **LIGHT, SIDECHECK_WORKERS="1")
     assert 0 < done.ready_s < done.judged_s
     assert len(goals(startup.of_starts([done], [done]))) == 3
+
+
+def test_every_page_is_measured_over_a_full_store():
+    assert goals(pages.lines(FEW, 1)) == {*pages.PAGES, "trace"}
 
 
 def test_checks_and_pii(monkeypatch):

@@ -18,8 +18,9 @@ from pipeline_fakes import a_job, text
 from store_builders import a_failing_record, save
 from typer.testing import CliRunner
 
-from collector.cli import app
+from collector.cli import FORMATS_HELP, app
 from exporters.dataset.case import CaseStatus
+from exporters.dataset.formats import FORMATS
 from exporters.store import CaseLimits, Store
 
 SIDECHECK = Path(sys.executable).with_name("sidecheck")
@@ -345,6 +346,16 @@ def test_export_of_all_formats_writes_each_and_says_which_it_had_to_leave_out(tm
     assert "left out: format 'parquet' needs pyarrow: pip install 'sidecheck[parquet]'" in " ".join(ended.err.split())
     whole, rest = ({path.name for path in (tmp_path / name).iterdir()} for name in ("whole", "rest"))
     assert whole - rest == {"cases.parquet"}
+
+
+def test_help_of_export_names_every_format():
+    assert f"Dataset format: {', '.join(FORMATS)}; or all." == FORMATS_HELP
+
+
+@pytest.mark.usefixtures("cases")
+def test_export_into_a_folder_says_which_files_it_wrote():
+    ended = sidecheck("export", "--format", "pytest", "--out", "tests/")
+    assert "files: test_cases.py, cases.jsonl, scorer.py, call_app.py" in " ".join(ended.err.split())
 
 
 @pytest.mark.usefixtures("cases")

@@ -6,6 +6,7 @@ import os
 from typing import NamedTuple
 
 import pytest
+from externals import free_port
 from store_builders import NOW, a_case, a_failing_record, save, trace_id
 from typer.testing import CliRunner
 
@@ -34,6 +35,7 @@ def _empty_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("LOGNAME", "ann")
     for name in [name for name in os.environ if name.startswith("SIDECHECK_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("SIDECHECK_API__LISTEN", "127.0.0.1:9")  # no sidecar is asked
 
 
 def dataset(*arguments, stdin=b""):
@@ -47,6 +49,12 @@ def sidecheck(*arguments, stdin=b""):
 
 def stored(tmp_path):
     return Store.open(None, tmp_path / "sidecheck-data")
+
+
+@pytest.fixture
+def empty(tmp_path):
+    """A store with nothing in it."""
+    stored(tmp_path).close()
 
 
 @pytest.fixture
@@ -86,10 +94,36 @@ def test_a_commit_without_a_change_is_refused_in_a_sentence():
     assert dataset("commit", "-m", "again") == (REFUSED, "", "sidecheck: nothing changed since v1\n")
 
 
+@pytest.mark.usefixtures("empty")
 def test_a_commit_without_a_case_says_what_to_do():
     ended = dataset("commit", "-m", "a start")
     assert (ended.code, ended.out) == (REFUSED, "")
     assert "promote candidates, or import cases" in ended.err
+
+
+@pytest.mark.usefixtures("cases")
+def test_a_commit_says_what_is_new_in_it():
+    ended = dataset("commit", "-m", " ")
+    assert (ended.code, "--message" in ended.err) == (UNUSABLE, True)
+    assert dataset("log", "--json").json == {"versions": []}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("dataset", "log"),
+        ("dataset", "show"),
+        ("dataset", "diff"),
+        ("dataset", "commit", "-m", "a start"),
+        ("dataset", "split"),
+        ("dataset", "tag", "case-1", "--add", "gold"),
+        ("export", "--out", "cases.jsonl"),
+    ],
+)
+def test_where_there_is_no_store_none_is_made(tmp_path, arguments):
+    ended = sidecheck(*arguments)
+    assert (ended.code, "there is no store in sidecheck-data" in ended.err) == (UNUSABLE, True)
+    assert not [*tmp_path.iterdir()]
 
 
 @pytest.mark.usefixtures("versions")
@@ -103,6 +137,7 @@ def test_the_log_lists_the_versions_newest_first():
     assert newest["hash"][:12] in shown
 
 
+@pytest.mark.usefixtures("empty")
 def test_an_empty_log_says_how_to_begin():
     assert "sidecheck dataset commit -m" in dataset("log").out
     assert dataset("log", "--json").json == {"versions": []}
@@ -138,6 +173,14 @@ def test_two_versions_are_compared_case_by_case_and_harmlessly():
         "field": "input",
         "diff": ["@@ -1 +1,2 @@", "-How long can I return it?", "+Is it", "+\x1b[31mred?"],
     }
+
+
+@pytest.mark.usefixtures("cases")
+def test_before_the_first_commit_all_would_be_new_in_it():
+    ended = dataset("diff")
+    assert (ended.code, ended.out.splitlines()[0]) == (0, "the beginning -> now: 3 added, 0 changed, 0 removed"), ended
+    assert dataset("diff", "--json").json["from"] == {"version": "the beginning", "forgotten": 0}
+    assert dataset("diff", "v1").code == UNUSABLE
 
 
 @pytest.mark.usefixtures("versions")
@@ -203,7 +246,8 @@ def test_a_version_tells_of_what_was_forgotten(tmp_path):
 
 
 @pytest.mark.usefixtures("versions")
-def test_forgetting_names_the_versions_that_it_reached():
+def test_forgetting_names_the_versions_that_it_reached(monkeypatch):
+    monkeypatch.setenv("SIDECHECK_API__LISTEN", f"127.0.0.1:{free_port()}")  # a sidecar may run here, which would do it
     ended = sidecheck("forget", "--trace-id", trace_id(3), "--yes")
     assert "v1, v2" in ended.out
 
@@ -229,6 +273,7 @@ def test_a_split_gives_every_promoted_case_its_part_and_says_how_many(tmp_path):
     assert len(sidecheck("export", "--split", "test", "-o", "-").out.splitlines()) > 0
 
 
+@pytest.mark.usefixtures("empty")
 def test_a_split_of_nothing_says_what_to_do():
     assert "no case is promoted yet" in dataset("split").out
 
@@ -294,7 +339,20 @@ def test_what_is_there_is_replaced_unless_it_is_to_be_kept(tmp_path):
 
 def test_personal_data_does_not_get_into_the_dataset_by_an_import(tmp_path):
     lines = b'{"id": "a", "input": "I am jane.roe@gmail.com"}'
-    dataset("import", "-", stdin=lines)
+    for status in ("promoted", "candidate"):
+        refused = dataset("import", "-", "--status", status, stdin=lines)
+        assert refused.code == REFUSED
+        assert refused.err == "line 1: case: the case holds EMAIL_ADDRESS in input\n"
+    assert "1 added" in dataset("import", "-", "--redact", stdin=lines).out
     with stored(tmp_path) as store:
-        assert "jane.roe" not in store.case("a").case.input
-    assert "1 unchanged" in dataset("import", "-", stdin=lines).out
+        assert store.case("a").case.input == "I am <EMAIL_ADDRESS_1>"
+    assert "1 unchanged" in dataset("import", "-", "--redact", stdin=lines).out
+    assert "1 unchanged" in dataset("import", "-", stdin=sidecheck("export", "-o", "-").out.encode()).out
+
+
+@pytest.mark.usefixtures("cases")
+def test_personal_data_does_not_get_into_the_dataset_by_a_tag(tmp_path):
+    ended = dataset("tag", "case-1", "--add", "jane.roe@gmail.com")
+    assert (ended.code, "EMAIL_ADDRESS" in ended.err) == (UNUSABLE, True)
+    with stored(tmp_path) as store:
+        assert store.case("case-1").case.tags == ()

@@ -54,6 +54,20 @@ def links(response, part):
     return [html.unescape(link) for link in re.findall(r'href="([^"]+)"', response.text) if part in link]
 
 
+def test_every_link_of_the_page_leads_somewhere_before_there_is_anything(client):
+    found = links(client.get("/dataset"), "/")
+    assert "/dataset/diff" in found
+    assert {link: code for link in found if (code := client.get(link).status_code) >= 400} == {}
+
+
+@pytest.mark.usefixtures("cases")
+def test_before_the_first_version_all_would_be_new_in_it(client):
+    page = text(client.get("/dataset/diff"))
+    assert "What differs between the beginning and now" in page
+    assert "Added 3 + case-1 + case-2 + case-3" in page
+    assert "Compare" not in page
+
+
 def test_an_empty_dataset_says_how_to_fill_it(client):
     page = text(client.get("/dataset"))
     assert "No case is promoted yet." in page

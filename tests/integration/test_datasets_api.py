@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 from fastapi.testclient import TestClient
@@ -14,7 +15,9 @@ from exporters.review.routes import create_api
 from exporters.store import CaseLimits, ForgetTarget, Store
 
 
-def gate(case):
+def admit(case, _trusted, redact):
+    if redact:
+        return replace(case, input="<EMAIL_ADDRESS_1>")
     if case.input == "secret":
         raise RedactionFailed("there is still an EMAIL_ADDRESS in it")
     return case
@@ -32,9 +35,7 @@ def store(tmp_path):
 
 @pytest.fixture
 def client(store):
-    return TestClient(
-        create_api(store, admit_case=lambda case, *_: gate(case), now=lambda: NOW), raise_server_exceptions=False
-    )
+    return TestClient(create_api(store, admit_case=admit, now=lambda: NOW), raise_server_exceptions=False)
 
 
 def commit(client, message="a start", **more):
@@ -63,7 +64,9 @@ def test_a_commit_without_a_change_is_a_conflict(client):
     assert_refused(response, 409, "unchanged", "nothing changed since v1")
 
 
-@pytest.mark.parametrize("body", [{}, {"message": ""}, {"message": "x" * 2001}, {"message": "a", "extra": 1}])
+@pytest.mark.parametrize(
+    "body", [{}, {"message": ""}, {"message": " \n"}, {"message": "x" * 2001}, {"message": "a", "extra": 1}]
+)
 def test_a_commit_needs_a_message(client, body):
     assert_refused(client.post("/api/datasets/commit", json=body), 400, "invalid_request")
 
@@ -159,10 +162,10 @@ def test_an_import_does_as_it_is_told(client, store):
         body = json.dumps({"id": "mine", "input": text})
         return client.post(f"/api/datasets/import?{query}", content=body).json()
 
-    assert bring("secret", "status=candidate")["added"] == 1
+    assert bring("secret", "status=candidate&redact=true")["added"] == 1
     assert bring("other", "dryRun=true")["changed"] == 1
     assert bring("other", "onConflict=keep")["kept"] == 1
-    assert (store.case("mine").case.input, store.case("mine").status) == ("secret", CaseStatus.CANDIDATE)
+    assert (store.case("mine").case.input, store.case("mine").status) == ("<EMAIL_ADDRESS_1>", CaseStatus.CANDIDATE)
     assert bring("other", "")["changed"] == 1
     assert (store.case("mine").case.input, store.case("mine").status) == ("other", CaseStatus.PROMOTED)
 

@@ -2,18 +2,25 @@
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from doctables import block
 from fastapi.testclient import TestClient
-from store_builders import NOW, a_failing_record, a_record, a_verdict, save, trace_id
+from store_builders import NOW, SECOND, a_case, a_failing_record, a_record, a_verdict, save, trace_id
 
 from checks.finding import Finding
+from checks.trace import Feedback
+from collector.pipeline.showing import read_trace
+from exporters.dataset.case import CaseStatus
+from exporters.review.pages.trace import READ_BYTES
 from exporters.review.routes import create_api
 from exporters.review.static_files import FOREVER
-from exporters.store import Store
+from exporters.store import Store, TraceQuery
 
-PAGES = ("/", "/traces")
+PAGES = ("/", "/traces", f"/traces/{trace_id(1)}")
 HOSTILE = "<script>alert(1)</script>\x00\x1b[31m\u202egnp.exe{{7*7}}"
+README = Path(__file__).parents[2] / "README.md"
 BROWSER = {"Accept": "text/html,application/xhtml+xml"}
 
 
@@ -29,7 +36,8 @@ def client(store):
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_a_page_is_html_with_its_scripts_and_style_from_here_alone(client, path):
+def test_a_page_is_html_with_its_scripts_and_style_from_here_alone(client, store, path):
+    save(store, a_failing_record(1))
     response = client.get(path)
     assert response.headers["content-type"].startswith("text/html")
     loaded = re.findall(r'(?:src|href)="(/static/[^"]+)"', response.text)
@@ -38,9 +46,9 @@ def test_a_page_is_html_with_its_scripts_and_style_from_here_alone(client, path)
     assert not re.findall(r"<style|<script(?! src)|\sstyle=|\son\w+=|javascript:", response.text)
 
 
-def test_pages_may_run_scripts_of_and_send_forms_to_this_address_and_nothing_else(client):
+def test_pages_may_run_the_scripts_of_this_address_and_nothing_else(client):
     policy = dict(part.split(" ", 1) for part in client.get("/").headers["content-security-policy"].split("; "))
-    own = {"script-src": "'self'", "style-src": "'self'", "connect-src": "'self'", "form-action": "'self'"}
+    own = dict.fromkeys(("script-src", "style-src", "connect-src", "form-action"), "'self'")
     none = dict.fromkeys(("default-src", "base-uri", "frame-ancestors"), "'none'")
     assert policy == {**own, **none}
 
@@ -76,6 +84,114 @@ def test_a_list_without_traces_says_what_to_do(client):
     assert "OTEL_EXPORTER_OTLP_ENDPOINT" in client.get("/traces").text
 
 
+def test_fields_that_nobody_filled_in_filter_nothing(client, store):
+    save(store, a_record(1))
+    query = "q=&service=&check=&outcome=&since=&code=&model=&session=&user=&until="
+    assert trace_id(1) in client.get(f"/traces?{query}").text
+
+
+def test_a_filter_that_cannot_be_is_refused_on_a_page(client):
+    response = client.get("/traces?since=yesterday")
+    assert response.status_code == 400
+    assert "since: must be a time" in response.text
+
+
+def test_rows_that_were_seen_are_not_sent_again_until_they_change(client, store):
+    save(store, a_record(1))
+    poll = re.search(r'hx-get="([^"]+)"', client.get("/traces?service=shop").text)[1].replace("&amp;", "&")
+    assert client.get(poll).status_code == 204
+    save(store, a_record(2), a_record(3, service="bot"))
+    response = client.get(poll)
+    assert trace_id(2) in response.text
+    assert trace_id(3) not in response.text
+    assert response.text.lstrip().startswith("<tbody")
+
+
+def test_the_pages_of_a_list_follow_each_other_and_only_the_first_is_live(client, store):
+    save(store, *(a_record(n) for n in range(1, 8)))
+    first = client.get("/traces?limit=4").text
+    older = client.get("/traces" + re.search(r'href="(\?[^"]+)" data-key="n"', first)[1].replace("&amp;", "&")).text
+    rows = [re.findall(r'id="t-([0-9a-f]{32})"', text) for text in (first, older)]
+    assert rows[0] + rows[1] == [trace_id(n) for n in range(7, 0, -1)]
+    assert ("data-live" in first, "data-live" in older) == (True, False)
+
+
+def test_a_search_says_what_was_searched(client, store):
+    save(store, a_record(1), a_record(2))
+    text = client.get("/traces?q=nowhere").text
+    assert "Searched 2 traces" in text
+    assert "first 200 characters" in text
+
+
+def test_telemetry_of_megabytes_is_read_only_for_who_asks(store):
+    asked = []
+    client = TestClient(create_api(store, read_trace=asked.append, now=lambda: NOW), headers=BROWSER)
+    save(store, a_record(1, spans=b"x" * (READ_BYTES + 1)), a_record(2, spans=b"x"))
+    assert (
+        "its spans and the whole conversation are read when they are asked for"
+        in client.get(f"/traces/{trace_id(1)}").text
+    )
+    assert asked == []
+    client.get(f"/traces/{trace_id(1)}?all=true")
+    client.get(f"/traces/{trace_id(2)}")
+    assert [stored.trace_id for stored in asked] == [trace_id(1), trace_id(2)]
+
+
+def test_telemetry_that_cannot_be_read_leaves_the_rest_of_the_page(store):
+    client = TestClient(create_api(store, read_trace=read_trace, now=lambda: NOW), headers=BROWSER)
+    save(store, a_record(1, spans=b"no protobuf"))
+    text = client.get(f"/traces/{trace_id(1)}").text
+    assert "cannot be read" in text
+    assert "30 days [1]." in text
+
+
+def test_a_trace_shows_its_verdicts_feedback_and_earlier_verdicts(client, store):
+    save(store, a_failing_record(1, feedback=(Feedback(0.0, False, "wrong!", "ann", time_ns=NOW),)))
+    save(store, a_record(1, replaces_ns=NOW, previous=(a_verdict(),)))
+    text = client.get(f"/traces/{trace_id(1)}").text
+    assert "verdicts were replaced 1 time" in text
+
+
+def test_a_trace_that_is_not_stored_is_not_found(client):
+    assert client.get(f"/traces/{trace_id(9)}").status_code == 404
+
+
+def test_a_decision_of_another_site_is_refused(client, store):
+    save(store, a_failing_record(1))
+    answer = client.post(
+        f"/traces/{trace_id(1)}/promote", data={"who": "eve"}, headers={"Sec-Fetch-Site": "cross-site"}
+    )
+    assert answer.status_code == 403
+
+
+def test_a_trace_without_a_case_gets_one_when_it_is_promoted(store):
+    client = TestClient(create_api(store, draft_case=lambda _: a_case(1), now=lambda: NOW), headers=BROWSER)
+    save(store, a_record(1, verdicts=(a_verdict(),)))
+    assert "Promote" in client.get(f"/traces/{trace_id(1)}").text
+    client.post(f"/traces/{trace_id(1)}/promote", data={"who": "ann"})
+    assert store.case_of_trace(trace_id(1)).status is CaseStatus.PROMOTED
+
+
+def test_the_overview_counts_what_came_in_its_time_and_tells_problems(store):
+    problems = ["the disk is full"]
+    client = TestClient(create_api(store, problems=lambda: problems, now=lambda: NOW), headers=BROWSER)
+    assert "No traces in the last hour" in client.get("/?range=1h").text
+    save(store, a_failing_record(1, start_ns=NOW - 5 * SECOND), a_record(2, start_ns=NOW - 7200 * SECOND))
+    text = client.get("/").text
+    assert "the disk is full" in text
+    assert re.search(r"Traces, last 24 hours</dt><dd><a[^>]*>2<", text)
+    assert re.search(r"Traces, last hour</dt><dd><a[^>]*>1<", client.get("/?range=1h").text)
+    problems.clear()
+    assert "healthy" in client.get("/").text
+
+
+def test_the_overview_shows_no_pass_rate_where_only_failing_traces_are_left(client, store):
+    old = a_failing_record(1, start_ns=NOW - 20 * 3600 * SECOND, evaluated_ns=NOW - 20 * 3600 * SECOND)
+    save(store, old, a_record(2, start_ns=NOW - 60 * SECOND, evaluated_ns=NOW))
+    assert "only failing ones are left" in client.get("/").text
+    assert "only failing ones are left" not in client.get("/?range=1h").text
+
+
 @pytest.mark.parametrize("path", PAGES)
 def test_hostile_text_is_harmless(client, store, path):
     named = replace(a_verdict(), check=HOSTILE, findings=(Finding(HOSTILE, HOSTILE),))
@@ -84,3 +200,14 @@ def test_hostile_text_is_harmless(client, store, path):
     assert "<script>" not in text
     assert not set("\x00\x1b\u202e") & set(text)
     assert "{{7*7}}" in text or path == "/"
+
+
+def test_the_keys_in_the_readme_are_those_of_the_pages(store):
+    client = TestClient(create_api(store, trace_url="https://jaeger/{trace_id}", now=lambda: NOW), headers=BROWSER)
+    save(store, *(a_failing_record(n) for n in range(1, 4)))
+    middle = store.traces(TraceQuery(limit=1)).next_cursor
+    paths = ("/", "/traces", f"/traces?service=shop&limit=1&cursor={middle}", f"/traces/{trace_id(1)}")
+    found = {key for path in paths for key in re.findall(r'data-key="([^"]+)"', client.get(path).text)}
+    written = re.findall(r"^[|] `([^`]+)`", block("page keys", README.read_text(encoding="utf-8")), re.MULTILINE)
+    assert set(written) == found | {"j", "k"}
+    assert len(written) == len(set(written))

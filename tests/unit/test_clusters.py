@@ -26,7 +26,7 @@ def listed(store, **parts):
     return store.clusters(ClusterQuery(**parts)).items
 
 
-def bands_of(store):
+def bands_in(store):
     with store._database.read() as connection:
         return len(connection.execute(cluster_bands.select()).all())
 
@@ -149,9 +149,9 @@ def test_where_every_input_is_another_one_the_rest_shares_a_cluster(store, monke
 
 def test_old_clusters_go_with_what_they_are_found_by(store):
     save(store, asking(1, REFUND.format("Anna", 1)), limits=CaseLimits(per_cluster=0))
-    assert bands_of(store) == BANDS
+    assert bands_in(store) == BANDS
     store.retain(NOW + 31 * DAY, DAY, 10**12, 30 * DAY)
-    assert (listed(store), bands_of(store)) == ((), 0)
+    assert (listed(store), bands_in(store)) == ((), 0)
     assert save(store, asking(2, REFUND.format("Tom", 2))).clusters_opened == {"shop": 1}
 
 
@@ -160,7 +160,7 @@ def test_only_so_many_clusters_are_compared_and_the_others_are_found_by_the_very
     save(store, asking(1, REFUND.format("Anna", 1)))
     save(store, asking(2, "Where is it?"), now_ns=NOW + 1)
     store.retain(NOW + 2, DAY, 10**12, DAY)
-    assert bands_of(store) == BANDS
+    assert bands_in(store) == BANDS
     save(store, asking(3, REFUND.format("Anna", 3)), asking(4, "Where is it then?"), now_ns=NOW + 3)
     assert [cluster.traces for cluster in listed(store)] == [2, 2]
 
@@ -173,7 +173,7 @@ def test_a_forgotten_trace_is_no_example_any_more(store):
     assert (cluster.traces, cluster.trace_id, cluster.input) == (1, None, None)
     other = trace_id(1) if shown.trace_id == trace_id(2) else trace_id(2)
     store.forget(ForgetTarget(trace_id=other), NOW)
-    assert (listed(store), bands_of(store)) == ((), 0)
+    assert (listed(store), bands_in(store)) == ((), 0)
 
 
 def test_hostile_input_is_kept_as_text(store):
@@ -224,9 +224,9 @@ def test_the_days_limit_holds_over_all_clusters(store):
 
 def test_a_signature_is_the_same_in_every_process():
     code = (
-        "from exporters.dataset.likeness import _bands, _shingles, _signature, normalised;"
+        "from exporters.dataset.likeness import bands_of, _shingles, _signature, normalised;"
         "made = _signature(_shingles(normalised('Where is order 4711, please?')));"
-        "print(_bands('0123456789abcdef' * 2, made)[:2])"
+        "print(bands_of('0123456789abcdef' * 2, made)[:2])"
     )
     seen = {
         subprocess.run(

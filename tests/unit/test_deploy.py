@@ -108,8 +108,17 @@ def test_the_collector_keeps_a_trace_together_and_writes_what_is_read(collector)
     assert exporter["producer"]["required_acks"] == -1
 
 
-def test_the_collectors_pipelines_use_what_is_configured(collector):
-    assert set(collector["service"]["pipelines"]) == {"traces", "logs"}
-    for pipeline in collector["service"]["pipelines"].values():
-        for kind, names in pipeline.items():
-            assert set(names) <= set(collector[kind])
+@pytest.mark.parametrize("example", sorted((DEPLOY / "otel-collector").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_collectors_pipelines_use_all_that_is_configured_and_nothing_else(example):
+    collector = yaml.safe_load(example.read_text())
+    for kind in ("receivers", "processors", "exporters"):
+        used = {name for pipeline in collector["service"]["pipelines"].values() for name in pipeline[kind]}
+        assert used == set(collector[kind])
+
+
+@pytest.mark.parametrize("name", ["fan-out", "tail-sampling"])
+def test_no_collector_samples_what_sidecheck_judges(name):
+    collector = yaml.safe_load((DEPLOY / "otel-collector" / f"{name}.yaml").read_text())
+    fed = {kind: p for kind, p in collector["service"]["pipelines"].items() if "otlp/sidecheck" in p["exporters"]}
+    assert {kind.partition("/")[0] for kind in fed} == {"traces", "logs"}
+    assert not any("sampl" in processor for pipeline in fed.values() for processor in pipeline["processors"])

@@ -20,6 +20,7 @@ from exporters.dataset.scorer import score
 from exporters.dataset.shape import from_json, to_json
 
 TOTAL = ResponseFormat("json", {"type": "object", "required": ["total"]})
+UNUSABLE = ResponseFormat("json", {"type": "objekt"})
 DOCUMENTS = a_retrieval(Document(id="kb-7", content="30 days"), Document(id="kb-8", content="60 days"))
 LONG_ANSWER = "You can return an annual plan within 60 days, whatever the reason may be."
 
@@ -48,9 +49,17 @@ FAILING = {
         {"valid_json": {}},
         {"output": '{"sum": 5}', "steps": (a_model_call(response_format=TOTAL),)},
     ),
+    "valid_json unusable schema": (
+        {"valid_json": {}},
+        {"output": "It is 5.", "steps": (a_model_call(response_format=UNUSABLE),)},
+    ),
     "valid_json configured schema": (
         {"own_json": {"use": "valid_json", "always": True, "schema": TOTAL.schema}},
         {"output": "{}"},
+    ),
+    "valid_json fenced": (
+        {"valid_json": {}},
+        {"output": '```json\n{"total": 5}\n```', "steps": (a_model_call(response_format=TOTAL),)},
     ),
     "valid_json empty": ({"valid_json": {}}, {"output": " ", "steps": (a_model_call(response_format=TOTAL),)}),
     "citations missing": ({"citations": {}}, {"output": "60 days.", "steps": (DOCUMENTS,)}),

@@ -40,6 +40,10 @@ def test_a_case_is_a_test_with_the_question_and_the_whole_case():
             {"json_schema": {"$schema": "x", "$id": "y", "type": "array"}},
             {"type": "is-json", "value": {"type": "array"}, "metric": "jsonSchema"},
         ),
+        (
+            {"value": ["{{ 1 }}"]},
+            {"type": "is-json", "value": """{"const": ["{{ '{' }}{ 1 }}"]}""", "metric": "value"},
+        ),
         ({"value": {"a": ["{{ 1 }}"]}}, {"type": "equals", "value": {"a": ["{{ 1 }}"]}, "metric": "value"}),
         ({"max_latency_ms": 1500}, {"type": "latency", "threshold": 1500, "metric": "maxLatencyMs"}),
     ],
@@ -54,8 +58,6 @@ def test_a_demand_is_one_of_promptfoos_own_assertions(demands, expected):
         ({"expected_tool_calls": ({"name": "refund"},)}, "toolCalls"),
         ({"forbidden_tool_calls": ("refund",)}, "toolCalls"),
         ({"relevant_documents": ("kb-7",), "checks": {"mine": {"use": "citations"}}}, "citations"),
-        ({"value": ["{{ 7 * 7 }}"]}, "value"),
-        ({"value": {"a": "file://x"}}, "value"),
     ],
 )
 def test_other_demands_are_judged_by_our_code_which_is_no_template(demands, metric):
@@ -68,7 +70,17 @@ def test_documents_are_cited_only_where_the_check_failed():
     assert assertions(relevant_documents=("kb-7",)) == []
 
 
-def test_a_schema_with_a_reference_to_a_file_is_written_as_a_text():
+def test_a_schema_with_a_reference_is_written_as_a_text_since_promptfoo_would_follow_it():
+    [assertion] = assertions(json_schema={"items": {"$ref": "#/$defs/x"}})
+    assert assertion["value"] == '{"items": {"$ref": "#/$defs/x"}}'
+
+
+def test_a_reference_in_the_case_is_no_reference_any_more():
+    [test] = written(a_case(expected_tool_calls=({"name": "x", "arguments": {"$ref": "/etc/passwd"}},)))
+    assert test["vars"]["case"]["expectedToolCalls"] == [{"name": "x", "arguments": {" $ref": "/etc/passwd"}}]
+
+
+def test_a_schema_that_names_a_file_is_written_as_a_text():
     [assertion] = assertions(json_schema={"enum": ["file://x", "{{ 7 * 7 }}"]})
     assert assertion["value"] == """{"enum": ["file://x", "{{ '{' }}{ 7 * 7 }}"]}"""
 

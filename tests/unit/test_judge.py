@@ -47,6 +47,26 @@ def test_a_record_keeps_the_telemetry_it_was_judged_by(judge):
     assert record.logs == job.logs
 
 
+def test_model_calls_are_priced_before_they_are_judged():
+    prices = {"gpt-4o-mini*": {"input": 1000.0, "output": 1000.0}}
+    plan = {"cost": {"max_trace": 0.01}}
+    judge = Judge(JudgeOptions(plan, drafts_cases=False, prices=prices))
+    record = judge.judge(a_recorded_job())
+    (call,) = record.calls
+    assert call.cost == pytest.approx((call.input_tokens + call.output_tokens) / 1000)
+    assert not call.is_unpriced
+    assert [v.outcome for v in record.verdicts] == [Outcome.FAILED]
+
+
+def test_a_call_without_a_price_is_marked_where_prices_are_asked_for(judge):
+    job = a_recorded_job()
+    unknown = replace(job, spans=job.spans.replace(b"gpt-4o-mini", b"our-model-1"))
+    record = Judge(JudgeOptions({"cost": {}}, drafts_cases=False, prices={})).judge(unknown)
+    assert [(call.cost, call.is_unpriced) for call in record.calls] == [(None, True)]
+    assert [v.outcome for v in record.verdicts] == [Outcome.NOT_APPLICABLE]
+    assert not judge.judge(unknown).calls[0].is_unpriced
+
+
 def test_a_record_says_what_it_replaces(judge):
     before, said = (a_verdict(),), (Feedback(score=1.0),)
     record = judge.judge(a_job(previous=before, previous_feedback=said))

@@ -120,6 +120,20 @@ def test_tokens_are_summed_by_model_and_direction():
     assert page.of("sidecheck_tokens_total", model="unknown", direction="output") == 7
 
 
+def test_dollars_are_summed_by_service_and_model_and_calls_without_a_price_are_counted_instead():
+    calls = (
+        CallFacts(model="gpt-4o", cost=0.25),
+        CallFacts(model="gpt-4o", cost=0.5),
+        CallFacts(model="mine", is_unpriced=True),
+        CallFacts(model="failed"),
+    )
+    page = Page(a_record(calls=calls))
+    assert page.of("sidecheck_cost_dollars_total", service="shop", model="gpt-4o") == 0.75
+    assert page.of("sidecheck_cost_dollars_total", model="mine") == 0
+    assert page.of("sidecheck_unpriced_calls_total", model="mine") == 1
+    assert page.of("sidecheck_unpriced_calls_total") == 1
+
+
 @pytest.mark.parametrize("tokens", [-5, 0, 10**300, 2**63])
 def test_a_number_of_tokens_that_cannot_be_is_left_out(tokens):
     assert Page(a_record(calls=(CallFacts(model="m", input_tokens=tokens),))).of("sidecheck_tokens_total") == 0

@@ -283,6 +283,14 @@ def test_a_password_is_known_by_the_key_that_it_stands_under():
     assert clean.expectation.expected_tool_calls == ({"arguments": {"password": "<PASSWORD_1>"}},)
 
 
+def test_a_password_that_only_its_key_tells_of_is_found_beside_other_data():
+    arguments = {"to": BOB, "password": "Summer2024!"}
+    case = a_case(input=BOB, expectation=Expectation(expected_tool_calls=({"arguments": arguments},)))
+    clean = Redactor(find_mail)(case)
+    expected = {"to": "<EMAIL_ADDRESS_1>", "password": "<PASSWORD_1>"}
+    assert clean.expectation.expected_tool_calls == ({"arguments": expected},)
+
+
 def test_a_case_in_which_nothing_was_looked_for_says_so_until_it_is_redacted():
     raw = a_case(redacted=None)
     assert json.loads(line(raw))["metadata"]["redacted"] is None

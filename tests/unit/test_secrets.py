@@ -18,7 +18,6 @@ KEY = "-----BEGIN RSA " + "PRIVATE KEY-----\nMIIEpAIBAAKCAQEA" + MIXED * 2 + "\n
         ("sk-" + "proj-" + MIXED + MIXED, "API_KEY"),
         ("sk-" + "ant-api03-" + MIXED + "-" + MIXED, "API_KEY"),
         ("AKIA" + "IOSFODNN7ABCDEFG", "API_KEY"),
-        ("AKIA" + "IOSFODNNQABCDEFG", "API_KEY"),
         ("ghp_" + MIXED + "aB3d", "ACCESS_TOKEN"),
         ("github_pat_" + MIXED + "_" + MIXED, "ACCESS_TOKEN"),
         ("glpat-" + MIXED[:20], "ACCESS_TOKEN"),

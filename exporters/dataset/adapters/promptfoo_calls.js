@@ -14,7 +14,10 @@ const holds = (wanted, given) => {
   if (!wanted || typeof wanted !== 'object') return wanted === given;
   if (!given || typeof given !== 'object' || Array.isArray(wanted) !== Array.isArray(given)) return false;
   if (Array.isArray(wanted) && wanted.length !== given.length) return false;
-  return Object.keys(wanted).every((key) => Object.hasOwn(given, key) && holds(wanted[key], given[key]));
+  return Object.keys(wanted).every((key) => {
+    const own = key === ' $ref' ? '$ref' : key;
+    return Object.hasOwn(given, own) && holds(wanted[key], given[own]);
+  });
 };
 const isSuch = (named) => ([name, given]) => {
   const wanted = named.arguments;

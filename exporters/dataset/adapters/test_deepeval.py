@@ -41,7 +41,7 @@ class Expectations(BaseMetric):
     def measure(self, test_case, *_args, **_options):  # noqa: ARG002 -- every metric is given it
         """Judge; the reason says what failed."""
         kept = self.golden.additional_metadata
-        failed = failures({"context": kept["context"]}, kept["demands"], self.answered)
+        failed = failures({"context": kept["context"]}, kept, self.answered)
         self.score, self.reason, self.success = float(not failed), "\n".join(failed), not failed
         return self.score
 
@@ -81,7 +81,7 @@ def judged(golden):
         expected_tools=golden.expected_tools,
         tools_called=[ToolCall(name=c["name"], input_parameters=_object(c.get("arguments"))) for c in calls],
     )
-    return test_case, [*_native(golden, kept["demands"]), Expectations(golden, answered)]
+    return test_case, [*_native(golden, kept), Expectations(golden, answered)]
 
 
 def _object(arguments):

@@ -30,7 +30,7 @@ def _golden(shape: Shape) -> dict[str, Any]:
         "context": documents or None,
         "expected_tools": [_tool(call) for call in shape["expectedToolCalls"]] or None,
         "comments": f"from trace {shape['metadata']['traceId']}",
-        "additional_metadata": {"demands": demands(shape), "context": shape["context"], **metadata(shape)},
+        "additional_metadata": {**demands(shape), "context": shape["context"], **metadata(shape)},
     }
 
 

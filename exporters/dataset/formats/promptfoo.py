@@ -1,10 +1,10 @@
 """``promptfoo.yaml``: a list of promptfoo tests, every demand one of its own assertions (``tests: file://promptfoo.yaml``).
 
-promptfoo renders each string variable and each string assertion value as a Nunjucks template, and loads strings that
-begin with ``file:`` or ``package:``, at any depth of metadata and assertion values. What production sent would run as
-code on the tester's machine, or bring its files into the results: all of it is escaped here, or stands where promptfoo
-leaves it alone, within the object ``vars.case``. Code is ours, and reads the case from there. ``answer`` and ``rubric``
-are left for a judge model: promptfoo's ``llm-rubric`` costs money.
+promptfoo renders each string variable and each string assertion value as a Nunjucks template. It loads strings that
+begin with ``file:`` or ``package:``, in metadata and assertion values at any depth. And it puts in the place of any
+object with ``$ref`` what that names, a file or an address. What production sent would run as code on the tester's
+machine, or bring its files into the results: all of it is escaped here. Code is ours, and reads the case from the
+object ``vars.case``, where texts stand as they are. ``answer`` and ``rubric`` are left for a judge model.
 """
 
 import re
@@ -44,6 +44,13 @@ def escape(text: str) -> str:
     return _LOADED.sub(r"\1{{ '\2' }}", text)
 
 
+def unreferenced(value: Any) -> Any:
+    """The value with a space before each key ``$ref`` in it."""
+    if isinstance(value, dict):
+        return {f" {key}" if key == "$ref" else key: unreferenced(item) for key, item in value.items()}
+    return [unreferenced(item) for item in value] if isinstance(value, list) else value
+
+
 def disarmed(value: Any) -> Any:
     """The value with a space before each text in it that promptfoo would load where it renders nothing."""
     if isinstance(value, str):
@@ -59,7 +66,7 @@ def _test(case: Case) -> dict[str, Any]:
         "description": escape(case.id),
         "vars": {
             "question": escape(shape["input"] or ""),
-            "case": {key: value for key, value in shape.items() if key not in _NOT_TESTED},
+            "case": unreferenced({key: value for key, value in shape.items() if key not in _NOT_TESTED}),
         },
         # Without this, lists would multiply the tests.
         "options": {"disableVarExpansion": True},
@@ -77,7 +84,7 @@ def _assertions(demanded: Expectation, shape: Mapping[str, Any]) -> Iterator[dic
     for term in filter(None, expected["mustNotMention"]):
         yield {"type": "not-icontains", "value": escape(term), "metric": "mustNotMention", **words}
     if demanded.json_schema is not None:
-        yield {"type": "is-json", "value": _schema(expected["jsonSchema"]), "metric": "jsonSchema", **words}
+        yield {**_schema(expected["jsonSchema"]), "metric": "jsonSchema", **words}
     if demanded.value is not None:
         yield {**_equal_to(expected["value"]), "metric": "value", **words}
     if calls:
@@ -88,17 +95,21 @@ def _assertions(demanded: Expectation, shape: Mapping[str, Any]) -> Iterator[dic
         yield {"type": "latency", "threshold": demanded.max_latency_ms, "metric": "maxLatencyMs"}
 
 
-def _schema(schema: Mapping[str, Any]) -> Any:
-    """The schema; as a text, which is rendered and then read as JSON, where a text in it would be loaded."""
+def _schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     kept = {key: value for key, value in schema.items() if key not in _NOT_AJV}
-    return kept if disarmed(kept) == kept else escape(json_text(kept))
+    return {"type": "is-json", "value": kept if _is_harmless(kept) else escape(json_text(kept))}
 
 
 def _equal_to(value: Any) -> dict[str, Any]:
-    """Within an object nothing is rendered; a list or scalar, and what would be loaded, our code compares."""
-    if isinstance(value, dict) and disarmed(value) == value:
+    """An object is compared as it is; anything else, and what would not stay so, by a schema that allows it alone."""
+    if isinstance(value, dict) and _is_harmless(value):
         return {"type": "equals", "value": value}
-    return {"type": "javascript", "value": _code("value")}
+    return {"type": "is-json", "value": escape(json_text({"const": value}))}
+
+
+def _is_harmless(value: Any) -> bool:
+    """Whether promptfoo leaves this object as it is. Else it goes as a text, which is rendered, then read as JSON."""
+    return bool(disarmed(value) == value and unreferenced(value) == value)
 
 
 def _code(name: str) -> Block:

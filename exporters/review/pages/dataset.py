@@ -4,7 +4,7 @@ Plain links and forms, which work without any script. What is shown of the cases
 """
 
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
@@ -15,7 +15,7 @@ from exporters.dataset.case import CaseStatus, ExampleType
 from exporters.dataset.export import ALL
 from exporters.dataset.formats import FORMATS
 from exporters.dataset.formats.jsonl import frozen
-from exporters.dataset.version import LATEST, MESSAGE, NOW
+from exporters.dataset.version import LATEST, MESSAGE, NOW, Version
 from exporters.review import present_dataset, sent
 from exporters.review.html import render
 from exporters.review.schemas import Cursor, Name
@@ -109,27 +109,30 @@ def _add_cases(router: APIRouter, site: Site) -> None:
 
 
 def _add_versions(router: APIRouter, site: Site) -> None:
-    datasets = site.store.datasets
-    # A version is what it is: to count its cases once is enough.
-    seen = lru_cache(CACHED)(partial(present_dataset.seen, datasets))
+    @lru_cache(CACHED)
+    def seen(version: Version) -> present_dataset.Seen:
+        """A version is what it is: to count its cases once is enough."""
+        return present_dataset.seen(site.store.datasets, version)
 
     @router.get(f"{HERE}/versions")
     def versions() -> Response:
         """All versions."""
-        return _render("dataset_versions.html", title="Versions · Dataset", versions=datasets.versions())
+        return _render("dataset_versions.html", title="Versions · Dataset", versions=site.store.datasets.versions())
 
     @router.get(f"{HERE}/versions/{{name}}")
     def version(name: str) -> Response:
         """A version: its figures, its cases, its files."""
-        side = datasets.side(datasets.version(name).name)
+        datasets = site.store.datasets
+        found = datasets.version(name)
+        side = datasets.side(found.name)
         lines = datasets.lines_at(side, tuple(side.digests)[:LISTED])
         return _render(
             "dataset_version.html",
-            title=f"{side.name} · Dataset",
-            version=side.version,
-            seen=seen(side.version),
+            title=f"{found.name} · Dataset",
+            version=found,
+            seen=seen(found),
             cases=[present_dataset.listed(frozen(line)) for line in lines.values()],
-            files=[(each, _file(each, version=side.name)) for each in _formats()],
+            files=[(each, _file(each, version=found.name)) for each in _formats()],
         )
 
     @router.get(f"{HERE}/diff")
@@ -138,6 +141,7 @@ def _add_versions(router: APIRouter, site: Site) -> None:
         after: To = NOW,
     ) -> Response:
         """What differs between two versions, or between one and now."""
+        datasets = site.store.datasets
         found = present_dataset.difference(datasets, datasets.side(before), datasets.side(after))
         title = f"{found['from']['version']} and {found['to']['version']} · Dataset"
         return _render("dataset_diff.html", title=title, diff=found, names=_names(site))

@@ -91,8 +91,8 @@ def _parts(stored: StoredTrace, read: ReadTrace | None, *, shows_all: bool) -> d
     said = conversation.of_view(stored.view) if interaction is None else conversation.of_interaction(interaction)
     found = evidence.numbered(stored.verdicts)
     shown = _Shown(
-        Room(is_endless=shows_all),
-        Room(EACH_ATTRIBUTE, ALL_ATTRIBUTES, is_endless=shows_all),
+        Room(excerpt.MORE_EACH, excerpt.MORE_ALL) if shows_all else Room(),
+        Room(excerpt.EACH, excerpt.MORE_ALL) if shows_all else Room(EACH_ATTRIBUTE, ALL_ATTRIBUTES),
         evidence.marks(found, said.texts),
         shows_all,
     )
@@ -101,15 +101,20 @@ def _parts(stored: StoredTrace, read: ReadTrace | None, *, shows_all: bool) -> d
         "shown": shown,
         "said": said,
         "waterfall": _waterfall(interaction, shows_all=shows_all),
-        "telemetry_bytes": len(stored.spans) + len(stored.logs),
+        "telemetry_bytes": _size(stored),
+        "is_put_off": _size(stored) > READ_BYTES and not shows_all,
         "marked": _marked(said, shown.marks),
         "limits": {"turns": TURNS, "documents": DOCUMENTS, "tools": TOOLS, "history": HISTORY, "each": excerpt.EACH},
     }
 
 
 def _read(stored: StoredTrace, read: ReadTrace | None, *, shows_all: bool) -> Interaction | None:
-    size = len(stored.spans) + len(stored.logs)
+    size = _size(stored)
     return None if read is None or not size or (size > READ_BYTES and not shows_all) else read(stored)
+
+
+def _size(stored: StoredTrace) -> int:
+    return len(stored.spans) + len(stored.logs)
 
 
 def _waterfall(interaction: Interaction | None, *, shows_all: bool) -> Waterfall | None:

@@ -96,6 +96,12 @@
     if (event.target.id === "keys-on") localStorage.setItem(OFF, event.target.checked ? "0" : "1");
   });
 
+  // Addresses without the fields that nobody filled in.
+  document.addEventListener("formdata", (event) => {
+    if (event.target.method !== "get") return;
+    for (const [name, value] of [...event.formData]) if (value === "") event.formData.delete(name);
+  });
+
   // Polling that a person stopped, or that nobody sees, asks for nothing.
   function pause(button) {
     const isPaused = document.getElementById(button.dataset.pause).classList.toggle("paused");

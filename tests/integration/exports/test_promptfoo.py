@@ -9,6 +9,7 @@ import yaml
 from exports_env import node, start
 from hostile_cases import CANARY, CANARY_VARIABLE, MARKER, TRAPS, a_case, hostile_cases, long_case
 
+from exporters.dataset.case import Context
 from exporters.dataset.export import export
 from exporters.dataset.plain import plain, plain_text
 
@@ -148,8 +149,10 @@ def test_hostile_values_stay_as_they_were(hostile):
         case = cases[result["vars"]["case"]["id"]]
         metadata, asserted = result["testCase"]["metadata"], {a["type"]: a for a in result["testCase"]["assert"]}
         text = plain_text(case.observed_output)
-        assert (metadata["caseId"], metadata["badOutput"].lstrip(" ")) == (case.id, text.lstrip(" "))
-        if case.expectation.value and "equals" in asserted:
+        assert metadata["caseId"] == case.id
+        if not text.startswith("{"):  # promptfoo looks for secrets in JSON, and prints it anew
+            assert metadata["badOutput"].lstrip(" ") == text.lstrip(" "), case.id
+        if case.expectation.value and "equals" in asserted and not text.startswith("{"):
             assert asserted["equals"]["value"] == plain(case.expectation.value)
 
 
@@ -161,6 +164,24 @@ def test_hostile_schemas_and_values_are_judged(hostile):
             parts = {p["assertion"]["metric"]: p for p in result["gradingResult"]["componentResults"]}
             assert "valid JSON" in parts["jsonSchema"]["reason"], case.id
             assert not parts["value"]["pass"]
+
+
+def test_a_reference_to_a_file_is_not_followed(tmp_path):
+    reference = {"$ref": "./secret.json"}
+    context = Context(documents=({"content": "x", **reference},), tools=({"name": "x", "parameters": reference},))
+    calls = ({"name": "x", "arguments": reference},)
+    case = a_case(context=context, value={"x": reference}, expected_tool_calls=calls)
+    message = {"content": json.dumps(case.expectation.value), "tool_calls": [{"function": calls[0]}]}
+    [result] = evaluate(tmp_path, [case], {case.id: message})
+    assert CANARY not in json.dumps(result)
+    assert outcome(result) == (True, [])
+
+
+def test_a_reference_within_a_schema_is_followed_there(tmp_path):
+    schema = {"$defs": {"x": {"type": "integer"}}, "properties": {"x": {"$ref": "#/$defs/x"}}}
+    cases = [a_case(1, json_schema=schema), a_case(2, json_schema=schema)]
+    results = evaluate(tmp_path, cases, {"case-1": '{"x": 1}', "case-2": '{"x": "1"}'})
+    assert [outcome(result) for result in results] == [(True, []), (False, ["jsonSchema"])]
 
 
 def test_hostile_values_are_known_when_they_come(tmp_path):
