@@ -15,7 +15,7 @@ from collector.settings import ConfigError, Settings, changed_keys
 from exporters.metrics.prometheus import Metrics
 from exporters.review.answers import ApiError, SafeJson
 
-LIVE = ("assembly", "checks", "promotion", "store.retention")
+LIVE = ("assembly", "checks", "prices", "promotion", "store.retention")
 """What takes effect at once: these options, and all below them."""
 
 log = structlog.get_logger()
@@ -83,8 +83,8 @@ class Reloading:
 def with_live(old: Settings, new: Settings) -> Settings:
     """The old settings with what may change out of the new ones."""
     store = old.store.model_copy(update={"retention": new.store.retention})
-    live = {"assembly": new.assembly, "checks": new.checks, "promotion": new.promotion, "store": store}
-    return old.model_copy(update=live)
+    same = {key: getattr(new, key) for key in ("assembly", "checks", "prices", "promotion")}
+    return old.model_copy(update={**same, "store": store})
 
 
 def reload_router(reload: Callable[[], Awaitable[Reloaded]]) -> APIRouter:
