@@ -15,6 +15,7 @@ from checks import catalogue
 from collector.forwarding import Forwarding, refuse_loops, results_to
 from collector.intake import Batch
 from collector.logs import place_of
+from collector.notifying import Notifying
 from collector.part_options import front_options, judge_options, kafka_options, receiver_limits, worker_memory
 from collector.pipeline import upkeep
 from collector.pipeline.drafting import Admission, Drafting
@@ -89,6 +90,7 @@ class Sidecar(Process):
         self._forwarding = self._start_forwarding()
         self.front = Front(front_options(settings), self._pool, self.store, self.metrics, self._journal)
         self._tell_results()
+        self._start_notifying()
         metrics = ports.serve_metrics(self.metrics, self.health)  # last to stop: a drain can be watched
         self._stack.push_async_callback(self.front.stop, STOP_WITHIN_S)
         self.front.start()
@@ -182,6 +184,13 @@ class Sidecar(Process):
             results = results_to(backend, self.metrics)
             self._stack.push_async_callback(asyncio.to_thread, results.close)
             self.front.on_saved.append(lambda records, _: results.tell(records))
+
+    def _start_notifying(self) -> None:
+        if self.settings.notify:
+            notifying = Notifying(self.settings, self.metrics)
+            self._stack.push_async_callback(notifying.stop)
+            self.front.on_saved.append(notifying.saved)
+            notifying.start()
 
     def _start_kafka(self) -> "KafkaReceiver | None":
         if not self.settings.kafka.bootstrap_servers:

@@ -10,7 +10,16 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from checks.catalogue import DEFAULT_CHECKS, CheckConfigError, build
-from collector.settings_docs import Option, all_keys, as_yaml, changed_keys, describe, describe_destination, json_schema
+from collector.settings_docs import (
+    Option,
+    all_keys,
+    as_yaml,
+    changed_keys,
+    describe,
+    describe_destination,
+    describe_webhook,
+    json_schema,
+)
 from collector.settings_errors import ConfigError, Problem, explain, place_of
 from collector.settings_models import Settings
 from collector.settings_sources import Tree, overlay_environment, read_file
@@ -23,6 +32,7 @@ OPEN_KEYS = (
     ("prices",),
     ("forward",),
     ("results", "otlp"),
+    ("notify",),
 )
 """Below these users name their own keys."""
 
@@ -36,6 +46,7 @@ __all__ = [
     "changed_keys",
     "describe",
     "describe_destination",
+    "describe_webhook",
     "format_duration",
     "format_size",
     "json_schema",

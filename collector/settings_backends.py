@@ -6,10 +6,23 @@ from urllib.parse import urlsplit
 from pydantic import Field, model_validator
 
 from collector.settings_section import Section
-from collector.settings_units import PositiveDuration, Size
-from collector.settings_values import Endpoint, Label, OptionalFile, PackedWith, SentHeaders, Signals, conflict
+from collector.settings_units import Count, PositiveDuration, Share, Size
+from collector.settings_values import (
+    Endpoint,
+    Kinds,
+    Label,
+    OptionalFile,
+    PackedWith,
+    SentHeaders,
+    Signals,
+    Template,
+    Text,
+    WebhookUrl,
+    conflict,
+)
 
 _SECOND = 1_000_000_000
+_MINUTE = 60 * _SECOND
 _HOUR = 3600 * _SECOND
 _MIB = 2**20
 
@@ -94,6 +107,41 @@ class ResultsSection(Section):
     otlp: ResultsBackend | None = Field(
         None, description="an OTLP server that is told of every verdict; the options of a destination, see Results"
     )
+
+
+class ThresholdSection(Section):
+    """A pass rate that is too low."""
+
+    check: Text = Field(description="the check whose pass rate is watched, in each service")
+    below: Share = Field(description="told of when the share of passed results falls below this, 0 to 1")
+    over: PositiveDuration = Field(10 * _MINUTE, description="how far back results count")
+    at_least: Count = Field(20, description="how many results there must be")
+
+
+class NotifySection(Section):
+    """A webhook."""
+
+    url: WebhookUrl = Field(description="where messages are posted to")
+    name: Label = Field(None, description="what it is called on `/metrics`; `null`: the host")
+    secret_file: OptionalFile = Field(
+        None, description="file with the secret that messages are signed with, `whsec_...` or at least 24 characters"
+    )
+    events: Kinds = Field(("new_cluster",), description="what is told of: `new_cluster`, `threshold`")
+    thresholds: tuple[ThresholdSection, ...] = Field(
+        (), description="pass rates, each with `check`, `below`, `over` (10m) and `at_least` (20)"
+    )
+    template: Template = Field(None, description="jinja2 template of the JSON body; `null`: one that Slack shows")
+
+    @property
+    def label(self) -> str:
+        """What it is called in logs and on ``/metrics``."""
+        return self.name or urlsplit(self.url).netloc.rpartition("@")[2]
+
+    @model_validator(mode="after")
+    def _has_thresholds(self) -> Self:
+        if ("threshold" in self.events) != bool(self.thresholds):
+            raise conflict("thresholds", "and `threshold` in `events` go together; give both or none")
+        return self
 
 
 def hidden(written: dict[str, Any]) -> dict[str, Any]:

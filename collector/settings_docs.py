@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from collector.settings_backends import ForwardSection, hidden
+from collector.settings_backends import ForwardSection, NotifySection, hidden
 from collector.settings_errors import Path, without_password
 from collector.settings_models import Settings
 from collector.settings_section import Section
@@ -48,6 +48,15 @@ def all_keys() -> list[Path]:
     return list(dict.fromkeys(path[:n] for path in options for n in range(1, len(path) + 1)))
 
 
+def describe_webhook() -> list[Option]:
+    """Every option of an item of ``notify``."""
+    section = NotifySection(url="http://localhost")
+    return [
+        Option(".".join(path), "" if path == ("url",) else _inline(default), description)
+        for path, default, description in _options(section, ())
+    ]
+
+
 def changed_keys(old: Settings, new: Settings) -> tuple[str, ...]:
     """The dotted keys whose values differ, those of single checks among them."""
     return tuple(key for key, before, after in _pairs(old, new) if before != after)
@@ -85,6 +94,7 @@ def as_yaml(settings: Settings, *, show_passwords: bool = False) -> str:
         written["store"]["url"] = without_password(settings.store.url)
     if not show_passwords:
         written["forward"] = [hidden(backend) for backend in written["forward"]]
+        written["notify"] = [{**hook, "url": "***"} for hook in written["notify"]]  # an address is often the secret
         if written["results"]["otlp"] is not None:
             written["results"]["otlp"] = hidden(written["results"]["otlp"])
         written["kafka"]["consumer"] = {key: _hidden(key, value) for key, value in settings.kafka.consumer.items()}

@@ -92,7 +92,7 @@ def _problem(detail: Mapping[str, Any], keys: list[Path], places: Mapping[Path, 
     if detail["type"] == "extra_forbidden":
         text = unknown_key(path, keys)
     elif detail["type"] == "conflict":
-        path = (*path, *context["key"].split("."))
+        path = (*path, *filter(None, context["key"].split(".")))
         text = detail["msg"]
     elif detail["type"] == "missing":  # what stands beside it is not told: it may be a secret
         text = "is missing; it is required"

@@ -10,7 +10,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from checks.catalogue import DEFAULT_CHECKS
-from collector.settings_backends import ForwardSection, ResultsSection
+from collector.settings_backends import ForwardSection, NotifySection, ResultsSection
 from collector.settings_section import Section
 from collector.settings_units import (
     Address,
@@ -304,6 +304,9 @@ class Settings(Section):
     )
 
     results: ResultsSection = ResultsSection()
+    notify: tuple[NotifySection, ...] = Field(
+        (), description="webhooks that are told of new kinds of failure and of pass rates that fall; see Notify"
+    )
 
     @property
     def ports(self) -> dict[str, Listener]:
@@ -321,12 +324,20 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _names_apart(self) -> Self:
-        names = [section.label for section in self.forward]
-        for index, name in enumerate(names):
-            if name in names[:index]:
-                raise conflict(
-                    f"forward.{index}.name", f"{name!r} is the name of another destination; give each its own"
-                )
+        for key, sections in (("forward", self.forward), ("notify", self.notify)):
+            names = [section.label for section in sections]
+            for index, name in enumerate(names):
+                if name in names[:index]:
+                    raise conflict(f"{key}.{index}.name", f"{name!r} is the name of another one; give each its own")
+        return self
+
+    @model_validator(mode="after")
+    def _watches_what_runs(self) -> Self:
+        for index, hook in enumerate(self.notify):
+            for place, threshold in enumerate(hook.thresholds):
+                if threshold.check not in self.checks:
+                    key = f"notify.{index}.thresholds.{place}.check"
+                    raise conflict(key, f"{threshold.check!r} is no check that runs; checks names those that do")
         return self
 
     @model_validator(mode="after")

@@ -19,6 +19,7 @@ _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}", re.ASCII)
 _LONGEST_GROUP = 249
 _TOKENS = {"input", "output", "cached_input"}
 _LABEL = re.compile(r"[A-Za-z0-9._-]{1,63}", re.ASCII)
+_KINDS = ("new_cluster", "threshold")
 _SIGNALS = ("traces", "logs", "metrics")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 """A header's name and value (RFC 9110, section 5): what can stand in a request of either protocol."""
@@ -157,12 +158,42 @@ def _signals(value: Any) -> tuple[str, ...]:
     raise broken_rule(f"must be a list with one or more of {', '.join(_SIGNALS)}")
 
 
+def _kinds(value: Any) -> tuple[str, ...]:
+    if isinstance(value, list | tuple) and value and all(kind in _KINDS for kind in value):
+        return tuple(dict.fromkeys(value))
+    raise broken_rule(f"must be a list with one or more of {', '.join(_KINDS)}")
+
+
+def _webhook_url(value: Any) -> str:
+    """The address is not told where it is none: it may hold a secret."""
+    text = value.strip() if isinstance(value, str) else ""
+    try:
+        is_one = urlsplit(text).scheme in ("http", "https") and bool(urlsplit(text).hostname) and text.isascii()
+    except ValueError:
+        is_one = False
+    if not is_one or " " in text:
+        raise conflict("", "must be an http:// or https:// address")
+    return text
+
+
+def _template(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value or None
+    raise broken_rule("must be a text, or null")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str) and value.strip():
+        return value.strip()
+    raise broken_rule("must be a text")
+
+
 def _sent_headers(value: Any) -> dict[str, str]:
     """The values are not told: they may be secrets."""
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        raise conflict("headers", "must be a section with one line a header, such as `x-tenant: shop`")
+        raise conflict("", "must be a section with one line a header, such as `x-tenant: shop`")
     for name, text in value.items():
         if not isinstance(name, str) or not isinstance(text, str) or not _HEADER.fullmatch(f"{name}: {text}"):
             raise conflict(str(name), "must be a header's name, and its value a text of printable ASCII")
@@ -246,3 +277,12 @@ SentHeaders = Annotated[
     WithJsonSchema({**_Mapping, "additionalProperties": {"type": "string"}}),
 ]
 PackedWith = Literal["gzip", "none"]
+Kinds = Annotated[
+    tuple[str, ...],
+    PlainValidator(_kinds),
+    PlainSerializer(list),
+    WithJsonSchema({"type": "array", "items": {"enum": list(_KINDS)}, "minItems": 1}),
+]
+WebhookUrl = Annotated[str, PlainValidator(_webhook_url), WithJsonSchema({"type": "string", "pattern": "^https?://"})]
+Template = Annotated[str | None, PlainValidator(_template), WithJsonSchema(_Text)]
+Text = Annotated[str, PlainValidator(_text), WithJsonSchema({"type": "string", "minLength": 1})]

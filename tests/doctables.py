@@ -28,6 +28,14 @@ def destination_table() -> str:
     return _table(("option", "default", ""), rows)
 
 
+def webhook_table() -> str:
+    """Every option of a webhook of ``notify``."""
+    from collector.settings import describe_webhook
+
+    rows = ((f"`{o.key}`", f"`{o.default}`" if o.default else "", o.description) for o in describe_webhook())
+    return _table(("option", "default", ""), rows)
+
+
 def metrics_table() -> str:
     """Every metric."""
     from exporters.metrics.catalogue import METRICS
@@ -79,6 +87,7 @@ def alerts_table() -> str:
 TABLES: Mapping[str, Callable[[], str]] = {
     "options": options_table,
     "destination": destination_table,
+    "webhook": webhook_table,
     "metrics": metrics_table,
     "checks": checks_table,
     "commands": commands_table,

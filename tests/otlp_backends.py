@@ -70,6 +70,11 @@ class Backend:
         return None
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # five by default: more at the same moment are reset
+
+
 @contextmanager
 def http_backend(port: int = 0, tls: Identity | None = None, backend: Backend | None = None) -> Iterator[Backend]:
     """Serve OTLP/HTTP."""
@@ -94,8 +99,7 @@ def http_backend(port: int = 0, tls: Identity | None = None, backend: Backend | 
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", port), Handler)
     if tls is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(tls.cert, tls.key)

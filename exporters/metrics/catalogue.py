@@ -162,6 +162,7 @@ _FORWARD = (
     ),
     _gauge("sidecheck_forward_queue_bytes", "What waits on disk for a destination of `forward`.", "destination"),
 )
+_NOTIFY = (_counter("sidecheck_notifications_sent_total", "Messages that a webhook of `notify` took.", "hook"),)
 _KAFKA = (
     _gauge("sidecheck_kafka_lag", "Records of a partition that are not judged and stored yet.", "topic", "partition"),
     _gauge("sidecheck_kafka_paused", "1 while nothing is read because there is no room for more."),
@@ -219,5 +220,5 @@ BALANCE = (
 """The metrics that add up: accepted = evaluated + open + dropped (what="trace"), and no check has more decided results
 than traces were evaluated."""
 
-METRICS = _by_name((*_VERDICTS, *_APP, *_INTAKE, *_FORWARD, *_KAFKA, *_SELF))
+METRICS = _by_name((*_VERDICTS, *_APP, *_INTAKE, *_FORWARD, *_NOTIFY, *_KAFKA, *_SELF))
 """Every metric by its name, in the order of the documentation."""

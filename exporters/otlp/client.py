@@ -26,7 +26,7 @@ from exporters.otlp.headers import Headers
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
 LONGEST_ANSWER = 64 * 1024
-"""Bytes of an answer that are read; no more is of interest."""
+"""Bytes of an HTTP answer that are read; no more is of interest."""
 
 _OK = range(200, 300)
 _HTTP_RETRYABLE = frozenset({429, 502, 503, 504})
@@ -127,7 +127,7 @@ class GrpcClient(Client):
     def __init__(self, target: Target) -> None:
         self._target = target
         self._headers = Headers(target.headers, target.headers_file)
-        options = (("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", LONGEST_ANSWER))
+        options = (("grpc.max_send_message_length", -1),)
         compression = grpc.Compression.Gzip if target.gzip else grpc.Compression.NoCompression
         self._channel: Any = (
             grpc.aio.secure_channel(target.address, credentials_of(target), options, compression)

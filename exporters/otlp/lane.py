@@ -120,6 +120,10 @@ class Lane:
             return
         except Never as never:
             self._refused(str(never))
+        except Exception as error:  # noqa: BLE001 - a lane that ends would forward nothing until the next start
+            log.error("a request could not be sent; trying again", **self._where, error=type(error).__name__)
+            became.problem = type(error).__name__
+            return
         else:
             self._counts.forwarded(self._destination.name, self._signal)
         became.ended.append(request.position)

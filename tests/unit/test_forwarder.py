@@ -231,3 +231,13 @@ def test_waits_are_never_the_same_moment_and_bounded():
     backoff.reset()
     assert backoff.wait_s() == 0.5 * FIRST_S
     assert backoff.wait_s(10**9) == 600
+
+
+async def test_a_fault_of_our_own_does_not_end_a_lane(world_of):
+    world = world_of()
+    world.clients["tempo"].answers[b"1"] = deque([RuntimeError("what a user said")])
+    world.forwarder.start()
+    await world.forwarder.put(Signal.TRACES, b"1")
+    await world.forwarder.put(Signal.TRACES, b"2")
+    await world.all_sent()
+    assert sorted(world.bodies("tempo")) == [b"1", b"2"]

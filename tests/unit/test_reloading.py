@@ -125,3 +125,9 @@ def test_the_api_says_what_changed_or_why_not(config):
     with pytest.raises(ApiError, match="workers: must be auto") as raised:
         client.post("/api/reload")
     assert (raised.value.status, raised.value.code) == (422, "configuration_refused")
+
+
+async def test_prices_are_taken_over_as_well(config):
+    config.change(prices={"own-model": {"input": 1, "output": 2}})
+    assert (await config.reload()).changed == ("prices",)
+    assert config.applied[0].prices == config.now.prices

@@ -60,7 +60,7 @@ def test_what_is_written_out_reads_back_and_shows_no_header():
         ("[{endpoint: 'http://a', headers: {x: \"a\\nb\"}}]", "forward.0.headers.x", "printable ASCII"),
         ("[{endpoint: 'http://a', queue: {size: 0}}]", "forward.0.queue.size", "at least one byte"),
         ("[{endpoint: 'http://a', name: 'a b'}]", "forward.0.name", "short name"),
-        ("[{endpoint: 'http://a'}, {endpoint: 'https://a'}]", "forward.1.name", "is the name of another destination"),
+        ("[{endpoint: 'http://a'}, {endpoint: 'https://a'}]", "forward.1.name", "is the name of another one"),
         ("{endpoint: 'http://a'}", "forward", "must be a list"),
     ],
 )

@@ -1,0 +1,101 @@
+"""What people are told of: plain data, which a template makes a message of. Holds no captured text.
+
+Templates run in jinja2's sandbox: they are configuration, and still they get plain values and nothing else.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+import jinja2
+from jinja2.sandbox import SandboxedEnvironment
+
+
+class Kind(StrEnum):
+    """What happened."""
+
+    NEW_CLUSTER = "new_cluster"
+    THRESHOLD = "threshold"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened: in which service, and the figures of its kind.
+
+    ``new_cluster``: ``count`` kinds of failure that were not known before. ``threshold``: of ``count`` results of
+    ``check`` in the last ``minutes``, the share ``rate`` passed, which is ``below`` what it should be.
+    """
+
+    kind: Kind
+    service: str
+    count: int
+    check: str | None = None
+    rate: float | None = None
+    below: float | None = None
+    minutes: float | None = None
+
+    def context(self, time_s: int) -> dict[str, Any]:
+        """What a template may use."""
+        return {
+            "event": self.kind.value,
+            "service": self.service,
+            "count": self.count,
+            "check": self.check,
+            "rate": self.rate,
+            "below": self.below,
+            "minutes": self.minutes,
+            "time": time_s,
+            "text": self.text,
+        }
+
+    @property
+    def text(self) -> str:
+        """The event in a sentence."""
+        if self.kind is Kind.NEW_CLUSTER:
+            return f"{self.service}: {self.count} new kind{'s' * (self.count != 1)} of failure"
+        passed = f"{self.check} passed {self.rate or 0:.0%} of {self.count} traces in {self.minutes:g} minutes"
+        return f"{self.service}: {passed}, which is below {self.below or 0:.0%}"
+
+
+EXAMPLES: Mapping[Kind, Event] = MappingProxyType(
+    {
+        Kind.NEW_CLUSTER: Event(Kind.NEW_CLUSTER, "shop", 2),
+        Kind.THRESHOLD: Event(Kind.THRESHOLD, "shop", 50, "citations", 0.8, 0.9, 10.0),
+    }
+)
+DEFAULT_TEMPLATE = '{"text": {{ text | tojson }}, "event": {{ event | tojson }}, "service": {{ service | tojson }}}'
+"""What Slack, Mattermost and the like show; whoever reads JSON gets the rest."""
+LONGEST = 64 * 1024
+
+
+class TemplateProblem(ValueError):
+    """A template that cannot be used. The text says why."""
+
+
+class Template:
+    """A template that makes the JSON body of a message. Raises ``TemplateProblem`` where it does not, for any kind."""
+
+    def __init__(self, text: str = DEFAULT_TEMPLATE) -> None:
+        environment = SandboxedEnvironment(undefined=jinja2.StrictUndefined, autoescape=False)
+        try:
+            self._template = environment.from_string(text)
+        except jinja2.TemplateError as error:
+            raise TemplateProblem(f"the template is none: {error}") from error
+        for event in EXAMPLES.values():
+            self.render(event, 0)
+
+    def render(self, event: Event, time_s: int) -> bytes:
+        """The body. Raises ``TemplateProblem``."""
+        try:
+            body = self._template.render(event.context(time_s))
+            json.loads(body)
+        except json.JSONDecodeError as error:
+            raise TemplateProblem(f"the template makes no JSON of {event.kind.value}: {error.msg}") from error
+        except Exception as error:  # a template may do anything that the sandbox lets it
+            raise TemplateProblem(f"the template fails for {event.kind.value}: {error}") from error
+        if len(body) > LONGEST:
+            raise TemplateProblem(f"the template makes more than {LONGEST} characters of {event.kind.value}")
+        return body.encode()

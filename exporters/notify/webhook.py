@@ -1,0 +1,144 @@
+"""One webhook: messages signed, sent in order, tried again, and counted where they are given up.
+
+Signed as https://www.standardwebhooks.com says. Owns a bounded queue in memory; what happened is ``watch``'s business.
+"""
+
+import asyncio
+import base64
+import binascii
+import hmac
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from uuid import uuid4
+
+import httpx
+import structlog
+
+from exporters.notify.event import Event, Template, TemplateProblem
+from exporters.otlp.backoff import Backoff
+from exporters.otlp.client import seconds_of
+
+MOST_WAITING = 100
+TRIES = 8
+"""Of one message, over some two minutes; then the next one has its turn."""
+TIMEOUT_S = 10.0
+SHORTEST_SECRET = 24
+"""Bytes; the specification says 24 to 64."""
+_PREFIX = "whsec_"
+_TRY_AGAIN = frozenset({408, 425, 429})
+
+log = structlog.get_logger()
+Sleep = Callable[[float], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Told of what became of messages: sent (by the hook's name), dropped (a reason)."""
+
+    sent: Callable[[str], None]
+    dropped: Callable[[str], None]
+
+
+def key_of(secret: str) -> bytes:
+    """The key of a secret as it is handed out: ``whsec_`` and base64, or any text. Raises ``ValueError``."""
+    text = secret.strip()
+    try:
+        key = base64.b64decode(text.removeprefix(_PREFIX), validate=True) if text.startswith(_PREFIX) else text.encode()
+    except binascii.Error:
+        raise ValueError(f"what follows {_PREFIX} is no base64") from None
+    if len(key) < SHORTEST_SECRET:
+        raise ValueError(f"the secret has less than {SHORTEST_SECRET} bytes; `openssl rand -hex 32` makes a good one")
+    return key
+
+
+def signed(key: bytes, message_id: str, time_s: int, body: bytes) -> dict[str, str]:
+    """The headers that prove who sent a body, and when."""
+    content = f"{message_id}.{time_s}.".encode() + body
+    signature = base64.b64encode(hmac.digest(key, content, sha256)).decode()
+    return {"webhook-id": message_id, "webhook-timestamp": str(time_s), "webhook-signature": f"v1,{signature}"}
+
+
+class Webhook:
+    """Sends messages to one address until it is stopped, and to no other: redirects are not followed."""
+
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        key: bytes | None,
+        template: Template,
+        counts: Counts,
+        *,
+        backoff: Backoff | None = None,
+        sleep: Sleep = asyncio.sleep,
+        wall_s: Callable[[], float] = time.time,
+    ) -> None:
+        self._name = name
+        self._url = url
+        self._key = key
+        self._template = template
+        self._counts = counts
+        self._backoff = backoff or Backoff()
+        self._sleep = sleep
+        self._wall_s = wall_s
+        self._queue: asyncio.Queue[Event] = asyncio.Queue(MOST_WAITING)
+        self._http = httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False, headers={"User-Agent": "sidecheck"})
+
+    def tell(self, event: Event) -> None:
+        """Queue a message; where there is no room, it is dropped and counted."""
+        try:
+            self._queue.put_nowait(event)
+        except asyncio.QueueFull:
+            self._counts.dropped("queue_full")
+
+    async def run(self) -> None:
+        """Send what comes, for ever."""
+        while True:
+            event = await self._queue.get()
+            try:
+                body = self._template.render(event, int(self._wall_s()))
+            except TemplateProblem as problem:
+                log.error("a message could not be made", hook=self._name, problem=str(problem))
+                self._counts.dropped("template")
+                continue
+            await self._deliver(body)
+
+    async def close(self) -> None:
+        """Give up what is under way."""
+        await self._http.aclose()
+
+    async def _deliver(self, body: bytes) -> None:
+        message_id = f"msg_{uuid4().hex}"
+        problem = ""
+        for _ in range(TRIES):
+            problem, after_s, is_final = await self._post(message_id, body)
+            if not problem:
+                self._backoff.reset()
+                self._counts.sent(self._name)
+                return
+            if is_final:
+                break
+            await self._sleep(self._backoff.wait_s(after_s))
+        log.warning("a message was given up", hook=self._name, problem=problem)
+        self._backoff.reset()
+        self._counts.dropped("refused" if is_final else "retries")
+
+    async def _post(self, message_id: str, body: bytes) -> tuple[str, float | None, bool]:
+        """What went wrong (empty: nothing), the seconds that the receiver asks for, and whether it is of no use."""
+        headers = {"Content-Type": "application/json"}
+        if self._key is not None:
+            headers |= signed(self._key, message_id, int(self._wall_s()), body)
+        try:
+            async with (
+                asyncio.timeout(TIMEOUT_S),
+                self._http.stream("POST", self._url, content=body, headers=headers) as r,
+            ):
+                status, retry_after = r.status_code, r.headers.get("retry-after")
+        except (httpx.HTTPError, TimeoutError, OSError) as error:
+            return type(error).__name__, None, False
+        if status in range(200, 300):
+            return "", None, False
+        is_final = status < 500 and status not in _TRY_AGAIN
+        return f"HTTP {status}", seconds_of(retry_after, self._wall_s()), is_final
