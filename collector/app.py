@@ -12,10 +12,8 @@ import structlog
 from fastapi import FastAPI
 
 from checks import catalogue
-from collector.forwarding import Forwarding, refuse_loops, results_to
 from collector.intake import Batch
 from collector.logs import place_of
-from collector.notifying import Notifying
 from collector.part_options import front_options, judge_options, kafka_options, receiver_limits, worker_memory
 from collector.pipeline import upkeep
 from collector.pipeline.drafting import Admission, Drafting
@@ -37,6 +35,7 @@ from exporters.review.routes import create_api
 from exporters.store.reopenings import HOLD_NS
 
 if TYPE_CHECKING:
+    from collector.forwarding import Forwarding
     from collector.receivers.kafka.receiver import KafkaReceiver
 
 WORKERS_WITHIN_S = 120.0
@@ -83,7 +82,7 @@ class Sidecar(Process):
         settings = self.settings
         ports = Ports(settings, self._stack, tuple(settings.ports))
         self.store = await self._open_store(settings.assembly.settle + HOLD_NS)
-        refuse_loops(settings)
+        self._refuse_loops()
         self._pool = RollingPool(self._make_pool(settings))
         self._stack.push_async_callback(asyncio.to_thread, self._pool.close)
         self._journal = self._open_journal()
@@ -169,10 +168,18 @@ class Sidecar(Process):
             log.info("requests that the last run did not finish are judged now", requests=journal.recovery.entries)
         return journal
 
-    def _start_forwarding(self) -> Forwarding | None:
+    def _refuse_loops(self) -> None:
+        if self.settings.forward or self.settings.results.otlp is not None:
+            from collector.forwarding import refuse_loops
+
+            refuse_loops(self.settings)
+
+    def _start_forwarding(self) -> "Forwarding | None":
         """Sends from now on; ends after whatever hands it something."""
         if not self.settings.forward:
             return None
+        from collector.forwarding import Forwarding  # an HTTP and a gRPC client: most have nothing to send
+
         forwarding = Forwarding(self.settings, receiver_limits(self.settings), self.metrics)
         self._stack.push_async_callback(forwarding.stop)
         forwarding.start()
@@ -181,12 +188,16 @@ class Sidecar(Process):
     def _tell_results(self) -> None:
         backend = self.settings.results.otlp
         if backend is not None:
+            from collector.forwarding import results_to
+
             results = results_to(backend, self.metrics)
             self._stack.push_async_callback(asyncio.to_thread, results.close)
             self.front.on_saved.append(lambda records, _: results.tell(records))
 
     def _start_notifying(self) -> None:
         if self.settings.notify:
+            from collector.notifying import Notifying
+
             notifying = Notifying(self.settings, self.metrics)
             self._stack.push_async_callback(notifying.stop)
             self.front.on_saved.append(notifying.saved)

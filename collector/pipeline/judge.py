@@ -124,8 +124,6 @@ class Judge:
         runner.load(self._plan)
         if self._options.drafts_cases:
             load_likeness()
-        if self._prices is not None:
-            self._prices.load()
 
     def report(self, job: Job, left_out: Mapping[str, str] = NONE_LEFT_OUT) -> Report:
         """The verdicts on one trace, without a record of it.
