@@ -1,11 +1,11 @@
 """``sidecheck dataset``: arguments of the commands for the dataset. What they do is in ``versions`` and ``curate``."""
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from collector.commands.frame import FAILED, ConfigPath, settings_of, stop, told
+from exporters.dataset.case import NewStatus, OnConflict
 
 app = typer.Typer(
     help="Make versions of the dataset, compare them, sort cases into splits, tag them, bring your own.",
@@ -15,20 +15,6 @@ app = typer.Typer(
 Author = Annotated[str | None, typer.Option("--author", help="Who does it; else the user of this computer.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As the API gives it.")]
 VERSION = "v3, 3, latest, or seven digits or more of its hash"
-
-
-class Status(StrEnum):
-    """Where an imported case is to stand."""
-
-    CANDIDATE = "candidate"
-    PROMOTED = "promoted"
-
-
-class OnConflict(StrEnum):
-    """What becomes of a case that is there already and differs."""
-
-    REPLACE = "replace"
-    KEEP = "keep"
 
 
 @app.command()
@@ -138,7 +124,7 @@ def tag(
 def import_(
     file: Annotated[str, typer.Argument(help="JSONL in the shape of cases.jsonl; - is standard input.")],
     *,
-    status: Annotated[Status, typer.Option("--status", help="Where new cases stand.")] = Status.PROMOTED,
+    status: Annotated[NewStatus, typer.Option("--status", help="Where new cases stand.")] = NewStatus.PROMOTED,
     on_conflict: Annotated[
         OnConflict, typer.Option("--on-conflict", help="A case with this id that differs: replace it, or keep it.")
     ] = OnConflict.REPLACE,

@@ -29,6 +29,20 @@ class CaseStatus(StrEnum):
     """A candidate whose trace was judged again and no longer fails."""
 
 
+class NewStatus(StrEnum):
+    """Where an imported case may stand: before a reviewer, or in the dataset at once."""
+
+    CANDIDATE = "candidate"
+    PROMOTED = "promoted"
+
+
+class OnConflict(StrEnum):
+    """What becomes of a case that is there already and differs from the imported one."""
+
+    REPLACE = "replace"
+    KEEP = "keep"
+
+
 @dataclass(frozen=True, slots=True)
 class Expectation:
     """What must hold when the case is run again. ``checks`` maps a check's name to its version and options.

@@ -4,7 +4,6 @@ import io
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import IO, Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -12,7 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from exporters.dataset.case import Case, CaseStatus, ExampleType
+from exporters.dataset.case import Case, CaseStatus, ExampleType, NewStatus, OnConflict
 from exporters.dataset.export import ExportError, formats_named, left_out, write, write_zip
 from exporters.dataset.formats import Format
 from exporters.dataset.intake import read
@@ -30,20 +29,6 @@ CHUNK = 64 * 1024
 VersionName = Annotated[str, Path(min_length=1, max_length=64, description="`v3`, `3`, `latest` or its hash")]
 Side = Annotated[str, Query(min_length=1, max_length=64)]
 Who = Annotated[str, Query(min_length=1, max_length=200)]
-
-
-class NewStatus(StrEnum):
-    """Where imported cases are to stand."""
-
-    CANDIDATE = "candidate"
-    PROMOTED = "promoted"
-
-
-class OnConflict(StrEnum):
-    """What becomes of a case that is there already and differs."""
-
-    REPLACE = "replace"
-    KEEP = "keep"
 
 
 class Commit(BaseModel):

@@ -1,4 +1,7 @@
-"""The JSON API on a real store."""
+"""The JSON API on a real store.
+
+Long, since the routes share one store that is filled once for each test; those of the dataset have a file of their own.
+"""
 
 import json
 import sys

@@ -1,4 +1,7 @@
-"""The command line as a person and a script meet it: exit codes, one-sentence errors, what goes to which stream."""
+"""The command line as a person and a script meet it: exit codes, one-sentence errors, what goes to which stream.
+
+Long, since every command has its part here and all parts share how a command is run and a folder is set up.
+"""
 
 import json
 import os

@@ -1,3 +1,5 @@
+"""The check of citations: every form of one, with what it must not be taken for. One file a check, however long."""
+
 import pytest
 from builders import a_retrieval, a_trace, an_interaction
 from hypothesis import given

@@ -1,3 +1,5 @@
+"""The check of JSON answers: where JSON is asked for, and what is wrong with it. One file a check, however long."""
+
 import json
 from types import MappingProxyType
 
