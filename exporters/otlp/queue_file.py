@@ -71,9 +71,9 @@ class Waiting:
 
 
 class QueueFile:
-    """The open file. Every method raises ``QueueError``, and the next call opens the file again.
+    """The open file. Every method that reads or writes raises ``QueueError``, and the next one opens the file again.
 
-    ``bounds`` are the destinations there are: what waits for another one is dropped.
+    ``bounds`` are the destinations there are: what waits for another one when the file is opened is dropped.
     """
 
     def __init__(
@@ -142,6 +142,19 @@ class QueueFile:
                 self.held.subtract(_sum(gone))
                 self._tell("expired", gone)
 
+    def rebound(self, bounds: Mapping[str, Bound]) -> None:
+        """Go by other bounds from now on. What is over them goes with the next commit or expiry."""
+        self._bounds = bounds
+
+    def clear(self, destination: str, signal: Signal) -> int:
+        """Drop what waits in a queue; returns how many requests these are."""
+        query = f"DELETE FROM waiting WHERE destination = ? AND signal = ? {_GONE}"  # noqa: S608 - a constant
+        with self._connected() as connection:
+            gone = connection.execute(query, (destination, signal.value)).fetchall()
+            self.held.subtract(_sum(gone))
+            self._tell("no_destination", gone)
+        return len(gone)
+
     def scrub(self) -> bool:
         """Write over what was sent, if nothing waits. Returns whether no byte of anything is left."""
         with self._connected() as connection:
@@ -203,8 +216,9 @@ class QueueFile:
                 connection.execute(statement)
             held = connection.execute("SELECT destination, SUM(size), COUNT(*) FROM waiting GROUP BY destination")
             for name, size, count in held.fetchall():
-                self.held[name] = size
-                if name not in self._bounds:
+                if name in self._bounds:
+                    self.held[name] = size
+                else:
                     connection.execute("DELETE FROM waiting WHERE destination = ?", (name,))
                     self._dropped("no_destination", count)
         except Exception:
