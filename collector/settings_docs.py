@@ -11,6 +11,8 @@ from collector.settings_errors import Path, without_password
 from collector.settings_models import Settings
 from collector.settings_section import Section
 
+_BACKEND = ("results", "otlp")
+
 
 @dataclass(frozen=True, slots=True)
 class Option:
@@ -64,10 +66,12 @@ def changed_keys(old: Settings, new: Settings) -> tuple[str, ...]:
 
 def _pairs(old: Settings, new: Settings) -> Iterator[tuple[str, Any, Any]]:
     before, after = (
-        {path: value for path, value, _ in _options(settings, ()) if path != ("checks",)} for settings in (old, new)
+        {path: value for path, value, _ in _options(settings, ()) if path[:1] != ("checks",) and path[:2] != _BACKEND}
+        for settings in (old, new)
     )
     for path, value in before.items():
         yield ".".join(path), value, after[path]
+    yield ".".join(_BACKEND), old.results.otlp, new.results.otlp  # which may be no section at all
     for name in dict.fromkeys((*old.checks, *new.checks)):
         yield f"checks.{name}", old.checks.get(name), new.checks.get(name)
 

@@ -15,10 +15,10 @@ from typing import Any
 
 import structlog
 
-from exporters.otlp.backoff import Backoff
+from exporters.otlp.backoff import Backoff, Sleep
 from exporters.otlp.client import Client, connect
 from exporters.otlp.destination import Destination, Signal, Target
-from exporters.otlp.lane import Counts, Lane, Sleep
+from exporters.otlp.lane import Counts, Lane
 from exporters.otlp.queue import ForwardQueue
 from exporters.otlp.queue_file import Bound, QueueError, Waiting
 

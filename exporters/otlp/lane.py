@@ -5,12 +5,12 @@ in the queue on disk, and stays there until the destination has it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 
-from exporters.otlp.backoff import Backoff
+from exporters.otlp.backoff import Backoff, Patience, Sleep
 from exporters.otlp.client import Client, Never, NotNow
 from exporters.otlp.destination import Destination, Signal
 from exporters.otlp.queue import ForwardQueue
@@ -23,7 +23,6 @@ ASK_AGAIN_S = 5.0
 """How soon a queue that could not be read is read again."""
 
 log = structlog.get_logger()
-Sleep = Callable[[float], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +69,7 @@ class Lane:
         self._queued = asyncio.Event()
         self._queued.set()  # what the last run left
         self._idle = asyncio.Event()
-        self._patience: asyncio.Future[None] | None = None
+        self._patience = Patience(sleep)
         self._is_down = False
         self._has_refused = False
 
@@ -84,8 +83,7 @@ class Lane:
         self.client = client
         self._backoff.reset()
         self._has_refused = False
-        if self._patience is not None:
-            self._patience.cancel()
+        self._patience.end()
 
     async def emptied(self) -> None:
         """Wait until all is sent that was there."""
@@ -129,15 +127,7 @@ class Lane:
         if became.ended:  # it takes others: no reason to come less and less often
             self._backoff.reset()
         if client is self.client:
-            await self._pause(self._backoff.wait_s(became.after_s))
-
-    async def _pause(self, seconds: float) -> None:
-        """Have patience, but no longer than with this client."""
-        self._patience = asyncio.ensure_future(self._sleep(seconds))
-        try:
-            await asyncio.wait([self._patience])
-        finally:
-            self._patience.cancel()
+            await self._patience.wait(self._backoff.wait_s(became.after_s))
 
     async def _send(self, request: Waiting, became: _Round) -> None:
         try:

@@ -52,7 +52,7 @@ class World:
 
     async def until(self, ask):
         async with asyncio.timeout(10):
-            while not ask():
+            while not ask():  # noqa: ASYNC110 - tasks of their own
                 await asyncio.sleep(0.005)
 
     def sent(self, place):
