@@ -129,7 +129,8 @@ class Sidecar(Process):
 
     async def _apply(self, settings: Settings) -> None:
         """Put other settings to use: first all that may fail is made ready, then all of it changes."""
-        await put_to_use(settings, (self._prepare_workers, self._prepare_numbers, *self._outlets.parts))
+        parts = (self._prepare_workers, self._prepare_numbers, *self._outlets.parts, self._refuse_at_the_end)
+        await put_to_use(settings, parts)
 
     async def _prepare_workers(self, settings: Settings) -> Change:
         if self._workers_of(settings) == self._workers_of(self.settings):
@@ -146,6 +147,11 @@ class Sidecar(Process):
     async def _prepare_numbers(self, settings: Settings) -> Change:
         """What only has to be written down where it is read."""
         return Change(partial(self._adopt, settings, front_options(settings)))
+
+    async def _refuse_at_the_end(self, _settings: Settings) -> Change:
+        if self._stopping:
+            raise CannotReload("the sidecar is stopping")
+        return NO_CHANGE
 
     def _adopt(self, settings: Settings, options: FrontOptions) -> None:
         self._explainer.adopt(settings.checks)

@@ -76,7 +76,8 @@ def test_a_burst_of_new_kinds_makes_a_message_that_is_bounded():
 def test_a_template_may_use_all_that_is_known_of_a_new_kind_of_failure():
     text = """{"blocks": [{% for c in clusters %}{"what": {{ c.failures | tojson }}, "n": {{ c.traces }},
       "where": [{{ c.page | tojson }}, {{ c.trace_url | tojson }}, {{ c.trace_id | tojson }}],
-      "id": {{ c.id | tojson }}, "line": {{ c.text | tojson }}}{{ "," if not loop.last }}{% endfor %}], "more": {{ more }}}"""
+      "id": {{ c.id | tojson }}, "line": {{ c.text | tojson }}}
+      {{ "," if not loop.last }}{% endfor %}], "more": {{ more }}}"""
     cluster = NewCluster("f", {"pii": ("email",)}, 4, "ab", "https://here/traces/ab")
     body = Template(text).render(Event(Kind.NEW_CLUSTER, "shop", 3, clusters=(cluster,)), 0)
     assert json.loads(body) == {
