@@ -77,8 +77,9 @@ class Results:
         ending = threading.Thread(target=self._provider.shutdown, name="results-end", daemon=True)
         ending.start()
         ending.join(END_WITHIN_S)
-        if self._counting.waiting:
-            self._dropped("shutdown", self._counting.waiting)
+        left = self._counting.give_up()
+        if left:
+            self._dropped("shutdown", left)
 
     def _emit(self, result: Result, record: Packed) -> None:
         evaluated_ns = record.column("evaluated_ns")
@@ -123,6 +124,7 @@ class _Counting(LogRecordExporter):
         self._dropped = dropped
         self._lock = threading.Lock()
         self._is_down = False
+        self._has_ended = False
         self.waiting = 0
 
     def expect(self, count: int) -> None:
@@ -130,13 +132,23 @@ class _Counting(LogRecordExporter):
         with self._lock:
             self.waiting += count
 
+    def give_up(self) -> int:
+        """Send nothing more, and count nothing: returns how many were waiting, for whoever counts those."""
+        with self._lock:
+            self._has_ended = True
+            return self.waiting
+
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
         """Send a batch. Never raises."""
+        if self._has_ended:
+            return LogRecordExportResult.FAILURE
         try:
             result = self._exporter.export(batch)
         except Exception as error:  # noqa: BLE001 - the thread that sends must live
             log.error("results could not be sent", error=type(error).__name__)
             result = LogRecordExportResult.FAILURE
+        if self._has_ended:  # it came to an end meanwhile, and these are counted
+            return result
         self.expect(-len(batch))
         self._note(is_down=result is not LogRecordExportResult.SUCCESS, count=len(batch))
         return result

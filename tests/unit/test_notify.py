@@ -5,6 +5,8 @@ import base64
 import hmac
 import json
 import logging
+import re
+from pathlib import Path
 
 import pytest
 from otlp_backends import http_backend
@@ -396,3 +398,11 @@ def test_a_mistake_is_told_with_its_key_and_never_the_address(tmp_path, text, ke
 def test_the_address_is_not_shown():
     assert "secret-part" not in as_yaml(settings())
     assert logging.getLogger("httpx").getEffectiveLevel() >= logging.WARNING  # it logs addresses
+
+
+def test_the_documentation_names_every_variable_of_a_template():
+    text = (Path(__file__).parents[2] / "exporters" / "README.md").read_text(encoding="utf-8")
+    section = text.partition("\n## Notify\n")[2].partition("\n## ")[0]
+    named = re.findall(r"^\| `([a-z_.\[\]]+)` \| (?:both|`)", section, re.MULTILINE)
+    event = EXAMPLES[Kind.NEW_CLUSTER]
+    assert set(named) == {*event.context(0), *(f"clusters[].{key}" for key in event.clusters[0].context())}

@@ -1,6 +1,8 @@
 """A reload: what may change at once does, the rest is named, and what is bad changes nothing."""
 
 import asyncio
+import re
+from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
@@ -202,3 +204,23 @@ async def test_prices_are_taken_over_as_well(config):
     config.change(prices={"own-model": {"input": 1, "output": 2}})
     assert (await config.reload()).changed == ("prices",)
     assert config.applied[0].prices == config.now.prices
+
+
+def documented_reload():
+    """The section on reloads, and the rows of its two tables."""
+    text = (Path(__file__).parents[2] / "collector" / "README.md").read_text(encoding="utf-8")
+    section = text.partition("\n## Reload\n")[2].partition("\n## ")[0]
+    rows = [line.split(" | ") for line in section.splitlines() if line.startswith("| `")]
+    return rows[0], rows[1:]
+
+
+def keys_in(text):
+    return set(re.findall(r"`([a-z_.]+)`", text))
+
+
+def test_the_documentation_says_what_takes_effect_at_once_and_what_does_not():
+    (at_once, restart), parts = documented_reload()
+    assert keys_in(at_once) == set(LIVE)
+    assert [keys_in(row[0]) for row in parts] == [{key} for key in IN_PART]
+    sections = {name.partition(".")[0] for name in keys_in(restart)}
+    assert set(Settings.model_fields) - {key.partition(".")[0] for key in LIVE} <= sections | {"otlp"}
