@@ -1,7 +1,7 @@
-"""The tables of the README, made from the code they describe.
+"""The tables of the documentation, made from the code they describe.
 
-``python tests/doctables.py`` prints them all; ``python tests/doctables.py --write README.md`` puts them between their
-markers (``<!-- options -->`` ... ``<!-- /options -->``). ``tests/unit/test_docs.py`` compares.
+``python tests/doctables.py`` prints them all; ``python tests/doctables.py --write`` puts them between their markers
+(``<!-- options -->`` ... ``<!-- /options -->``) on their pages. ``tests/unit/test_docs.py`` compares.
 """
 
 import argparse
@@ -96,6 +96,19 @@ TABLES: Mapping[str, Callable[[], str]] = {
 }
 
 
+PAGES: Mapping[str, str] = {
+    "options": "collector/README.md",
+    "destination": "collector/README.md",
+    "webhook": "exporters/README.md",
+    "metrics": "exporters/README.md",
+    "checks": "README.md",
+    "commands": "collector/README.md",
+    "formats": "exporters/README.md",
+    "alerts": "deploy/README.md",
+}
+"""The page that each table is on."""
+
+
 def block(name: str, text: str) -> str | None:
     """What stands between the markers of ``name``, ``None`` where they are not there."""
     found = re.search(rf"<!-- {name} -->\n(.*?)\n?<!-- /{name} -->", text, re.DOTALL)
@@ -135,14 +148,14 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the tables, or write them into a file."""
+    """Print the tables, or write them into their pages."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--write", type=Path, metavar="FILE", help="fill the tables of this file in place")
-    target = parser.parse_args(arguments).write
-    if target is None:
-        sys.stdout.write("\n\n".join(f"<!-- {n} -->\n{table()}\n<!-- /{n} -->" for n, table in TABLES.items()) + "\n")
+    parser.add_argument("--write", action="store_true", help="fill the tables of the documentation in place")
+    if parser.parse_args(arguments).write:
+        for page in sorted({ROOT / name for name in PAGES.values()}):
+            page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")
     else:
-        target.write_text(filled(target.read_text(encoding="utf-8")), encoding="utf-8")
+        sys.stdout.write("\n\n".join(f"<!-- {n} -->\n{table()}\n<!-- /{n} -->" for n, table in TABLES.items()) + "\n")
 
 
 if __name__ == "__main__":

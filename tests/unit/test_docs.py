@@ -1,11 +1,12 @@
 """The documentation says what the code does: tables, sample configuration, JSON Schema."""
 
+import re
 from pathlib import Path
 
 import jsonschema_rs
 import pytest
 import yaml
-from doctables import TABLES, block, filled
+from doctables import PAGES, TABLES, block, filled
 
 from collector.settings import Settings, as_yaml, describe, json_schema
 
@@ -13,9 +14,9 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_the_tables_of_the_readme_are_those_of_the_code(name):
-    written = block(name, (ROOT / "README.md").read_text(encoding="utf-8"))
-    assert written == TABLES[name](), "run: python tests/doctables.py --write README.md"
+def test_the_tables_of_the_documentation_are_those_of_the_code(name):
+    written = block(name, (ROOT / PAGES[name]).read_text(encoding="utf-8"))
+    assert written == TABLES[name](), "run: python tests/doctables.py --write"
 
 
 def test_a_table_is_filled_in_between_its_markers_and_the_rest_stays():
@@ -57,3 +58,27 @@ def test_the_schema_refuses_what_the_program_refuses(mistake):
 def test_the_schema_gives_defaults_as_they_are_written():
     assembly = json_schema()["$defs"]["Assembly"]["properties"]
     assert (assembly["settle"]["default"], assembly["max_bytes"]["default"]) == ("2s", "16MiB")
+
+
+PAGES_WITH_LINKS = sorted(
+    page for page in ROOT.rglob("*.md") if not {".venv", "node_modules"} & {*page.relative_to(ROOT).parts}
+)
+A_LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)")
+
+
+@pytest.mark.parametrize("page", PAGES_WITH_LINKS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_of_a_page_leads_to_what_is_there(page):
+    for path, heading in A_LINK.findall(without_code(page)):
+        target = (page.parent / path) if path else page
+        assert target.exists(), f"{path} is not there"
+        assert not heading or heading in anchors(target), f"{path} has no heading #{heading}"
+
+
+def without_code(page: Path) -> str:
+    return re.sub(r"^ *```.*?^ *```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+
+
+def anchors(page: Path) -> set[str]:
+    """What GitHub makes of the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", without_code(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
