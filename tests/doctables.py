@@ -84,6 +84,14 @@ def alerts_table() -> str:
     return _table(("alert", "severity", ""), rows)
 
 
+def capacity_table() -> str:
+    """What a machine takes, by the benchmark's tables."""
+    import capacity
+
+    page = capacity.PAGE.read_text(encoding="utf-8")
+    return f"{_table(('', 'measured', 'so'), capacity.rows(page))}\n\n{capacity.machine(page)}"
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "options": options_table,
     "destination": destination_table,
@@ -93,6 +101,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "commands": commands_table,
     "formats": formats_table,
     "alerts": alerts_table,
+    "capacity": capacity_table,
 }
 
 
@@ -105,6 +114,7 @@ PAGES: Mapping[str, str] = {
     "commands": "collector/README.md",
     "formats": "exporters/README.md",
     "alerts": "deploy/README.md",
+    "capacity": "deploy/README.md",
 }
 """The page that each table is on."""
 
@@ -121,6 +131,11 @@ def filled(text: str) -> str:
         if block(name, text) is not None:
             text = put(name, text, table())
     return text
+
+
+def write(page: Path) -> None:
+    """Fill in the tables of a page."""
+    page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def put(name: str, text: str, content: str) -> str:
@@ -152,8 +167,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--write", action="store_true", help="fill the tables of the documentation in place")
     if parser.parse_args(arguments).write:
-        for page in sorted({ROOT / name for name in PAGES.values()}):
-            page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")
+        for name in sorted(set(PAGES.values())):
+            write(ROOT / name)
     else:
         sys.stdout.write("\n\n".join(f"<!-- {n} -->\n{table()}\n<!-- /{n} -->" for n, table in TABLES.items()) + "\n")
 

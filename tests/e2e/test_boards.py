@@ -212,11 +212,12 @@ def all_evaluated(prometheus: Prometheus) -> list[dict[str, Any]]:
 def test_grafana_is_given_what_its_provisioning_asks_for():
     (source,) = provisioned("datasources")["datasources"]
     (provider,) = provisioned("dashboards")["providers"]
-    readme = (GRAFANA.parent / "README.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"-e (\w+)=", readme)) == {"PROMETHEUS_URL", "SIDECHECK_URL"}
+    readme = (GRAFANA.parents[1] / "README.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"docker run (?:(?!docker run)[^`])* grafana/grafana:", readme)
+    assert set(re.findall(r"-e (\w+)=", command)) == {"PROMETHEUS_URL", "SIDECHECK_URL"}
     assert source["url"] == "$PROMETHEUS_URL"
-    assert f"$PWD/deploy/grafana/dashboards:{provider['options']['path']}" in readme
-    assert "$PWD/deploy/grafana/provisioning:/etc/grafana/provisioning" in readme
+    assert f"$PWD/deploy/grafana/dashboards:{provider['options']['path']}" in command
+    assert "$PWD/deploy/grafana/provisioning:/etc/grafana/provisioning" in command
 
 
 def provisioned(kind: str) -> dict[str, Any]:
