@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -84,6 +85,25 @@ def alerts_table() -> str:
     return _table(("alert", "severity", ""), rows)
 
 
+def api_table() -> str:
+    """Every path of the API's port, with the first sentence of what it says of itself."""
+    from collector.receivers.feedback import feedback_router
+    from collector.reloading import reload_router
+    from exporters.review.routes import create_api
+
+    anything: Any = object()  # nothing is asked for
+    app = create_api(anything, forget=anything, explain=anything, draft_case=anything)
+    for router in (reload_router(anything), feedback_router(anything)):
+        app.include_router(router)
+    paths = sorted(app.openapi()["paths"].items())
+    rows = (
+        (f"`{method.upper()} {path}`", " ".join(operation["description"].partition("\n\n")[0].split()))
+        for path, operations in paths
+        for method, operation in operations.items()
+    )
+    return _table(("request", ""), rows)
+
+
 def capacity_table() -> str:
     """What a machine takes, by the benchmark's tables."""
     import capacity
@@ -101,6 +121,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "commands": commands_table,
     "formats": formats_table,
     "alerts": alerts_table,
+    "api": api_table,
     "capacity": capacity_table,
 }
 
@@ -114,6 +135,7 @@ PAGES: Mapping[str, str] = {
     "commands": "collector/README.md",
     "formats": "exporters/README.md",
     "alerts": "deploy/README.md",
+    "api": "exporters/README.md",
     "capacity": "deploy/README.md",
 }
 """The page that each table is on."""

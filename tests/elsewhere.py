@@ -49,7 +49,8 @@ def _compose(words: list[str], folder: Path) -> str | None:
 def _kubectl(words: list[str], folder: Path) -> str | None:
     files = _after(words, "-f")
     if words[:2] == ["create", "secret"]:
-        used = any(words[3] in path.read_text() for path in (ROOT / "deploy").rglob("*.yaml"))
+        names = re.compile(rf": {re.escape(words[3])}\b")
+        used = any(names.search(path.read_text()) for path in (ROOT / "deploy").rglob("*.yaml"))
         return None if used else f"nothing uses the secret {words[3]}"
     if words[:2] == ["create", "configmap"]:
         return _missing([word.removeprefix("--from-file=") for word in words[3:]], folder)

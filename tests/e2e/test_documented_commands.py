@@ -110,6 +110,27 @@ def promoted(terminal: Terminal, section: str) -> None:
     CLIENT.post(f"http://{terminal.address(8321)}{path}", json={"who": "ann"}).raise_for_status()
 
 
+@pytest.mark.parametrize(
+    ("command", "problem"),
+    [
+        ("podman ps", "nobody said how to try"),
+        ("sidecheck explain 1 | nslookup", "nobody said how to try"),
+        ("sidecheck explain --who 4bf92f3577b34da6a3ce929d0e0e4736", "No such option"),
+        ("curl http://127.0.0.1:8321/api/nothing", "not_found"),
+        ("curl 'http://127.0.0.1:8321/api/traces?service=nobody'", "shows nothing"),
+        ("docker compose -f deploy/compose.yaml stop nobody", "has no service nobody"),
+        ("docker build -f deploy/Containerfile .", "is not there"),
+        ("kubectl apply -f deploy/kubernetes/nothing.yaml", "is not there"),
+        ("kubectl rollout status deployment/nobody", "there is no deployment/nobody"),
+        ("kubectl create secret generic nobody --from-literal=token=1", "nothing uses the secret"),
+        ("make nothing", "No rule to make target"),
+    ],
+)
+def test_a_command_that_is_wrong_is_found(terminal, command, problem):
+    with pytest.raises(AssertionError, match=problem):
+        terminal.perform_one(Block("page", "section", 1, "console", command), command)
+
+
 def test_a_section_that_is_performed_apart_is_there():
     shown = {(block.page, block.section) for page in pages() for block in blocks(page, "console")}
     assert shown >= APART.keys()
