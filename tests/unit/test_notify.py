@@ -402,7 +402,7 @@ def test_the_address_is_not_shown():
 
 def test_the_documentation_names_every_variable_of_a_template():
     text = (Path(__file__).parents[2] / "exporters" / "README.md").read_text(encoding="utf-8")
-    section = text.partition("\n## Notify\n")[2].partition("\n## ")[0]
+    section = text.partition("| variable | of |")[2].partition("\n## ")[0]
     named = re.findall(r"^\| `([a-z_.\[\]]+)` \| (?:both|`)", section, re.MULTILINE)
     event = EXAMPLES[Kind.NEW_CLUSTER]
     assert set(named) == {*event.context(0), *(f"clusters[].{key}" for key in event.clusters[0].context())}
