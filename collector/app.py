@@ -197,8 +197,7 @@ class Sidecar(Process):
         """Sends from now on; ends after whatever hands it something."""
         self._outlets = Outlets(limits, self.metrics)
         self._stack.push_async_callback(self._outlets.stop)
-        await put_to_use(self.settings, self._outlets.parts)
-        self._outlets.adopted(self.settings)
+        await self._outlets.start(self.settings)
 
     def _start_kafka(self, limits: ReceiverLimits) -> "KafkaReceiver | None":
         if not self.settings.kafka.bootstrap_servers:

@@ -5,14 +5,16 @@ Owns that each is loaded when it is first wanted, and follows the settings while
 """
 
 import asyncio
+import time
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from collector.change import NO_CHANGE, Change, Prepare
+from collector.change import NO_CHANGE, Change, Prepare, put_to_use
 from collector.receivers.limits import ReceiverLimits
 from collector.settings import Settings
 from exporters.metrics.prometheus import Metrics
+from exporters.otlp.queue_file import drop_left_over
 from exporters.packed import Packed
 from exporters.store import SaveResult
 
@@ -41,6 +43,13 @@ class Outlets:
         The destinations come last: what waits for those that are no more is dropped when their queue is opened.
         """
         return self._prepare_loops, self._prepare_results, self._prepare_webhooks, self._prepare_destinations
+
+    async def start(self, settings: Settings) -> None:
+        """Begin to send. Raises ``ConfigError``."""
+        if not settings.forward:
+            await asyncio.to_thread(drop_left_over, settings.data_dir, self._dropped, time.time_ns)
+        await put_to_use(settings, self.parts)
+        self.adopted(settings)
 
     def adopted(self, settings: Settings) -> None:
         """These settings are put to use."""
@@ -134,6 +143,9 @@ class Outlets:
             self._notifying = Notifying(self._metrics)
             self._notifying.start()
         self._notifying.adopt(hooks)
+
+    def _dropped(self, reason: str, count: int) -> None:
+        self._metrics.inc("sidecheck_dropped_total", count, what="forward", reason=reason)
 
     def _forward_by(self, forwarding: "Forwarding") -> None:
         self._forwarding = forwarding

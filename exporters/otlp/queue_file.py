@@ -221,6 +221,9 @@ class QueueFile:
                 else:
                     connection.execute("DELETE FROM waiting WHERE destination = ?", (name,))
                     self._dropped("no_destination", count)
+                    log.warning(
+                        "what waited for a destination that was taken out is dropped", destination=name, requests=count
+                    )
         except Exception:
             connection.close()
             raise
@@ -237,6 +240,15 @@ class QueueFile:
         log.error("the queue of what is forwarded was damaged and is put aside", problem=str(error), moved=str(moved))
         self._dropped("damaged", 1)
         self.held.clear()
+
+
+def drop_left_over(folder: Path, dropped: Dropped, wall_ns: Callable[[], int]) -> None:
+    """Where there is no destination any more: drop what still waits, count it, and write over it."""
+    if (folder / FILE_NAME).exists():
+        with contextlib.suppress(QueueError):  # which has told of it
+            left = QueueFile(folder, {}, dropped, wall_ns)
+            left.scrub()
+            left.close()
 
 
 def scrub_at_rest(folder: Path) -> bool:
