@@ -76,7 +76,7 @@ def _make(words: list[str], _folder: Path) -> str | None:
 
 ELSEWHERE: Mapping[str, Elsewhere] = {
     "docker": Elsewhere("no container engine runs here; test_compose.py brings the same files up without one", _docker),
-    "kubectl": Elsewhere("no cluster runs here; test_kubernetes.py and test_pods.py try the manifests without one", _kubectl),
+    "kubectl": Elsewhere("no cluster runs here; test_pods.py brings the manifests up without one", _kubectl),
     "helm": Elsewhere("no cluster runs here; what would be installed is rendered", _helm),
     "make": Elsewhere("the tests would run within a test; what a target would do is asked for", _make),
 }
