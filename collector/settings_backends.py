@@ -109,6 +109,25 @@ class ResultsSection(Section):
     )
 
 
+class TelemetrySection(Section):
+    """What sidecheck tells of itself."""
+
+    otlp: ResultsBackend | None = Field(
+        None,
+        description="an OTLP server that gets sidecheck's own traces and log lines; the options of a destination, see "
+        "Telemetry of its own",
+    )
+    traces: bool = Field(default=True, description="send spans of its own work: requests, batches, writes")
+    logs: bool = Field(default=True, description="send the lines of its own log")
+    sample: Share = Field(0.01, description="share of its own traces that are sent, 0 to 1; start, stop and reload are")
+
+    @model_validator(mode="after")
+    def _sends_something(self) -> Self:
+        if self.otlp is not None and not (self.traces or self.logs):
+            raise conflict("otlp", "gets nothing: both traces and logs are off; turn one on, or leave otlp out")
+        return self
+
+
 class ThresholdSection(Section):
     """A pass rate that is too low."""
 
