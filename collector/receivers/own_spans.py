@@ -9,15 +9,19 @@ from contextlib import AbstractContextManager, contextmanager
 
 from collector.intake import Refused, Source
 from collector.receivers import answers
-from collector.spans import Kind, OwnSpan, Spans, Value
+from collector.spans import UNTOLD, Kind, OwnSpan, Spans, Value, no_spans
 
 _SERVICES = {"traces": "trace.v1.TraceService", "logs": "logs.v1.LogsService", "metrics": "metrics.v1.MetricsService"}
 ERROR = "error.type"
 
 
-@contextmanager
-def request(spans: Spans, source: Source, signal: str) -> Iterator[OwnSpan]:
+def request(spans: Spans, source: Source, signal: str) -> AbstractContextManager[OwnSpan]:
     """The span of an OTLP request, until it can be answered."""
+    return UNTOLD if spans is no_spans else _request(spans, source, signal)
+
+
+@contextmanager
+def _request(spans: Spans, source: Source, signal: str) -> Iterator[OwnSpan]:
     name, attributes = _described(source, signal)
     with spans(name, Kind.SERVER, attributes) as span:
         try:
