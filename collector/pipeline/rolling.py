@@ -87,8 +87,7 @@ class RollingPool:
 
     async def inspect(self, jobs: Sequence[Job]) -> Judged:
         """See ``InspectionPool.inspect``."""
-        traces = {"sidecheck.batch.traces": len(jobs), "sidecheck.batch.size": sum(job.size for job in jobs)}
-        with self._spans("judge", Kind.INTERNAL, traces), self._shift() as pool:
+        with self._spans("judge", Kind.INTERNAL, {"sidecheck.batch.traces": len(jobs)}), self._shift() as pool:
             return await pool.inspect(jobs)
 
     async def draft(self, job: Job) -> Case | None:

@@ -1,9 +1,8 @@
-"""Sidecheck's own traces and log lines, by the real exporters to real servers: without captured text, never in a circle."""
+"""Sidecheck's own traces and log lines, to real servers: without captured text, and never in a circle."""
 
 import json
 
 import pytest
-from certificates import Authority
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from otlp import a_proto_span, a_trace_request
@@ -93,35 +92,6 @@ def test_a_backend_gets_spans_of_the_work_and_the_lines_of_the_log_without_captu
         assert (reloaded.trace_id, reloaded.span_id) == (reload.trace_id, reload.span_id)
         assert {request.headers["x-tenant"] for request in backend.got} == {"shop"}
         assert not any(SECRET.encode() in request.body for request in backend.got)
-
-
-@BOTH
-def test_tls_with_an_authority_of_ones_own(tmp_path, protocol, serve):
-    authority = Authority(tmp_path)
-    with serve(tls=authority.issue("127.0.0.1")) as backend:
-        settings = telling(backend.address, protocol=protocol, tls={"ca": str(authority.cert)})
-        with serving(tmp_path / "data", **settings):
-            until("it has come", lambda: "start" in spans(backend) and "ready" in lines(backend))
-
-
-def test_a_share_of_nothing_still_tells_of_start_and_stop_and_of_the_log(tmp_path):
-    with http_backend() as backend:
-        with serving(tmp_path / "data", **telling(backend.address, sample=0)) as server:
-            by_http(server, a_request())
-            server.judged(TRACE)
-        assert spans(backend).keys() == {"start", "stop"}
-        assert "ready" in lines(backend)
-
-
-def test_what_is_turned_off_is_not_sent(tmp_path):
-    with http_backend() as backend:
-        with serving(tmp_path / "a", **telling(backend.address), SIDECHECK_TELEMETRY__TRACES="false"):
-            pass
-        assert {got.signal for got in backend.got} == {"logs"}
-    with http_backend() as backend:
-        with serving(tmp_path / "b", **telling(backend.address), SIDECHECK_TELEMETRY__LOGS="false"):
-            pass
-        assert {got.signal for got in backend.got} == {"traces"}
 
 
 def test_what_a_sidecar_told_of_itself_and_comes_back_is_dropped_and_counted_and_told_of_no_more(tmp_path):
