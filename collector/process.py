@@ -62,9 +62,8 @@ class Process(ABC):
         """Start everything; returns when work is taken."""
         try:
             self._own.begin(self.settings, self.metrics)
-            self._stack.push_async_callback(
-                asyncio.to_thread, self._own.close
-            )  # the last: all the rest tells of itself
+            # Ends after all else, which tells of its own end.
+            self._stack.push_async_callback(asyncio.to_thread, self._own.close)
             await self._start()
         except BaseException as error:
             self._own.past("start", type(error).__name__)

@@ -95,8 +95,8 @@ class ForwardSection(Backend):
         return self.name or super().label
 
 
-class ResultsBackend(Backend):
-    """Where verdicts are told of."""
+class SdkBackend(Backend):
+    """An OTLP server that the SDK's exporters send to: these read a file of headers once."""
 
     headers_file: OptionalFile = Field(None, description="file with more of them, one `name: value` a line")
 
@@ -104,7 +104,7 @@ class ResultsBackend(Backend):
 class ResultsSection(Section):
     """Verdicts as telemetry."""
 
-    otlp: ResultsBackend | None = Field(
+    otlp: SdkBackend | None = Field(
         None, description="an OTLP server that is told of every verdict; the options of a destination, see Results"
     )
 
@@ -112,7 +112,7 @@ class ResultsSection(Section):
 class TelemetrySection(Section):
     """What sidecheck tells of itself."""
 
-    otlp: ResultsBackend | None = Field(
+    otlp: SdkBackend | None = Field(
         None,
         description="an OTLP server that gets sidecheck's own traces and log lines; the options of a destination, see "
         "Telemetry of its own",

@@ -5,6 +5,7 @@ Owns what they are told of a target. What is sent, and what becomes of what is n
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
@@ -59,8 +60,9 @@ def end(shutdowns: Sequence[Callable[[], object]], within_s: float) -> None:
     ending = [threading.Thread(target=shutdown, name="otlp-end", daemon=True) for shutdown in shutdowns]
     for thread in ending:
         thread.start()
+    until = time.monotonic() + within_s
     for thread in ending:
-        thread.join(within_s)
+        thread.join(max(0.0, until - time.monotonic()))
 
 
 def _headers(target: Target) -> dict[str, str]:

@@ -8,7 +8,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from otlp import a_proto_span, a_trace_request
 from otlp_backends import grpc_backend, http_backend
 from otlp_senders import by_grpc, by_http
-from servers import CLIENT, serving, until
+from servers import CLIENT, run_sidecheck, serving, until
 
 TRACE = f"{1:032x}"
 SECRET = "the words of a user 4711"
@@ -68,8 +68,12 @@ def test_a_backend_gets_spans_of_the_work_and_the_lines_of_the_log_without_captu
             assert CLIENT.post(f"http://{server.otlp_http}/v1/traces", content=b"no protobuf").status_code == 415
             for number in (1, 2):
                 server.judged(f"{number:032x}")
+            said = {"trace_id": TRACE, "thumbs_up": False, "comment": SECRET}
+            assert CLIENT.post(f"http://{server.otlp_http}/v1/feedback", json=said).is_success
+            until("it has failed", lambda: server.outcomes(TRACE)["user_feedback"] == "failed")
+            assert server.post(f"/api/traces/{TRACE}/promote", {"who": "Ann", "why": SECRET}).is_success
             assert server.post("/api/reload").is_success
-            wanted = {"start", "judge", "save traces", "reload", "POST /v1/traces"}
+            wanted = {"start", "judge", "save traces", "admit case", "reload", "POST /v1/traces"}
             until("the spans have come", lambda: wanted <= spans(backend).keys())
             assert server.metric("sidecheck_dropped_total", what="telemetry") == 0
         got = spans(backend)
@@ -82,8 +86,8 @@ def test_a_backend_gets_spans_of_the_work_and_the_lines_of_the_log_without_captu
         method = "opentelemetry.proto.collector.trace.v1.TraceService/Export"
         ((_, rpc),) = got[method]
         assert rpc == {"rpc.system.name": "grpc", "rpc.method": method, "rpc.response.status_code": "OK"}
-        assert sum(a["db.operation.batch.size"] for _, a in got["save traces"]) == 2
-        assert sum(a["sidecheck.batch.traces"] for _, a in got["judge"]) == 2
+        assert sum(a["db.operation.batch.size"] for _, a in got["save traces"]) == 3
+        assert sum(a["sidecheck.batch.traces"] for _, a in got["judge"]) == 3
         told = lines(backend)
         assert {"ready", "reloaded", "stopping"} <= told.keys()
         reloaded, said = told["reloaded"]
@@ -136,3 +140,34 @@ def test_a_backend_that_hangs_or_is_away_holds_no_verdict_up_and_its_end_is_boun
         by_http(server, a_request())
         server.judged(TRACE)
         assert server.stop() == 0
+
+
+def test_the_api_alone_tells_of_itself_as_well(tmp_path):
+    with http_backend() as backend:
+        with serving(tmp_path / "data", "--only", "api", **telling(backend.address)):
+            pass
+        assert spans(backend).keys() == {"start", "stop"}
+        assert "ready" in lines(backend)
+
+
+def test_a_backend_that_is_sidecheck_itself_stops_the_start(tmp_path):
+    found = run_sidecheck("serve", SIDECHECK_DATA_DIR=str(tmp_path / "data"), **telling("http://localhost:9464"))
+    assert found.returncode == 2
+    assert "telemetry.otlp.endpoint: http://localhost:9464 is metrics.listen" in found.stderr
+
+
+def test_a_start_that_fails_is_told_of(tmp_path):
+    with http_backend() as taken, http_backend() as backend:
+        listen = taken.address.removeprefix("http://")
+        found = run_sidecheck(
+            "serve",
+            SIDECHECK_DATA_DIR=str(tmp_path / "data"),
+            SIDECHECK_OTLP__GRPC__LISTEN=listen,
+            SIDECHECK_OTLP__HTTP__LISTEN="127.0.0.1:0",
+            SIDECHECK_API__LISTEN="127.0.0.1:0",
+            SIDECHECK_METRICS__LISTEN="127.0.0.1:0",
+            **telling(backend.address),
+        )
+        assert found.returncode == 2
+        ((_, start),) = spans(backend)["start"]
+        assert start == {"error.type": "CannotListen"}
