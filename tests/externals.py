@@ -156,12 +156,17 @@ def postgres_cluster(programs: Path) -> Iterator[PostgresCluster]:
             cluster.stop()
 
 
+def account() -> str:
+    """The name of a user that servers run as that do not run as root."""
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return "postgres" if "postgres" in names else "nobody"
+
+
 def _unprivileged() -> dict[str, Any]:
     """Arguments of ``subprocess`` that give root's rights away; none where there are none to give."""
     if os.geteuid() != 0:
         return {}
-    names = {account.pw_name for account in pwd.getpwall()}
-    return {"user": "postgres" if "postgres" in names else "nobody", "extra_groups": []}
+    return {"user": account(), "extra_groups": []}
 
 
 def _answers(url: str, process: subprocess.Popen[bytes], log: Path) -> bool:

@@ -3,7 +3,7 @@
 set -euo pipefail
 version="$1"
 here="$(cd "$(dirname "$0")" && pwd)"
-cache="${XDG_CACHE_HOME:-$HOME/.cache}/sidecheck/kafka"
+cache="${XDG_CACHE_HOME:-$HOME/.cache}/sidecheck/kafka-and-tools"
 jars="$cache/$version"
 if [ ! -d "$jars" ]; then
     mkdir -p "$cache"
