@@ -96,12 +96,14 @@ class Container:
 
 
 class Project:
-    """The containers of a compose file. ``images`` maps the names of images to what stands for them."""
+    """The containers of a compose file's ``description``, whose paths are relative to ``base``.
 
-    def __init__(self, file: Path, images: Mapping[str, Standin], folder: Path) -> None:
-        self._file, self._images, self._folder = file, images, folder
-        self._description = yaml.safe_load(_interpolated(file.read_text()))
-        self.services: Mapping[str, Mapping[str, Any]] = self._description["services"]
+    ``images`` maps the names of images to what stands for them.
+    """
+
+    def __init__(self, description: Mapping[str, Any], base: Path, images: Mapping[str, Standin], folder: Path) -> None:
+        self._description, self._base, self._images, self._folder = description, base, images, folder
+        self.services: Mapping[str, Mapping[str, Any]] = description["services"]
         self.containers: dict[str, list[Container]] = {}
         self._network = -1
 
@@ -134,14 +136,14 @@ class Project:
                 host, outside, inside = each.split(":")
                 if (host, int(outside)) == ("127.0.0.1", port):
                     return f"{self.containers[name][0].address}:{inside}"
-        raise AssertionError(f"{self._file.name} publishes nothing on 127.0.0.1:{port}")
+        raise AssertionError(f"nothing is published on 127.0.0.1:{port}")
 
     @contextmanager
-    def joined(self) -> Iterator[None]:
-        """What this thread opens meanwhile is in the network of the containers."""
+    def joined(self, container: Container | None = None) -> Iterator[None]:
+        """What this thread opens meanwhile is in the network that joins the containers, or in that of one of them."""
         own = os.open(f"/proc/self/task/{threading.get_native_id()}/ns/net", os.O_RDONLY)
         try:
-            with _open(f"/proc/{self._network}/ns/net") as theirs:
+            with _open(f"/proc/{container.pid if container else self._network}/ns/net") as theirs:
                 _enter(theirs)
             yield
         finally:
@@ -154,6 +156,9 @@ class Project:
         number = 10
         for name, service in self.services.items():
             found[name] = []
+            if "network_mode" in service:  # it has that of another service, which comes first
+                found[name].append(found[_network_of(service)][0])
+                continue
             for _ in range(service.get("deploy", {}).get("replicas", 1)):
                 found[name].append(f"{SUBNET}.{number}")
                 number += 1
@@ -164,7 +169,8 @@ class Project:
         order: list[str] = []
 
         def add(name: str) -> None:
-            for before in self.services[name].get("depends_on", ()):
+            of_another = (_network_of(self.services[name]),) if "network_mode" in self.services[name] else ()
+            for before in (*self.services[name].get("depends_on", ()), *of_another):
                 add(before)
             if name not in order:
                 order.append(name)
@@ -181,8 +187,10 @@ class Project:
         (folder / "hosts").write_text(f"127.0.0.1 localhost\n{names}")
         root = folder / "overlay" / "root"
         prepare = [f"hostname {name}", *_root_file_system(root, self._mounts(service, image, folder), service)]
-        with _held(prepare, root) as pid:
-            _join_bridge(self._network, pid, address)
+        shared = self.containers[_network_of(service)][0].pid if "network_mode" in service else None
+        with _held(prepare, root, shared) as pid:
+            if shared is None:
+                _join_bridge(self._network, pid, address)
             env = {"PATH": f"{Path(sys.prefix) / 'bin'}:{os.defpath}", "HOME": "/root", **image.env}
             env |= {key: str(value) for key, value in service.get("environment", {}).items()}
             yield Container(name, address, pid, env, image, folder / "log")
@@ -192,8 +200,8 @@ class Project:
         mounts = [Mount(folder / "hosts", "/etc/hosts", False)]
         for volume in service.get("volumes", ()):
             source, target, *mode = volume.split(":")
-            assert source.startswith(".") or source in self._description["volumes"], source
-            place = self._file.parent / source if source.startswith(".") else _made(folder / source)
+            assert source.startswith((".", "/")) or source in self._description["volumes"], source
+            place = self._base / source if source.startswith((".", "/")) else _made(folder / source)
             assert place.exists(), place
             mounts.append(Mount(place, target, mode != ["ro"]))
         for each in service.get("configs", ()):
@@ -263,12 +271,12 @@ class Project:
 
 
 @contextmanager
-def project(file: Path, images: Mapping[str, Standin]) -> Iterator[Project]:
-    """The services of a compose file, gone afterwards."""
+def project(description: Mapping[str, Any], base: Path, images: Mapping[str, Standin]) -> Iterator[Project]:
+    """What a compose file describes, brought up; gone afterwards."""
     need_namespaces()
     with ExitStack() as stack:
         folder = tempfile.TemporaryDirectory(prefix="sidecheck-compose-", ignore_cleanup_errors=True)
-        yield stack.enter_context(Project(file, images, Path(stack.enter_context(folder))).up())
+        yield stack.enter_context(Project(description, base, images, Path(stack.enter_context(folder))).up())
 
 
 def _made(folder: Path) -> Path:
@@ -276,9 +284,18 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _interpolated(text: str) -> str:
-    """A compose file's text where nobody set its variables."""
-    return re.sub(r"\$\{\w+:-(.*?)\}", r"\1", text).replace("$$", "$")
+def read(file: Path) -> Mapping[str, Any]:
+    """What a compose file describes where nobody set its variables."""
+    text = re.sub(r"\$\{\w+:-(.*?)\}", r"\1", file.read_text()).replace("$$", "$")
+    description: Mapping[str, Any] = yaml.safe_load(text)
+    return description
+
+
+def _network_of(service: Mapping[str, Any]) -> str:
+    """The service whose network this one has, too."""
+    kind, _, name = service["network_mode"].partition(":")
+    assert kind == "service", service
+    return str(name)
 
 
 _BRIDGE = (
@@ -323,10 +340,15 @@ def _in_network(pid: int, script: str) -> None:
 
 
 @contextmanager
-def _held(prepare: Sequence[str], root: Path = Path("/")) -> Iterator[int]:
-    """New namespaces, prepared by lines of shell, and the id of the process that holds them."""
+def _held(prepare: Sequence[str], root: Path = Path("/"), shared: int | None = None) -> Iterator[int]:
+    """New namespaces, prepared by lines of shell, and the id of the process that holds them.
+
+    The network is that of the process ``shared``, where one is given.
+    """
     script = "; ".join([*prepare, f"exec chroot {root} sh -c 'echo made; exec sleep infinity'"])
-    command = [*_WITH_US, "unshare", "--net", "--mount", "--uts", "--propagation", "private", "--", "sh", "-ec", script]
+    network = ("unshare", "--net") if shared is None else ("nsenter", f"--target={shared}", "--net")
+    rest = ("unshare", "--mount", "--uts", "--propagation", "private")
+    command = [*_WITH_US, *network, "--", *rest, "--", "sh", "-ec", script]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         assert process.stdout

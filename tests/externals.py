@@ -23,6 +23,8 @@ from servers import until
 
 POSTGRES_USER = "postgres"
 POSTGRES_SETTINGS = {"listen_addresses": "127.0.0.1", "fsync": "off", "full_page_writes": "off", "max_connections": 60}
+PROGRAMS = ("curl", "git", "jq", "sqlite3")
+"""What the commands in the documentation use."""
 UP_WITHIN_S = 30.0
 
 
@@ -57,6 +59,11 @@ def _chromium() -> Path | None:
     return Path(found).parent if found else None
 
 
+def _programs() -> Path | None:
+    """The folder of ``curl``, where all that the documentation uses beside it is there, too."""
+    return next(iter(_in_path("curl")), None) if all(map(shutil.which, PROGRAMS)) else None
+
+
 def _in_path(program: str) -> list[Path]:
     found = shutil.which(program)
     return [Path(found).resolve().parent] if found else []
@@ -66,6 +73,7 @@ EXTERNALS: Mapping[str, External] = {
     "chromium": External(_chromium, "apt-get install chromium"),
     "kafka": External(_kafka, "apt-get install default-jre-headless maven"),
     "postgres": External(_postgres, "apt-get install postgresql"),
+    "programs": External(_programs, f"apt-get install {' '.join(PROGRAMS)}"),
     "prometheus": External(_prometheus, "apt-get install prometheus"),
 }
 

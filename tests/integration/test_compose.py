@@ -1,7 +1,6 @@
 """``deploy/compose.yaml`` and ``compose.kafka.yaml``, brought up: what they say is done, and traces get verdicts."""
 
 import json
-import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -26,14 +25,11 @@ RULES = sorted((DEPLOY / "prometheus" / "rules").glob("*.yaml"))
 
 def up(name: str, **stand_ins: compose.Standin) -> Iterator[Project]:
     """The services of a file. Images are found by the last part of their names."""
-    text = (DEPLOY / name).read_text()
-    found = {image: stand_ins[image.split(":")[0].split("/")[-1].replace("-", "_")] for image in _images(text)}
-    with compose.project(DEPLOY / name, found) as project:
+    described = compose.read(DEPLOY / name)
+    names = {service["image"] for service in described["services"].values()}
+    found = {image: stand_ins[image.split(":")[0].split("/")[-1].replace("-", "_")] for image in names}
+    with compose.project(described, DEPLOY, found) as project:
         yield project
-
-
-def _images(text: str) -> set[str]:
-    return set(re.findall(r"^\s+image: (\S+)", text, re.MULTILINE))
 
 
 @pytest.fixture(scope="module")
