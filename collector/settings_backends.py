@@ -115,11 +115,13 @@ class TelemetrySection(Section):
     otlp: SdkBackend | None = Field(
         None,
         description="an OTLP server that gets sidecheck's own traces and log lines; the options of a destination, see "
-        "Telemetry of its own",
+        "Its own telemetry",
     )
     traces: bool = Field(default=True, description="send spans of its own work: requests, batches, writes")
     logs: bool = Field(default=True, description="send the lines of its own log")
-    sample: Share = Field(0.01, description="share of its own traces that are sent, 0 to 1; start, stop and reload are")
+    sample: Share = Field(
+        0.01, description="share of its own traces that are sent, 0 to 1; start, stop and reload always are"
+    )
 
     @model_validator(mode="after")
     def _sends_something(self) -> Self:

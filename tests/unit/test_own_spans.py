@@ -1,5 +1,8 @@
 """Where the sidecar says what it does: a span a request or a batch, in the words of OpenTelemetry's conventions."""
 
+import re
+from pathlib import Path
+
 import pytest
 from fakes import FakeIntake, FakeSpans
 from opentelemetry.semconv._incubating.attributes import messaging_attributes, rpc_attributes
@@ -14,6 +17,7 @@ from collector.receivers import own_spans
 from collector.receivers.limits import ReceiverLimits
 from collector.receivers.reception import LOGS, TRACES, Encoded, Reception
 from collector.spans import UNTOLD, no_spans
+from exporters.otlp.telemetry import RARE
 
 OWN = "sidecheck.telemetry"
 STABLE = (db_attributes, error_attributes, http_attributes, messaging_attributes, rpc_attributes)
@@ -129,19 +133,22 @@ def test_records_of_one_topic_are_named_by_it_and_those_of_several_are_not(spans
     assert (several.name, "messaging.destination.name" in several.attributes) == ("process", False)
 
 
+class Pool:
+    """Workers with nothing to say."""
+
+    workers = 1
+
+    async def inspect(self, _jobs):
+        return Judged((), ())
+
+    async def draft(self, _job):
+        return None
+
+    async def admit(self, case, _trusted, _redact):
+        return case
+
+
 async def test_a_batch_a_draft_and_an_admission_are_a_span_each(spans):
-    class Pool:
-        workers = 1
-
-        async def inspect(self, _jobs):
-            return Judged((), ())
-
-        async def draft(self, _job):
-            return None
-
-        async def admit(self, case, _trusted, _redact):
-            return case
-
     rolling = RollingPool(Pool(), spans)
     await rolling.inspect([1, 2, 3])
     await rolling.draft(1)
@@ -180,6 +187,25 @@ def test_what_has_a_name_in_the_conventions_bears_it(spans):
             raise Refused(Refusal.MALFORMED, "no")
     used = {key for span in spans.told for key in span.attributes}
     assert used - CONVENTIONS == set()
+
+
+async def test_the_documentation_names_every_span_and_every_attribute(store, spans):
+    rolling = RollingPool(Pool(), spans)
+    await rolling.inspect([1])
+    await rolling.draft(1)
+    await rolling.admit("case", None, True)
+    async with Line(store, spans=spans) as line:
+        await line.receive(a_piece(1, 1))
+        await line.flow(2)
+    with own_spans.records(spans, {"otlp_spans"}, 7):
+        pass
+    await taken(spans, Source.OTLP_HTTP, a_trace_request().SerializeToString())
+    with pytest.raises(Refused):
+        await taken(spans, Source.OTLP_GRPC, b"\xff")
+    words = {*RARE, *(span.name for span in spans.told), *(key for span in spans.told for key in span.attributes)}
+    page = (Path(__file__).parents[2] / "exporters" / "README.md").read_text()
+    section = page.partition("## Its own telemetry")[2].partition("\n## ")[0]
+    assert words - set(re.findall("`([^`\n]+)`", section)) == set()
 
 
 def test_nobody_is_told_at_no_cost():
