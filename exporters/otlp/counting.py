@@ -20,8 +20,8 @@ Dropped = Callable[[str, int], None]
 class _Counting:
     """Around an exporter. ``what`` is what it sends, as on ``/metrics``; ``backend`` is where to."""
 
-    failure: Any
-    """What the SDK calls a batch that was not taken."""
+    results: Any
+    """The SDK's enum of what became of a batch."""
 
     def __init__(self, exporter: Any, what: str, backend: str, dropped: Dropped) -> None:
         self._exporter = exporter
@@ -52,10 +52,10 @@ class _Counting:
             result = self._exporter.export(batch)
         except Exception as error:  # noqa: BLE001 - the thread that sends must live
             log.error("a batch could not be sent", what=self._what, error=type(error).__name__)
-            result = self.failure
+            result = self.results.FAILURE
         with self._lock:
             self.waiting -= len(batch)
-        self._note(is_down=result is self.failure, count=len(batch))
+        self._note(is_down=result is not self.results.SUCCESS, count=len(batch))
         return result
 
     def force_flush(self, timeout_millis: int = 10_000) -> bool:
@@ -81,10 +81,10 @@ class _Counting:
 class CountingLogs(_Counting, LogRecordExporter):
     """Counts log records."""
 
-    failure = LogRecordExportResult.FAILURE
+    results = LogRecordExportResult
 
 
 class CountingSpans(_Counting, SpanExporter):
     """Counts spans."""
 
-    failure = SpanExportResult.FAILURE
+    results = SpanExportResult
