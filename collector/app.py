@@ -34,8 +34,9 @@ from collector.ports import Ports
 from collector.process import Addresses, Process, allow_connections
 from collector.receivers import decode
 from collector.receivers.limits import ReceiverLimits
-from collector.reloading import CannotReload, Reloading, reload_router
+from collector.reloading import CannotReload, Reloaded, Reloading, reload_router
 from collector.settings import ConfigError, Settings
+from collector.spans import Kind
 from exporters.review.routes import create_api
 from exporters.review.site import TraceLinks
 from exporters.store.reopenings import HOLD_NS
@@ -84,19 +85,21 @@ class Sidecar(Process):
 
     async def _start(self) -> None:
         settings = self.settings
-        ports = self._ports = Ports(settings, self._stack, tuple(settings.ports))
+        ports = self._ports = Ports(settings, self._stack, tuple(settings.ports), self.spans)
         self.store = await self._open_store(settings.assembly.settle + HOLD_NS)
         await self._start_outlets(ports.limits)
-        self._pool = RollingPool(self._make_pool(settings))
+        self._pool = RollingPool(self._make_pool(settings), self.spans)
         self._stack.push_async_callback(asyncio.to_thread, self._pool.close)
         self._journal = self._open_journal()
-        self.front = Front(front_options(settings), self._pool, self.store, self.metrics, self._journal)
+        self.front = Front(
+            front_options(settings), self._pool, self.store, self.metrics, self._journal, spans=self.spans
+        )
         self.front.on_saved += (self._outlets.tell_results, self._outlets.tell_webhooks)
         metrics = ports.serve_metrics(self.metrics, self.health)  # last to stop: a drain can be watched
         self._stack.push_async_callback(self.front.stop, STOP_WITHIN_S)
         self.front.start()
         self._in_background(self.front.replay(self._decode_again), "replay")
-        api = ports.serve_api(self._api(), self.front, reload_router(self._reloading))
+        api = ports.serve_api(self._api(), self.front, reload_router(self._reload))
         otlp_http = ports.serve_otlp_http(self.front, self._outlets)
         self._kafka = self._start_kafka(ports.limits)
         otlp_grpc = await ports.serve_otlp_grpc(self.front, self._outlets)
@@ -125,7 +128,11 @@ class Sidecar(Process):
     async def hang_up(self) -> None:
         """See ``Process.hang_up``."""
         with suppress(ConfigError, CannotReload):  # which are logged
-            await self._reloading()
+            await self._reload()
+
+    async def _reload(self) -> Reloaded:
+        with self.spans("reload", Kind.INTERNAL, {}):
+            return await self._reloading()
 
     async def _apply(self, settings: Settings) -> None:
         """Put other settings to use: first all that may fail is made ready, then all of it changes."""
@@ -204,7 +211,7 @@ class Sidecar(Process):
             return None
         from collector.receivers.kafka.receiver import KafkaReceiver
 
-        receiver = KafkaReceiver(kafka_options(self.settings), limits, self.front, self.metrics)
+        receiver = KafkaReceiver(kafka_options(self.settings), limits, self.front, self.metrics, spans=self.spans)
         self.front.set_aside = receiver.set_aside
         self._stack.push_async_callback(receiver.stop)
         receiver.start()

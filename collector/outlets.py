@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from collector.backends import refuse_loops
 from collector.change import NO_CHANGE, Change, Prepare, put_to_use
 from collector.receivers.limits import ReceiverLimits
 from collector.settings import Settings
@@ -94,8 +95,7 @@ class Outlets:
         await asyncio.gather(*self._ending, return_exceptions=True)
 
     async def _prepare_loops(self, settings: Settings) -> Change:
-        if settings.forward or settings.results.otlp is not None:
-            await asyncio.to_thread(_refuse_loops, settings)  # which asks the name service
+        await asyncio.to_thread(refuse_loops, settings)  # which asks the name service
         return NO_CHANGE
 
     async def _prepare_results(self, settings: Settings) -> Change:
@@ -120,9 +120,8 @@ class Outlets:
         if self._forwarding is not None:
             connected = self._forwarding.connected(settings)
             return Change(partial(self._forwarding.adopt, connected), connected.discard)
-        from collector.forwarding import Forwarding
-
-        forwarding = Forwarding(settings, self._limits, self._metrics)
+        made = await asyncio.to_thread(_forwarding)  # the type: what it is made of takes its time to load
+        forwarding = made(settings, self._limits, self._metrics)
         return Change(partial(self._forward_by, forwarding), forwarding.stop)
 
     def _tell_by(self, results: "Results | None") -> None:
@@ -152,10 +151,10 @@ class Outlets:
         forwarding.start()
 
 
-def _refuse_loops(settings: Settings) -> None:
-    from collector.forwarding import refuse_loops
+def _forwarding() -> "type[Forwarding]":
+    from collector.forwarding import Forwarding
 
-    refuse_loops(settings)
+    return Forwarding
 
 
 def _results_of(settings: Settings, metrics: Metrics) -> "Results | None":

@@ -136,6 +136,12 @@ async def test_a_backend_of_results_that_comes_changes_and_goes_is_one_key(confi
         assert await config.reload() == Reloaded(("results.otlp",))
 
 
+async def test_its_own_telemetry_waits_for_a_restart(config):
+    config.change(telemetry={"otlp": {"endpoint": "http://a:1"}, "sample": 1})
+    assert await config.reload() == Reloaded((), ("telemetry.sample", "telemetry.otlp"))
+    assert config.applied == []
+
+
 async def test_what_a_running_server_cannot_be_told_is_named_until_it_is_as_at_the_start(config):
     config.change(limits={"request": "1MiB", "spans_per_request": 5})
     assert await config.reload() == Reloaded(("limits.request", "limits.spans_per_request"), ("limits.request",))

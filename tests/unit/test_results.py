@@ -8,7 +8,8 @@ from store_builders import NOW, a_record, a_verdict, trace_id
 
 from checks.finding import Evidence, Finding
 from checks.report import Outcome
-from collector.receivers.records import RESULTS_SCOPE
+from collector.intake import Refusal
+from collector.receivers.records import OWN_SCOPES
 from exporters.otlp import results as module
 from exporters.otlp.destination import Target
 from exporters.otlp.results import Results
@@ -192,16 +193,17 @@ def test_what_is_under_way_when_the_rest_is_given_up_is_counted_once(telling, ex
     exporter.free.clear()
     exporter.answer = LogRecordExportResult.FAILURE
     counting = telling._counting
-    counting.expect(5)
+    counting.admit(5, 5)
     sending = threading.Thread(target=counting.export, args=(["a batch of two", "events"],))
     sending.start()
     exporter.asked.wait(10)
-    assert counting.give_up() == 5
+    counting.give_up()
+    assert dropped == {"shutdown": 5}
     exporter.free.set()
     sending.join(10)
     assert counting.export(["the rest"]) is LogRecordExportResult.FAILURE
-    assert dropped == {}
+    assert dropped == {"shutdown": 5}
 
 
 def test_receivers_know_the_scope_that_results_are_sent_under():
-    assert RESULTS_SCOPE == module.SCOPE
+    assert OWN_SCOPES[module.SCOPE] is Refusal.OWN_RESULT
