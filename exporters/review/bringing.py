@@ -8,6 +8,7 @@ from typing import Any
 from exporters.dataset.case import Case, CaseStatus
 from exporters.dataset.formats.jsonl import line, read_line
 from exporters.dataset.intake import Gate, Line, Problem
+from exporters.dataset.vetting import NOTHING, vet
 from exporters.review.admission import AdmitCase
 from exporters.store import Fate, Store
 
@@ -24,20 +25,19 @@ _RULES = {
 }
 
 
-def gate_of(store: Store, admit: AdmitCase | None, *, redact: bool) -> Gate | None:
-    """What each case has to pass; ``None`` where no case is looked at. With ``redact``, what is found is replaced.
+def gate_of(store: Store, admit: AdmitCase | None, *, redact: bool) -> Gate:
+    """What each case has to pass: what it demands can be met, and ``admit`` lets it in, where there is one.
 
-    What is in the dataset as it comes has passed already.
+    With ``redact``, what must not get in is replaced. What is in the dataset as it comes has passed already.
     """
-    if admit is None:
-        return None
 
     def gate(case: Case) -> Case:
         stored = store.case(case.id)
         kept = read_line(line(stored.case)) if stored else None
         if stored is not None and stored.status is CaseStatus.PROMOTED and kept == case:
             return case
-        return admit(case, kept, redact)
+        vet(case.expectation, kept.expectation if kept else NOTHING)
+        return admit(case, kept, redact) if admit is not None else case
 
     return gate
 

@@ -337,6 +337,15 @@ def test_what_is_there_is_replaced_unless_it_is_to_be_kept(tmp_path):
         assert (store.case("a").case.input, store.case("a").status) == ("two", CaseStatus.CANDIDATE)
 
 
+def test_a_line_that_demands_what_nobody_can_meet_is_refused():
+    schema = b'{"id": "a", "input": "x", "expected": {"jsonSchema": {"type": "strnig"}}}\n'
+    nameless = b'{"id": "b", "input": "x", "expectedToolCalls": [{"arguments": {}}]}\n'
+    ended = dataset("import", "-", stdin=schema + nameless + b'{"id": "c", "input": "x"}')
+    assert (ended.code, ended.out) == (1, "1 added, 0 changed, 0 unchanged, 0 kept, 2 refused\n")
+    assert "line 1: expected.jsonSchema: at /type: " in ended.err
+    assert "line 2: expectedToolCalls[0]: must name its tool" in ended.err
+
+
 def test_personal_data_does_not_get_into_the_dataset_by_an_import(tmp_path):
     lines = b'{"id": "a", "input": "I am jane.roe@gmail.com"}'
     for status in ("promoted", "candidate"):
