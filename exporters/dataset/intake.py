@@ -32,7 +32,10 @@ Raises ``RedactionFailed`` for one that must not get in, ``ShapeError`` for one 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a line was refused: its number, the key, and the rule that the key breaks. Quotes nothing of the line but of a schema."""
+    """Why a line was refused: its number, the key, and the rule that the key breaks.
+
+    Quotes nothing of the line but what is wrong in a schema.
+    """
 
     line: int
     key: str
