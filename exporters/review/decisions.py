@@ -88,9 +88,12 @@ class Desk:
             self._known(trace_id)
             raise ApiError(409, "no_case", "this trace has no case that could be dismissed") from None
 
-    def undo(self, case_id: str, by: Reviewer) -> StoredCase:
-        """Take the last change back. Raises ``NotFound``, ``Conflict``, ``RedactionFailed``."""
-        return self._admission.undo(case_id, by)
+    def undo(self, case_id: str, by: Reviewer, *, redact: bool = False) -> StoredCase:
+        """Take the last change back; with ``redact``, without what must not be written.
+
+        Raises ``NotFound``, ``Conflict``, ``RedactionFailed``.
+        """
+        return self._admission.undo(case_id, by, redact=redact)
 
     def trial(self, case: Case, parts: Mapping[str, Any], output: str | None = None) -> Trial:
         """Try the case, with these parts edited, against what was recorded and against ``output``."""

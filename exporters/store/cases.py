@@ -85,6 +85,14 @@ def change(
     _write_names(connection, case)
 
 
+def rewrite(connection: sa.Connection, case_id: str, past: Mapping[int, Case]) -> None:
+    """Put other states in the place of earlier ones, each by the revision that replaced it."""
+    own = case_history.c.case_id == case_id
+    for revision, case in past.items():
+        this = sa.update(case_history).where(own, case_history.c.revision == revision)
+        connection.execute(this.values(old_body=codec.case_to_json(case)))
+
+
 def of_traces(connection: sa.Connection, trace_ids: Sequence[str]) -> dict[str, Any]:
     """The row of each trace's case, held until the transaction ends; of several the first that was made."""
     found: dict[str, Any] = {}
