@@ -108,11 +108,11 @@ class Desk:
         return self._store.trace(case.source.trace_id) if case.source.trace_id else None
 
     def _drafted(self, trace_id: str) -> Case:
-        """A case of a trace that has none: it passed, or there were enough of its kind already."""
+        """A case of a trace that has none: nothing is wrong with it, or there were enough of its kind already."""
         self._known(trace_id)
         case = self._draft_case(trace_id) if self._draft_case else None
         if case is None:
-            raise ApiError(409, "no_case", "this trace makes no case: no check that promotes failed on it")
+            raise ApiError(409, "no_case", "no case can be made of this trace: promotion.mode is off")
         return case
 
     def _known(self, trace_id: str) -> None:

@@ -136,6 +136,18 @@ def test_a_failing_trace_is_exported_as_a_candidate_and_once_promoted_as_a_case(
     assert case["id"] in {json.loads(line)["id"] for line in from_api.splitlines()}
 
 
+def test_a_good_trace_is_promoted_by_a_person_as_a_typical_case(server):
+    sent, trace_id = trace_of("rag_cited")
+    by_grpc(server, sent.spans, TRACES)
+    judged = server.judged(trace_id)
+    assert (judged["failing"], judged["case"]) == (False, None)
+    promoted = server.post(f"/api/traces/{trace_id}/promote", {"who": "Ann", "why": "a good one"}).json()
+    assert (promoted["status"], promoted["metadata"]["exampleType"]) == ("promoted", "typical")
+    assert promoted["expected"]["answer"] == judged["view"]["output"]
+    assert "citations" in promoted["expected"]["checks"]
+    assert case_of(server, trace_id)["metadata"]["failedChecks"] == []
+
+
 def test_personal_data_is_not_in_the_case_that_it_makes(server):
     sent, trace_id = trace_of("pii")
     by_grpc(server, sent.spans, TRACES)
