@@ -1,7 +1,6 @@
 """The manifests and the chart in ``deploy/`` are valid, and what their containers are told is what sidecheck takes.
 
-The schemas are Kubernetes' own, in strict form. Those of the Prometheus operator are not among them: what its objects
-name is looked up in the pods.
+The schemas are Kubernetes' own and the Prometheus operator's, in strict form: a field that there is not is an error.
 """
 
 import json
@@ -24,7 +23,7 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 MANIFESTS = DEPLOY / "kubernetes"
 CHART = DEPLOY / "helm" / "sidecheck"
 KUBERNETES = "1.34.0"
-OPERATOR = ("PodMonitor", "PrometheusRule")
+TAKE = Path(__file__).parent / "exports" / "tools" / "kubernetes_objects.py"
 GROUP = {
     "group": {
         "enabled": True,
@@ -35,12 +34,6 @@ GROUP = {
     },
     "config": {"allow_insecure": False, "store": {"retention": {"age": "48h"}}, "checks": {"pii": {}}},
 }
-VALIDATE = """
-import json, sys, kubernetes_validate
-for each in json.load(open(sys.argv[2])):
-    kubernetes_validate.validate(each, sys.argv[3], strict=True)
-json.dump("valid", open(sys.argv[1], "w"))
-"""
 
 
 def manifests(name: str) -> list[dict[str, Any]]:
@@ -48,13 +41,11 @@ def manifests(name: str) -> list[dict[str, Any]]:
 
 
 def validate(objects: list[dict[str, Any]], folder: Path) -> None:
-    """By Kubernetes' schemas; a property that there is not is an error."""
-    known = [each for each in objects if each["kind"] not in OPERATOR]
-    assert known
-    (folder / "validate.py").write_text(VALIDATE)
-    (folder / "objects.json").write_text(json.dumps(known))
+    """By the schemas of each object's kind; a property that there is not is an error."""
+    assert objects
+    (folder / "objects.json").write_text(json.dumps(objects))
     version = KUBERNETES.rpartition(".")[0]
-    exports_env.run("kubernetes", folder / "validate.py", folder / "objects.json", version, folder=folder)
+    exports_env.run("kubernetes", TAKE, folder / "objects.json", version, folder=folder)
 
 
 def helm(*arguments: str | Path) -> str:
@@ -121,7 +112,7 @@ def assert_sound(pod: Mapping[str, Any], claims: tuple[str, ...] = ()) -> None:
     assert found["resources"]["limits"]["memory"]
 
 
-@pytest.mark.parametrize("name", ["deployment.yaml", "statefulset.yaml", "networkpolicy.yaml"])
+@pytest.mark.parametrize("name", ["deployment.yaml", "statefulset.yaml", "networkpolicy.yaml", "podmonitor.yaml"])
 def test_a_manifest_is_valid(name, tmp_path):
     validate(manifests(name), tmp_path)
 
@@ -131,6 +122,27 @@ def test_a_wrong_manifest_is_found(tmp_path):
     deployment["spec"]["template"]["spec"]["initContainers"][0]["restartpolicy"] = "Always"
     with pytest.raises(AssertionError, match="restartpolicy"):
         validate([deployment], tmp_path)
+
+
+WRONG = {
+    "a field that there is not": ({"intervall": "15s"}, "intervall"),
+    "a field that there is not, deep in it": (
+        {"authorization": {"credentials": {"name": "a", "key": "b", "secret": "c"}}},
+        "credentials.secret",
+    ),
+    "no duration": ({"interval": "15 s"}, "interval"),
+    "an unknown action": ({"relabelings": [{"action": "replaced"}]}, "action"),
+    "a key that is missing": ({"authorization": {"credentials": {"name": "sidecheck-metrics"}}}, "key"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_object_of_the_operator_is_found(name, tmp_path):
+    (monitor,) = manifests("podmonitor.yaml")
+    fields, told = WRONG[name]
+    monitor["spec"]["podMetricsEndpoints"][0] |= fields
+    with pytest.raises(AssertionError, match=told):
+        validate([monitor], tmp_path)
 
 
 def test_the_sidecar_of_the_deployment():
@@ -180,7 +192,7 @@ def assert_scraped(monitor: Mapping[str, Any], found: list[dict[str, Any]]) -> N
     assert endpoint["relabelings"] == [{"targetLabel": "job", "replacement": scrape["job_name"]}]
 
 
-def test_the_rules_become_objects_of_the_operator():
+def test_the_rules_become_objects_of_the_operator(tmp_path):
     done = subprocess.run([MANIFESTS / "prometheusrule.sh", "release=p"], capture_output=True, text=True, check=True)
     rules = list(yaml.safe_load_all(done.stdout))
     files = sorted((DEPLOY / "prometheus" / "rules").glob("*.yaml"))
@@ -188,6 +200,7 @@ def test_the_rules_become_objects_of_the_operator():
     for rule, file in zip(rules, files, strict=True):
         assert rule["spec"] == yaml.safe_load(file.read_text())
         assert rule["metadata"]["labels"] == {"release": "p"}
+    validate(rules, tmp_path)
 
 
 def test_the_chart_is_in_order():
