@@ -23,6 +23,7 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 MANIFESTS = DEPLOY / "kubernetes"
 CHART = DEPLOY / "helm" / "sidecheck"
 KUBERNETES = "1.34.0"
+OPERATOR = "monitoring.coreos.com/v1"
 TAKE = Path(__file__).parent / "exports" / "tools" / "kubernetes_objects.py"
 GROUP = {
     "group": {
@@ -53,6 +54,16 @@ def validate(objects: list[dict[str, Any]], folder: Path) -> None:
     (folder / "objects.json").write_text(json.dumps(objects))
     version = KUBERNETES.rpartition(".")[0]
     exports_env.run("kubernetes", TAKE, folder / "objects.json", version, folder=folder)
+
+
+def judged(objects: list[dict[str, Any]]) -> list[str]:
+    """What an API server says of them, and before that, what keeps pods out of a namespace of the level restricted."""
+    known = [each for each in objects if each["apiVersion"] != OPERATOR]
+    done = subprocess.run(
+        [go_tools.program("kubeapi")], input=json.dumps(known), capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == (0 if all(line.startswith("restricted") for line in done.stdout.splitlines()) else 1)
+    return done.stdout.splitlines()
 
 
 def helm(*arguments: str | Path) -> str:
@@ -129,6 +140,37 @@ def test_a_wrong_manifest_is_found(tmp_path):
     deployment["spec"]["template"]["spec"]["initContainers"][0]["restartpolicy"] = "Always"
     with pytest.raises(AssertionError, match="restartpolicy"):
         validate([deployment], tmp_path)
+
+
+@pytest.mark.parametrize("name", ["statefulset.yaml", "networkpolicy.yaml"])
+def test_a_manifest_is_taken_by_an_api_server_and_its_pod_by_a_restricted_namespace(name):
+    assert judged(manifests(name)) == []
+
+
+def test_the_sidecar_is_taken_by_an_api_server_and_in_a_restricted_namespace():
+    (deployment,) = manifests("deployment.yaml")
+    app = deployment["spec"]["template"]["spec"]["containers"]
+    assert [line.partition(" ")[0] for line in judged([deployment])] == ["restricted"] * 3  # the app's own
+    app[0]["securityContext"] = container(deployment["spec"]["template"])["securityContext"]
+    assert judged([deployment]) == []
+
+
+REFUSED = {
+    "a mount without a volume": ("name: sidecheck-tmp, mountPath", "name: tmp, mountPath", "volumeMounts"),
+    "no quantity": ("cpu: 100m", "cpu: 100x", "quantities must match"),
+    "no name of a port": ("{name: http,", "{name: Http_1,", "ports"),
+    "a selector of no pod": ("matchLabels: {app.kubernetes.io/name: app}", "matchLabels: {app: app}", "selector"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_an_api_server_refuses_is_found(name):
+    right, wrong, told = REFUSED[name]
+    text = (MANIFESTS / "deployment.yaml").read_text()
+    assert right in text
+    said = [line for line in judged([yaml.safe_load(text.replace(right, wrong))]) if not line.startswith("restricted")]
+    assert said
+    assert told in said[0]
 
 
 WRONG = {
@@ -249,6 +291,16 @@ def test_the_group(persistent, tmp_path):
     (monitor,) = of_kind(objects, "PodMonitor")
     assert monitor["metadata"]["labels"] == {"release": "p"}
     assert_scraped(monitor, pods(objects))
+
+
+@pytest.mark.parametrize("persistent", [True, False])
+def test_the_group_is_taken_by_an_api_server_and_in_a_restricted_namespace(persistent, tmp_path):
+    scaling = {"enabled": True, "lagPerReplica": 2_000_000}
+    parts = {"persistence": {"enabled": persistent}, "autoscaling": scaling}
+    objects = rendered(CHART, tmp_path, {**GROUP, "group": {**GROUP["group"], **parts}})
+    assert judged(objects) == []
+    (scaler,) = of_kind(objects, "HorizontalPodAutoscaler")
+    assert scaler["spec"]["metrics"][0]["external"]["target"]["averageValue"] == "2000000"
 
 
 def test_the_group_grows_with_its_lag_and_keeps_most_of_itself(tmp_path):
