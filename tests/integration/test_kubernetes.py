@@ -174,7 +174,7 @@ def test_what_an_api_server_refuses_is_found(name):
 
 
 WRONG = {
-    "a field that there is not": ({"intervall": "15s"}, "intervall"),
+    "a field that there is not": ({"period": "15s"}, "period"),
     "a field that there is not, deep in it": (
         {"authorization": {"credentials": {"name": "a", "key": "b", "secret": "c"}}},
         "credentials.secret",
