@@ -10,7 +10,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from checks.catalogue import DEFAULT_CHECKS
-from collector.settings_backends import ForwardSection, NotifySection, ResultsSection
+from collector.settings_backends import ForwardSection, NotifySection, ResultsSection, TelemetrySection
 from collector.settings_kafka import Kafka, RelaySection
 from collector.settings_listeners import Api, Listener, MetricsSection, Otlp
 from collector.settings_section import Section
@@ -160,6 +160,7 @@ class Settings(Section):
     )
 
     results: ResultsSection = ResultsSection()
+    telemetry: TelemetrySection = TelemetrySection()
     notify: tuple[NotifySection, ...] = Field(
         (), description="webhooks that are told of new kinds of failure and of pass rates that fall; see Notify"
     )
