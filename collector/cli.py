@@ -154,7 +154,7 @@ def export(
     ],
     format_name: Annotated[str, typer.Option("--format", "-f", help=FORMATS_HELP)] = "jsonl",
     include: Annotated[
-        list[str] | None, typer.Option("--include", help="candidates: take cases that nobody reviewed yet, too.")
+        list[str] | None, typer.Option("--include", help="candidate: take cases that nobody reviewed yet, too.")
     ] = None,
     kind: Annotated[list[str] | None, typer.Option("--kind", help="Only cases of this kind; may be repeated.")] = None,
     split: Annotated[str | None, typer.Option("--split", help="Only this part: train, validation or test.")] = None,

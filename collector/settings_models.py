@@ -1,4 +1,4 @@
-"""The options, one class a section: names, types, defaults and what each is for. The one list of them all.
+"""The options, one class a section: names, types, defaults and what each is for. ``Settings`` is the one list of them.
 
 Everything is frozen and valid by construction. Where the values come from is the business of ``collector.settings``.
 """
@@ -11,13 +11,14 @@ from pydantic import Field, model_validator
 
 from checks.catalogue import DEFAULT_CHECKS
 from collector.settings_backends import ForwardSection, NotifySection, ResultsSection, TelemetrySection
+from collector.settings_kafka import Kafka, RelaySection
+from collector.settings_listeners import Api, Listener, MetricsSection, Otlp
 from collector.settings_section import Section
 from collector.settings_units import (
     Address,
     Count,
     CountOrAuto,
     Duration,
-    Listen,
     PositiveDuration,
     Share,
     Size,
@@ -25,103 +26,18 @@ from collector.settings_units import (
 )
 from collector.settings_values import (
     Checks,
-    ClientOptions,
-    Compression,
     Directory,
-    Group,
-    Headers,
     JournalSync,
-    KafkaEncoding,
     Mode,
-    OptionalFile,
     Placeholders,
     Prices,
-    PublicUrl,
-    Servers,
     StoreUrl,
-    Topic,
-    TraceUrl,
     conflict,
 )
 
 _SECOND = 1_000_000_000
 _HOUR = 3600 * _SECOND
 _MIB = 2**20
-
-
-class Tls(Section):
-    """The files of a TLS server."""
-
-    cert: OptionalFile = Field(None, description="the server's certificate and its chain (PEM); `null`: no TLS")
-    key: OptionalFile = Field(None, description="the certificate's private key (PEM)")
-    client_ca: OptionalFile = Field(None, description="roots of the certificates that clients must show (PEM)")
-
-    @model_validator(mode="after")
-    def _whole(self) -> Self:
-        for missing, given in (("key", "cert"), ("cert", "key"), ("cert", "client_ca")):
-            if getattr(self, missing) is None and getattr(self, given) is not None:
-                raise conflict(missing, f"is missing, but {given} is given; TLS needs both cert and key")
-        return self
-
-
-class Listener(Section):
-    """An address that is listened on, and who may come in there."""
-
-    listen: Listen
-    tls: Tls = Tls()
-    token_file: OptionalFile = Field(None, description="bearer tokens that are let in, one a line; `null`: no token")
-
-    @property
-    def is_guarded(self) -> bool:
-        """Whether whoever comes in must show something: a token or a certificate."""
-        return self.token_file is not None or self.tls.client_ca is not None
-
-
-class GrpcReceiver(Listener):
-    """OTLP over gRPC."""
-
-    listen: Listen = Field(Address("127.0.0.1", 4317), description="where OTLP over gRPC is taken in")
-
-
-class HttpReceiver(Listener):
-    """OTLP over HTTP."""
-
-    listen: Listen = Field(
-        Address("127.0.0.1", 4318),
-        description="where OTLP over HTTP (protobuf and JSON) and `POST /v1/feedback` are taken in",
-    )
-
-
-class Otlp(Section):
-    """The OTLP receivers."""
-
-    grpc: GrpcReceiver = GrpcReceiver()
-    http: HttpReceiver = HttpReceiver()
-
-
-class Api(Listener):
-    """The JSON API."""
-
-    listen: Listen = Field(Address("127.0.0.1", 8321), description="where the pages and the JSON API are served")
-    trace_url: TraceUrl = Field(
-        None, description="link to a trace in your tracing backend, with `{trace_id}` where the id goes"
-    )
-    public_url: PublicUrl = Field(
-        None, description="where people reach the pages, such as `https://sidecheck.example`: messages link there"
-    )
-
-
-class MetricsSection(Listener):
-    """The metrics port."""
-
-    listen: Listen = Field(
-        Address("127.0.0.1", 9464),
-        description="where `/metrics`, `/healthz` and `/readyz` are served; the last two are open to all, for probes",
-    )
-    max_series: Count = Field(
-        20_000,
-        description="most series with values that apps choose (service, model, ...); beyond it they become `other`",
-    )
 
 
 class Assembly(Section):
@@ -165,70 +81,6 @@ class Limits(Section):
     body_timeout: PositiveDuration = Field(30 * _SECOND, description="how long the body of a request may take")
     idle_timeout: PositiveDuration = Field(
         120 * _SECOND, description="a connection without a request is closed after this long"
-    )
-
-
-class KafkaTopics(Section):
-    """The topics that are read."""
-
-    traces: Topic = Field("otlp_spans", description="topic of OTLP traces; `null`: none is read")
-    logs: Topic = Field("otlp_logs", description="topic of OTLP logs; `null`: none is read")
-    feedback: Topic = Field(
-        "sidecheck_feedback", description="topic of feedback, as `POST /v1/feedback` takes it; `null`: none is read"
-    )
-
-    @property
-    def named(self) -> dict[str, str]:
-        """The topics that are read, by what they hold."""
-        found = (("traces", self.traces), ("logs", self.logs), ("feedback", self.feedback))
-        return {kind: topic for kind, topic in found if topic is not None}
-
-    @model_validator(mode="after")
-    def _apart(self) -> Self:
-        for (kind, topic), (other_kind, other) in combinations(self.named.items(), 2):
-            if topic == other:
-                raise conflict(other_kind, f"{other!r} is the topic of {kind} already; give each a topic of its own")
-        return self
-
-
-class Kafka(Section):
-    """Telemetry and feedback from Kafka, as a member of a consumer group."""
-
-    bootstrap_servers: Servers = Field((), description="brokers to begin with, as `[host:port]`; none: no Kafka")
-    group_id: Group = Field("sidecheck", description="the consumer group; its members share the partitions")
-    topics: KafkaTopics = KafkaTopics()
-    encoding: KafkaEncoding = Field(
-        "auto", description="how OTLP is encoded: `otlp_proto`, `otlp_json`, or `auto`: each record tells"
-    )
-    headers: Headers = Field({}, description="record headers that become attributes of the resource: `name: attribute`")
-    dead_letter_topic: Topic = Field(
-        None, description="topic for records that cannot be judged; `null`: `dead-letters.jsonl` in `data_dir`"
-    )
-    password_file: OptionalFile = Field(None, description="file with the password of SASL PLAIN or SCRAM")
-    token_file: OptionalFile = Field(None, description="file with the token of SASL OAUTHBEARER, read for each login")
-    consumer: ClientOptions = Field(
-        {},
-        description="options of the client library: `security_protocol`, `sasl_mechanism`, `ssl_cafile` and the like",
-    )
-
-    @model_validator(mode="after")
-    def _reads_something(self) -> Self:
-        if self.bootstrap_servers and not self.topics.named:
-            raise conflict("topics", "names no topic; name one, or leave kafka.bootstrap_servers empty")
-        if self.dead_letter_topic is not None and self.dead_letter_topic in self.topics.named.values():
-            raise conflict("dead_letter_topic", "is a topic that is read: its records would come back for ever")
-        return self
-
-
-class RelaySection(Section):
-    """What ``sidecheck relay`` writes."""
-
-    compression: Compression = Field(
-        "zstd", description="how messages are compressed: `zstd`, `gzip`, `lz4`, `snappy` or `null`"
-    )
-    acknowledged_within: PositiveDuration = Field(
-        8 * _SECOND,
-        description="how long a sender waits for the brokers until it is told to come again; OTLP exporters wait 10 s",
     )
 
 

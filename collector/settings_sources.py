@@ -3,6 +3,7 @@
 Reads text into a plain tree and remembers where each value stood. What a value means is not known here.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
@@ -15,6 +16,9 @@ from collector.settings_errors import ConfigError, Path, Problem, unknown_key
 PREFIX = "SIDECHECK_"
 _NOT_OPTIONS = (PREFIX + "REQUIRE", PREFIX + "TEST_")
 """Variables of the test run, which share the prefix and are no options."""
+_HOST_OF_A_SERVICE = "_SERVICE_HOST"
+_OF_A_SERVICE = re.compile(r"_(SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)")
+"""How Kubernetes tells the pods of a namespace of a Service, which may be called ``sidecheck``: by these ends."""
 
 
 @dataclass(slots=True)
@@ -113,10 +117,14 @@ def overlay_environment(
 
 
 def _variables(env: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+    services = [name.removesuffix(_HOST_OF_A_SERVICE) for name in env if name.endswith(_HOST_OF_A_SERVICE)]
     return (
         (name, text)
         for name, text in env.items()
-        if name.startswith(PREFIX) and text and not name.startswith(_NOT_OPTIONS)
+        if name.startswith(PREFIX)
+        and text
+        and not name.startswith(_NOT_OPTIONS)
+        and not any(_OF_A_SERVICE.fullmatch(name.removeprefix(service)) for service in services)
     )
 
 

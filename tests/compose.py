@@ -317,13 +317,13 @@ def _root_file_system(root: Path, mounts: Sequence[Mount], service: Mapping[str,
     lines += [f"mount -t overlay overlay -o {layers} {root}", _link_up("lo")]
     lines += [f"mount --rbind /{name} {root}/{name}" for name in ("proc", "sys", "dev")]
     lines += [f"mount -t tmpfs tmpfs {root}{target}" for target in service.get("tmpfs", ())]
-    for path in {ROOT, Path(sys.prefix)}:  # hidden where they are below such a folder, or on another file system
-        lines += [f"mkdir -p {root}{path}", f"mount --rbind {path} {root}{path}"]
     for mount in mounts:
         place = f"{root}{mount.target}"
         lines += [f"mkdir -p {place}" if mount.source.is_dir() else f"mkdir -p {Path(place).parent}; touch {place}"]
         lines += [f"mount --bind {mount.source} {place}"]
         lines += [] if mount.is_writable else [f"mount -o remount,bind,ro {place}"]
+    for path in {ROOT, Path(sys.prefix)}:  # hidden where they are below one of these, or on another file system
+        lines += [f"mkdir -p {root}{path}", f"mount --rbind {path} {root}{path}"]
     return [*lines, f"mount -o remount,ro {root}"] if service.get("read_only") else lines
 
 

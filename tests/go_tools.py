@@ -1,4 +1,6 @@
-"""Programs of Go that check what is in ``deploy/``: helm, and an OpenTelemetry Collector with what the examples name.
+"""Programs of Go that check what is in ``deploy/``: helm, a Kubernetes API server's validation, a Collector.
+
+The Collector is OpenTelemetry's with what the examples name.
 
 ``tests/go/TOOL`` pins the modules (``go.mod``, ``go.sum``). A program is built into the user's cache, outside the
 checkout, and stays until its modules change. The first build takes minutes, so it is done only where
@@ -17,7 +19,7 @@ from pathlib import Path
 from externals import is_required, missing
 
 MODULES = Path(__file__).parent / "go"
-PACKAGES = {"helm": "helm.sh/helm/v3/cmd/helm", "otelcol": "."}
+PACKAGES = {"helm": "helm.sh/helm/v3/cmd/helm", "kubeapi": ".", "otelcol": "."}
 BUILT_WITHIN_S = 900
 
 

@@ -9,7 +9,7 @@ import grpc
 
 from collector.access.tls import RotatingContext, TlsFiles, grpc_credentials, make_context
 from collector.access.tokens import TokenFile
-from collector.settings_models import Listener
+from collector.settings_listeners import Listener
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,10 @@ from collector.part_options import judge_options
 from collector.pipeline.judge import Judge
 from collector.settings import Settings
 from exporters.dataset.case import Case, CaseStatus, Context, Expectation, Source
-from exporters.dataset.intake import read
 from exporters.dataset.redact import RedactionFailed
 from exporters.dataset.splits import split_of
-from exporters.review.admission import AdmitCase
-from exporters.review.bringing import Brought, bring_all, gate_of
+from exporters.review.admission import Admission, AdmitCase, Reviewer
+from exporters.review.bringing import Brought, Wanted, bring_file
 from exporters.store import CaseQuery
 
 STDIN = "-"
@@ -88,13 +87,10 @@ def bring(
     Raises:
         CommandError: the file cannot be read.
     """
-    wanted = CaseStatus(status)
-    who, why = author_of(author), f"from {'standard input' if file == STDIN else Path(file).name}"
+    by = Reviewer(author_of(author), f"from {'standard input' if file == STDIN else Path(file).name}")
+    wanted = Wanted(CaseStatus(status), replace, redact, dry_run)
     with _open(file) as source, opened(settings, may_make=True) as store:
-        brought = bring_all(
-            read(source, gate_of(store, _admit_of(settings), redact=redact)),
-            lambda cases: store.datasets.bring(cases, wanted, who, why, moment_now(), replace=replace, dry_run=dry_run),
-        )
+        brought = bring_file(store, source, wanted, by, Admission(store, _admit_of(settings), moment_now))
     _tell(brought, dry_run=dry_run, as_json=as_json)
     return brought.refused
 

@@ -83,9 +83,12 @@ def diff(
 @app.command()
 def split(
     *,
-    train: Annotated[int, typer.Option("--train", min=0, max=100, help="Per cent for the part `train`.")] = 80,
+    train: Annotated[
+        int | None,
+        typer.Option("--train", min=0, max=100, help="Per cent for the part `train`; else 80, or what --test leaves."),
+    ] = None,
     validation: Annotated[int, typer.Option("--validation", min=0, max=100, help="For `validation`.")] = 0,
-    test: Annotated[int, typer.Option("--test", min=0, max=100, help="For `test`.")] = 20,
+    test: Annotated[int | None, typer.Option("--test", min=0, max=100, help="For `test`; else the rest.")] = None,
     author: Author = None,
     config: ConfigPath = None,
 ) -> None:
@@ -95,10 +98,12 @@ def split(
     later move none. Cases that are promoted afterwards get theirs when you run it again.
     """
     from collector.commands.curate import split as run
+    from exporters.dataset.splits import shares_of
 
-    shares = {"train": train, "validation": validation, "test": test}
-    if sum(shares.values()) != 100:
-        stop("--train, --validation and --test must be 100 together")
+    try:
+        shares = shares_of(train, validation, test)
+    except ValueError:
+        stop("--train, --validation and --test must be 100 together; leave --test out, and it is what is left")
     with told():
         run(settings_of(config), shares, author)
 

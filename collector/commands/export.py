@@ -60,7 +60,7 @@ def _query(wanted: Wanted) -> CaseQuery:
             "--version: a version has promoted cases only, and does not know when each was made; "
             "leave --include and --since out"
         )
-    statuses = (_member(CaseStatus, name.removesuffix("s"), "--include") for name in wanted.include)
+    statuses = (_member(CaseStatus, name, "--include") for name in wanted.include)
     return CaseQuery(
         statuses=tuple(dict.fromkeys((CaseStatus.PROMOTED, *statuses))),
         kinds=tuple(_member(ExampleType, name, "--kind") for name in wanted.kinds),
@@ -97,7 +97,7 @@ def _tell(store: Store, count: int, out: str, include: Sequence[str]) -> None:
     told.print(f"{_cases(count)} written to {_place(out)}")
     waiting = store.counts().cases.get(CaseStatus.CANDIDATE, 0)
     if waiting and not include:
-        told.print(f"{waiting} candidates wait for a review; --include candidates takes them too")
+        told.print(f"{waiting} candidates wait for a review; --include candidate takes them too")
 
 
 def _tell_version(version: Version, count: int, out: str) -> None:

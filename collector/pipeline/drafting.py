@@ -1,14 +1,14 @@
 """What people's decisions on cases need of the workers: personal data is looked for there, and nowhere else.
 
 ``Drafting`` makes the case of a stored trace that has none, by the verdicts that stand: there were enough of its kind
-already. ``Admission`` looks at a case before it is promoted, or changed.
+already, or nothing is wrong with it and a person takes it for an example. ``Admission`` looks at a case before it is
+promoted, or changed.
 """
 
 import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from checks.report import Outcome
 from collector.pipeline.judge import Job
 from collector.pipeline.rolling import Workers
 from exporters.dataset.case import Case
@@ -28,7 +28,7 @@ class Drafting:
         self._loop = loop
 
     def __call__(self, trace_id: str) -> Case | None:
-        """The case that the trace makes; ``None`` where it makes none.
+        """The case of the trace; ``None`` where it is not stored, or no cases are made.
 
         Raises:
             RedactionFailed: it must not be written.
@@ -41,7 +41,7 @@ class Drafting:
 
     def _job(self, trace_id: str) -> Job | None:
         stored = self._store.trace(trace_id)
-        if stored is None or all(verdict.outcome is not Outcome.FAILED for verdict in stored.verdicts):
+        if stored is None:
             return None
         return Job(
             stored.trace_id,

@@ -145,14 +145,14 @@ class Judge:
         runner.run(self._interaction(whole(job)[0]), plan, deadline=self._deadline)
 
     def draft(self, job: Job) -> Case | None:
-        """The case that a judged trace makes by the verdicts that stand (``previous``); ``None`` where it makes none.
+        """The case that a person makes of a judged trace, by the verdicts that stand (``previous``).
 
-        Raises ``RedactionFailed``: it must not be written.
+        ``None`` where no cases are made. Raises ``RedactionFailed``: it must not be written.
         """
         if not self._options.drafts_cases:
             return None
         try:
-            return self._drafted(Report(self._interaction(whole(job)[0]), job.previous or ()))
+            return self._drafted(Report(self._interaction(whole(job)[0]), job.previous or ()), by_hand=True)
         except DeadlineExceeded:
             raise RedactionFailed("its personal data could not be removed in time") from None
 
@@ -237,9 +237,10 @@ class Judge:
         except (RedactionFailed, DeadlineExceeded):
             return None, True
 
-    def _drafted(self, report: Report) -> Case | None:
+    def _drafted(self, report: Report, *, by_hand: bool = False) -> Case | None:
+        rate = self._options.typical_rate
         with self._deadline(DRAFT_WITHIN_NS):
-            return draft(report, self._redact, plan=self._plan, typical_rate=self._options.typical_rate)
+            return draft(report, self._redact, plan=self._plan, typical_rate=rate, by_hand=by_hand)
 
 
 Over = tuple[int, int]

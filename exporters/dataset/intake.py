@@ -24,12 +24,18 @@ _ID_RULE = "must be 1 to 200 letters, digits and . : @ + - _ and begin with a le
 _BOM = b"\xef\xbb\xbf"
 
 Gate = Callable[[Case], Case]
-"""Lets a case into the dataset, as it is or changed. Raises ``RedactionFailed`` for one that must not get in."""
+"""Lets a case into the dataset, as it is or changed.
+
+Raises ``RedactionFailed`` for one that must not get in, ``ShapeError`` for one that demands what nobody can meet.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a line was refused: its number, the key, and the rule that the key breaks. Quotes nothing of the line."""
+    """Why a line was refused: its number, the key, and the rule that the key breaks.
+
+    Quotes nothing of the line but what is wrong in a schema.
+    """
 
     line: int
     key: str

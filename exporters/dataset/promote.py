@@ -1,4 +1,4 @@
-"""From a failing report to a case: what went in, what came out, and what must hold when it is run again.
+"""From a report to a case: what went in, what came out, and what must hold when it is run again.
 
 Pure: decides what a case holds. Whether a person must look at it first, and how many of one kind are kept, is the
 store's and the settings' business.
@@ -32,6 +32,8 @@ def draft(
     promoting: Collection[str] | None = None,
     plan: Sequence[PlannedCheck] = (),
     typical_rate: float = 0.0,
+    *,
+    by_hand: bool = False,
 ) -> Case | None:
     """The case that a report makes; ``None`` where nothing failed that should make one, and no sample was drawn.
 
@@ -42,14 +44,15 @@ def draft(
             A failure of another check is named in the case's ``failed_checks`` and demands nothing.
         plan: the checks as configured: their options are written beside the check that must hold.
         typical_rate: the share of traces, 0 to 1, that make a case where nothing is wrong with them.
+        by_hand: a person wants it: every failure counts, and where there is none, what held must hold again.
 
     Raises:
         RedactionFailed: personal data could not be removed. There must be no case then.
     """
-    failed = failures(report, plan, promoting)
+    failed = report.failed if by_hand else failures(report, plan, promoting)
     if failed:
         demanded, broken = expect(failed, report.interaction, plan)
-    elif is_typical(report, typical_rate):
+    elif by_hand or is_typical(report, typical_rate):
         demanded, broken = expect_again(report, plan)
     else:
         return None

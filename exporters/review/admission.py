@@ -6,9 +6,11 @@ of the store.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
+from types import MappingProxyType
 from typing import Any
 
 from exporters.dataset.case import Case, CaseStatus
+from exporters.dataset.redact import RedactionFailed
 from exporters.review import edits
 from exporters.store import Conflict, NotFound, Store, StoredCase
 
@@ -19,6 +21,7 @@ May raise ``exporters.dataset.redact.RedactionFailed``.
 """
 
 REVIEWED = (CaseStatus.PROMOTED, CaseStatus.DISMISSED)
+NOTHING: Mapping[int, Case] = MappingProxyType({})
 ATTEMPTS = 3
 """An evaluation may refresh a candidate while it is looked at."""
 
@@ -69,20 +72,49 @@ class Admission:
         changes |= {"status": CaseStatus.PROMOTED, "reviewed_by": who}
         return self.store.edit_case(stored.case.id, changes, who, why, now, revision)
 
-    def undo(self, case_id: str, by: Reviewer) -> StoredCase:
+    def undo(self, case_id: str, by: Reviewer, *, redact: bool = False) -> StoredCase:
         """Take the last change of a case back. What is in the dataset by that may have got in by older rules, or raw.
 
+        With ``redact`` what must not be written is replaced in it; then it is a change that leads there.
+
         Raises:
-            NotFound, Conflict: as the store's ``undo_case``.
+            NotFound, Conflict: as the store's ``undo_case``; with that replaced, the case is as it is now.
             RedactionFailed: it would be in the dataset with what must not be written.
         """
         stored, revision = self.store.case(case_id), by.revision
         last = stored.history[0] if stored and stored.history else None
-        if self.admit is not None and last is not None and last.old_status is CaseStatus.PROMOTED:
-            self.admit(last.old_case, last.old_case, False)
-            # What was looked at is what comes back; whose change it was is for the store to say.
-            revision = last.revision if revision is None and last.who == by.who else revision
-        return self.store.undo_case(case_id, by.who, by.why, self.now(), revision)
+        if stored is None or last is None or self.admit is None or last.old_status is not CaseStatus.PROMOTED:
+            return self.store.undo_case(case_id, by.who, by.why, self.now(), revision)
+        admitted = self.admit(last.old_case, last.old_case, redact)
+        # What was looked at is what comes back; whose change it was is for the store to say.
+        revision = last.revision if revision is None and last.who == by.who else revision
+        if revision is None or not redact or admitted == last.old_case:
+            return self.store.undo_case(case_id, by.who, by.why, self.now(), revision)
+        return self._put_back(stored, admitted, replace(by, revision=revision))
+
+    def _put_back(self, stored: StoredCase, case: Case, by: Reviewer) -> StoredCase:
+        """Let a case be in the dataset as it was, but for what was replaced in it."""
+        changes = _differences(stored.case, case)
+        if stored.status is CaseStatus.PROMOTED and not changes:
+            raise Conflict("with that replaced, the case is as it is now: there is nothing to undo")
+        changes |= {"status": CaseStatus.PROMOTED}
+        past = self._past(stored, case)
+        return self.store.edit_case(case.id, changes, by.who, by.why, self.now(), by.revision, past)
+
+    def _past(self, before: StoredCase, after: Case) -> dict[int, Case]:
+        """The earlier states of a case that is now redacted, by the revision that replaced each: redacted as well.
+
+        One in which that cannot be done is as the case is now; who changed it, when and why stays.
+        """
+        states = {change.revision: change.old_case for change in before.history}
+        states[before.revision + 1] = before.case
+        return {revision: self._redacted(case) or after for revision, case in states.items()}
+
+    def _redacted(self, case: Case) -> Case | None:
+        try:
+            return self.admit(case, case, True) if self.admit is not None else case
+        except RedactionFailed:
+            return None
 
     def edit(
         self,
@@ -95,21 +127,37 @@ class Admission:
     ) -> StoredCase:
         """Change parts of a case's public shape, and its status; with ``redact``, replace what must not be written.
 
+        It is replaced in the case's history, too: what was taken out of a case must not be found beside it.
+
         Raises:
             ApiError: a part that does not exist, cannot be changed or has another form.
             Conflict: the case was changed since ``before`` was read.
             RedactionFailed: it would hold what must not be written, and was not to be redacted.
         """
-        changes = edits.changes(before.case, parts)
+        changes, past = edits.changes(before.case, parts), NOTHING
         is_decided = status is not None and status is not before.status
         if self.admit is not None and (changes or redact or (is_decided and status is CaseStatus.PROMOTED)):
             after = self.admit(replace(before.case, **changes), before.case, redact)
             changes = _differences(before.case, after)
+            past = self._past(before, after) if redact else past
         if is_decided:
             changes |= {"status": status, **({"reviewed_by": by.who} if status in REVIEWED else {})}
         # Merged with what was just read, so it must still be that, also where the client did not ask for it.
         revision = before.revision if by.revision is None else by.revision
-        return self.store.edit_case(before.case.id, changes, by.who, by.why, self.now(), revision)
+        return self.store.edit_case(before.case.id, changes, by.who, by.why, self.now(), revision, past)
+
+    def clean(self, case_id: str, by: Reviewer, attempts: int = ATTEMPTS) -> None:
+        """Replace what must not be written in the history of a case that is itself clean. Raises ``Conflict``."""
+        stored = self.store.case(case_id)
+        if stored is None:  # forgotten meanwhile
+            return
+        past = self._past(stored, stored.case)
+        try:
+            self.store.edit_case(case_id, {}, by.who, by.why, self.now(), stored.revision, past)
+        except Conflict:
+            if attempts == 1:
+                raise
+            self.clean(case_id, by, attempts - 1)
 
 
 def _differences(before: Case, after: Case) -> dict[str, Any]:

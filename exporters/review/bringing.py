@@ -3,12 +3,13 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import IO, Any
 
 from exporters.dataset.case import Case, CaseStatus
 from exporters.dataset.formats.jsonl import line, read_line
-from exporters.dataset.intake import Gate, Line, Problem
-from exporters.review.admission import AdmitCase
+from exporters.dataset.intake import Gate, Line, Problem, read
+from exporters.dataset.vetting import NOTHING, vet
+from exporters.review.admission import Admission, AdmitCase, Reviewer
 from exporters.store import Fate, Store
 
 BATCH = 100
@@ -24,20 +25,50 @@ _RULES = {
 }
 
 
-def gate_of(store: Store, admit: AdmitCase | None, *, redact: bool) -> Gate | None:
-    """What each case has to pass; ``None`` where no case is looked at. With ``redact``, what is found is replaced.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to become of the cases of a file. ``status`` and ``replace`` as in ``Datasets.bring``.
 
-    What is in the dataset as it comes has passed already.
+    ``redact`` replaces what must not get in instead of refusing it; ``dry_run`` changes nothing.
     """
-    if admit is None:
-        return None
+
+    status: CaseStatus = CaseStatus.PROMOTED
+    replace: bool = True
+    redact: bool = False
+    dry_run: bool = False
+
+
+def bring_file(store: Store, source: IO[bytes], wanted: Wanted, by: Reviewer, admission: Admission) -> "Brought":
+    """Take in a file of cases. ``by`` says who brings it, and where it comes from.
+
+    Raises:
+        StoreError: as ``Datasets.bring``; what was taken in by then stays.
+    """
+
+    def take(cases: Sequence[Case]) -> Sequence[Fate]:
+        now_ns, how = admission.now(), {"replace": wanted.replace, "dry_run": wanted.dry_run}
+        fates = store.datasets.bring(cases, wanted.status, by.who, by.why, now_ns, **how)
+        changed = [case.id for case, fate in zip(cases, fates, strict=True) if fate is Fate.CHANGED]
+        for case_id in changed if wanted.redact and not wanted.dry_run else ():
+            admission.clean(case_id, by)  # what it was before is in its history now
+        return fates
+
+    return bring_all(read(source, gate_of(store, admission.admit, redact=wanted.redact)), take)
+
+
+def gate_of(store: Store, admit: AdmitCase | None, *, redact: bool) -> Gate:
+    """What each case has to pass: what it demands can be met, and ``admit`` lets it in, where there is one.
+
+    With ``redact``, what must not get in is replaced. What is in the dataset as it comes has passed already.
+    """
 
     def gate(case: Case) -> Case:
         stored = store.case(case.id)
         kept = read_line(line(stored.case)) if stored else None
         if stored is not None and stored.status is CaseStatus.PROMOTED and kept == case:
             return case
-        return admit(case, kept, redact)
+        vet(case.expectation, kept.expectation if kept else NOTHING)
+        return admit(case, kept, redact) if admit is not None else case
 
     return gate
 
@@ -80,12 +111,12 @@ def bring_all(lines: Iterable[Line | Problem], take: Take) -> Brought:
     brought = Brought()
     waiting: list[Line] = []
     size = 0
-    for read in lines:
-        if isinstance(read, Problem):
-            brought.refuse(read)
+    for one in lines:
+        if isinstance(one, Problem):
+            brought.refuse(one)
             continue
-        waiting.append(read)
-        size += read.size
+        waiting.append(one)
+        size += one.size
         if len(waiting) >= BATCH or size >= BATCH_CHARACTERS:
             _take(waiting, take, brought)
             waiting, size = [], 0
@@ -97,8 +128,8 @@ def bring_all(lines: Iterable[Line | Problem], take: Take) -> Brought:
 def _take(lines: Sequence[Line], take: Take, brought: Brought) -> None:
     if not lines:
         return
-    for read, fate in zip(lines, take([read.case for read in lines]), strict=True):
+    for one, fate in zip(lines, take([one.case for one in lines]), strict=True):
         if fate in _RULES:
-            brought.refuse(Problem(read.number, *_RULES[fate]))
+            brought.refuse(Problem(one.number, *_RULES[fate]))
         else:
             brought.counted[fate.value] += 1

@@ -14,12 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from exporters.dataset.case import Case, CaseStatus, ExampleType, NewStatus, OnConflict
 from exporters.dataset.export import ExportError, formats_named, left_out, write, write_zip
 from exporters.dataset.formats import Format
-from exporters.dataset.intake import read
 from exporters.dataset.version import LATEST, MESSAGE, NOW
 from exporters.review import present_dataset as present
-from exporters.review.admission import AdmitCase
+from exporters.review.admission import Admission, AdmitCase, Reviewer
 from exporters.review.answers import ApiError, SafeJson
-from exporters.review.bringing import bring_all, gate_of
+from exporters.review.bringing import Wanted, bring_file
 from exporters.review.schemas import NOBODY, Name
 from exporters.store import CaseQuery, Store
 
@@ -133,19 +132,9 @@ def _add_versions(router: APIRouter, store: Store, now: Callable[[], int]) -> No
 def _imported(
     store: Store, body: bytes, wanted: Import, now: Callable[[], int], admit_case: AdmitCase | None
 ) -> dict[str, object]:
-    status = CaseStatus(wanted.status)
-    brought = bring_all(
-        read(io.BytesIO(body), gate_of(store, admit_case, redact=wanted.redact)),
-        lambda cases: store.datasets.bring(
-            cases,
-            status,
-            wanted.who,
-            "over the API",
-            now(),
-            replace=wanted.on_conflict is OnConflict.REPLACE,
-            dry_run=wanted.dry_run,
-        ),
-    )
+    how = Wanted(CaseStatus(wanted.status), wanted.on_conflict is OnConflict.REPLACE, wanted.redact, wanted.dry_run)
+    by = Reviewer(wanted.who, "over the API")
+    brought = bring_file(store, io.BytesIO(body), how, by, Admission(store, admit_case, now))
     return brought.shown()
 
 

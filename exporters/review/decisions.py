@@ -88,9 +88,12 @@ class Desk:
             self._known(trace_id)
             raise ApiError(409, "no_case", "this trace has no case that could be dismissed") from None
 
-    def undo(self, case_id: str, by: Reviewer) -> StoredCase:
-        """Take the last change back. Raises ``NotFound``, ``Conflict``, ``RedactionFailed``."""
-        return self._admission.undo(case_id, by)
+    def undo(self, case_id: str, by: Reviewer, *, redact: bool = False) -> StoredCase:
+        """Take the last change back; with ``redact``, without what must not be written.
+
+        Raises ``NotFound``, ``Conflict``, ``RedactionFailed``.
+        """
+        return self._admission.undo(case_id, by, redact=redact)
 
     def trial(self, case: Case, parts: Mapping[str, Any], output: str | None = None) -> Trial:
         """Try the case, with these parts edited, against what was recorded and against ``output``."""
@@ -105,11 +108,11 @@ class Desk:
         return self._store.trace(case.source.trace_id) if case.source.trace_id else None
 
     def _drafted(self, trace_id: str) -> Case:
-        """A case of a trace that has none: it passed, or there were enough of its kind already."""
+        """A case of a trace that has none: nothing is wrong with it, or there were enough of its kind already."""
         self._known(trace_id)
         case = self._draft_case(trace_id) if self._draft_case else None
         if case is None:
-            raise ApiError(409, "no_case", "this trace makes no case: no check that promotes failed on it")
+            raise ApiError(409, "no_case", "no case can be made of this trace: promotion.mode is off")
         return case
 
     def _known(self, trace_id: str) -> None:

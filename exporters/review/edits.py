@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from exporters.dataset.case import Case, Expectation
+from exporters.dataset.case import Case
 from exporters.dataset.shape import ShapeError, from_json, to_json
+from exporters.dataset.vetting import vet
 from exporters.review.answers import ApiError
-from exporters.review.fields import FieldError, check_schema
 
 SECTIONS = ("context", "expected", "metadata")
 """Keys that group others: each key within is a part of its own."""
@@ -29,29 +29,10 @@ def changes(case: Case, parts: Mapping[str, Any]) -> dict[str, Any]:
     before = to_json(case)
     try:
         after = from_json(_merged(before, parts))
+        vet(after.expectation, case.expectation)
     except ShapeError as error:
         raise ApiError(400, "invalid_request", str(error)) from None
-    _check_demands(case.expectation, after.expectation)
     return {name: getattr(after, name) for name in FIELDS if getattr(after, name) != getattr(case, name)}
-
-
-def _check_demands(before: Expectation, after: Expectation) -> None:
-    """What is demanded anew can be met: what a trace brought along may be anything, and stays as it is."""
-    schema = after.json_schema
-    if schema is not None and schema != before.json_schema:
-        try:
-            check_schema(schema)
-        except FieldError as error:
-            raise ApiError(400, "invalid_request", f"expected.jsonSchema: {error}") from None
-    for number, call in enumerate(after.expected_tool_calls):
-        if call not in before.expected_tool_calls and not _is_call(call):
-            rule = "must name its tool; its arguments are an object, or left out for any"
-            raise ApiError(400, "invalid_request", f"expectedToolCalls[{number}]: {rule}")
-
-
-def _is_call(call: Mapping[str, Any]) -> bool:
-    name, arguments = call.get("name"), call.get("arguments")
-    return isinstance(name, str) and bool(name.strip()) and (arguments is None or isinstance(arguments, Mapping))
 
 
 def _merged(before: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from checks.builtin.valid_json.schema import SchemaError, compile_schema
 from exporters.dataset.case import ExampleType
+from exporters.dataset.vetting import schema_fault
 from exporters.review.html import visible
 
 MAX_MS = 2**53
@@ -98,16 +98,9 @@ def _read_schema(text: str) -> Any:
         return None
     if not isinstance(schema, dict):
         raise FieldError('a JSON Schema is an object: {"type": "object", ...}; leave it empty for none')
-    check_schema(schema)
+    if (fault := schema_fault(schema)) is not None:
+        raise FieldError(fault)
     return schema
-
-
-def check_schema(schema: Mapping[str, Any]) -> None:
-    """Raise ``FieldError`` for what is no JSON Schema, or refers to anything outside itself."""
-    try:
-        compile_schema(schema)
-    except SchemaError as error:
-        raise FieldError(f"at {error.place or 'the top'}: {error}") from None
 
 
 def _write_number(value: int | None) -> str:

@@ -27,6 +27,7 @@ from exporters.review.schemas import (
     Decision,
     TraceFilter,
     TraceId,
+    Undo,
 )
 from exporters.review.site import Problems, ReadTrace, Site, TraceLinks
 from exporters.review.static_files import static_routes
@@ -145,9 +146,13 @@ def _cases(store: Store, desk: Desk, now: Callable[[], int]) -> APIRouter:
         return SafeJson(present.case(changed))
 
     @router.post("/api/cases/{case_id}/undo")
-    def undo_change(case_id: CaseId, decision: Decision | None = None) -> SafeJson:
-        """Take back the last change of a case, also an undo. 409 if another made it and `revision` is not given."""
-        return SafeJson(present.case(desk.undo(case_id, (decision or Decision()).reviewer)))
+    def undo_change(case_id: CaseId, decision: Undo | None = None) -> SafeJson:
+        """Take back the last change of a case, also an undo. 409 if another made it and `revision` is not given.
+
+        409 where that would bring personal data or secrets into the dataset; with `redact` they are replaced instead.
+        """
+        given = decision or Undo()
+        return SafeJson(present.case(desk.undo(case_id, given.reviewer, redact=given.redact)))
 
     @router.post("/api/cases/{case_id}/check")
     def check_case(case_id: CaseId, trial: CaseTrial | None = None) -> SafeJson:

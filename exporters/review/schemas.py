@@ -48,6 +48,12 @@ class Decision(BaseModel):
         return Reviewer(self.who, self.why, self.revision)
 
 
+class Undo(Decision):
+    """Who takes the last change back, and whether what must not be in the dataset is replaced by that."""
+
+    redact: bool = Field(default=False, description="replace personal data and secrets that would come back")
+
+
 class CaseEdit(Decision):
     """Changes to a case: any part of its public shape. A part that is named is replaced whole, others stay."""
 

@@ -60,9 +60,9 @@ def _reviewer(one: dict[str, str]) -> Reviewer:
 
 
 def remember(answer: Response, by: Reviewer) -> None:
-    """Let the browser keep the name, for this page alone."""
+    """Let the browser keep the name, for all pages."""
     if by.who != NOBODY:
-        answer.set_cookie(WHO, quote(by.who), A_YEAR_S, path="/review", httponly=True, samesite="strict")
+        answer.set_cookie(WHO, quote(by.who), A_YEAR_S, path="/", httponly=True, samesite="strict")
 
 
 def remembered(request: Request) -> str:

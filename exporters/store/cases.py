@@ -1,5 +1,6 @@
 """A case's row and its history: making one, changing one. Who may do it, and when, is for the callers."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,7 @@ import sqlalchemy as sa
 
 from exporters import codec
 from exporters.dataset.case import Case, CaseStatus
+from exporters.dataset.formats.jsonl import line
 from exporters.store.engine import chunks, upsert
 from exporters.store.tables import case_checks, case_history, case_tags, cases, dataset_lines, traces
 
@@ -33,7 +35,7 @@ class Change:
 def insert(connection: sa.Connection, case: Case, status: CaseStatus, now_ns: int, *, automatic: bool) -> None:
     """Add a case that is not there yet."""
     row = {
-        **_columns_of(case),
+        **_columns_of(case, status),
         "id": codec.key(case.id),
         "trace_id": codec.key(case.source.trace_id),
         "status": status.value,
@@ -75,7 +77,7 @@ def change(
     connection.execute(sa.insert(case_history), before)
     _trim_history(connection, before)
     values = {
-        **_columns_of(case),
+        **_columns_of(case, status),
         "status": status.value,
         "revision": revision,
         "updated_ns": codec.clamped(by.now_ns),
@@ -83,6 +85,14 @@ def change(
     }
     connection.execute(sa.update(cases).where(cases.c.id == row.id).values(**values))
     _write_names(connection, case)
+
+
+def rewrite(connection: sa.Connection, case_id: str, past: Mapping[int, Case]) -> None:
+    """Put other states in the place of earlier ones, each by the revision that replaced it."""
+    own = case_history.c.case_id == case_id
+    for revision, case in past.items():
+        this = sa.update(case_history).where(own, case_history.c.revision == revision)
+        connection.execute(this.values(old_body=codec.case_to_json(case)))
 
 
 def of_traces(connection: sa.Connection, trace_ids: Sequence[str]) -> dict[str, Any]:
@@ -139,14 +149,21 @@ def stored_bytes(connection: sa.Connection) -> int:
     return sum(int(size or 0) for size in sizes)
 
 
-def _columns_of(case: Case) -> Mapping[str, Any]:
-    """The columns that repeat a part of the body, to be searched."""
+def line_of(body: str) -> bytes:
+    """The line that a version of the dataset has of a case with this body."""
+    return line(codec.case_from_json(body))
+
+
+def _columns_of(case: Case, status: CaseStatus) -> Mapping[str, Any]:
+    """The body, and the columns that repeat a part of it or are made of it, to be searched and compared."""
+    body = codec.case_to_json(case)
     return {
         "fingerprint": codec.key(case.fingerprint),
         "kind": case.kind.value,
         "service": codec.key(case.source.service),
         "split": None if case.split is None else codec.key(case.split),
-        "body": codec.case_to_json(case),
+        "body": body,
+        "digest": hashlib.sha256(line_of(body)).hexdigest() if status is CaseStatus.PROMOTED else None,
     }
 
 

@@ -82,7 +82,7 @@ class Datasets:
         """
         if name == NOW:
             with self._database.read() as connection:
-                return Side(NOW, None, versions.draft(connection).digests)
+                return Side(NOW, None, versions.promoted(connection))
         if name == LATEST and not self.versions():
             return Side(BEGINNING, None, {})
         return self._of_version(self.version(name))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,6 +18,7 @@ from exporters.store.tables import cases
 
 FIXED = frozenset({"id", "fingerprint", "source"})
 """What ties a case to its trace and stays."""
+NOTHING: Mapping[int, Case] = MappingProxyType({})
 EDITABLE = frozenset({field.name for field in fields(Case)} - FIXED | {"status"})
 
 
@@ -45,8 +47,9 @@ def edit(
     changes: Mapping[str, Any],
     by: Change,
     expected_revision: int | None = None,
+    past: Mapping[int, Case] = NOTHING,
 ) -> str:
-    """Replace fields of a case (those of ``EDITABLE``). Returns the case's id.
+    """Replace fields of a case (those of ``EDITABLE``), and of its earlier states ``past``. Returns the case's id.
 
     Raises:
         NotFound, Conflict: as ``decide``.
@@ -62,6 +65,7 @@ def edit(
     case = replace(kept, **{**values, "kind": ExampleType(changes.get("kind", kept.kind))})
     if status.value != row.status or codec.case_to_json(case) != row.body:
         _apply(connection, row, case, status, by)
+    case_rows.rewrite(connection, row.id, past)
     return str(row.id)
 
 

@@ -218,15 +218,18 @@ class Store(Reading):
         why: str,
         now_ns: int,
         expected_revision: int | None = None,
+        past: Mapping[int, Case] = reviews.NOTHING,
     ) -> StoredCase:
         """Replace fields of a case: names of ``Case`` (all but ``id``, ``fingerprint``, ``source``) and ``status``.
+
+        ``past`` takes the place of earlier states in its history, each by the revision that replaced it.
 
         Raises:
             NotFound, Conflict: no such case; it is no longer at ``expected_revision``.
             ValueError: a field that cannot be changed, or a status or kind that does not exist.
         """
         with self._database.write() as connection:
-            identity = reviews.edit(connection, case_id, changes, Change(who, why, now_ns), expected_revision)
+            identity = reviews.edit(connection, case_id, changes, Change(who, why, now_ns), expected_revision, past)
             return _found(case_queries.one(connection, identity))
 
     def add_case(self, case: Case, status: CaseStatus, who: str, why: str, now_ns: int) -> StoredCase:

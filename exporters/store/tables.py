@@ -157,6 +157,7 @@ cases = Table(
     Column("created_ns", BigInteger, nullable=False),
     Column("updated_ns", BigInteger, nullable=False),
     Column("body", Text, nullable=False, doc="JSON: the whole case"),
+    Column("digest", String(64), doc="SHA-256 of its line, while it is promoted; null: not known"),
     Index(None, "trace_id"),
     Index(None, "fingerprint"),
     Index(None, "status", "created_ns", "id"),

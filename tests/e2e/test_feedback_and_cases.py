@@ -121,7 +121,7 @@ def test_a_failing_trace_is_exported_as_a_candidate_and_once_promoted_as_a_case(
     judged = server.judged(trace_id)
     assert case_of(server, trace_id) is None
 
-    candidate = case_of(server, trace_id, "--include", "candidates")
+    candidate = case_of(server, trace_id, "--include", "candidate")
     assert candidate["input"] == judged["view"]["input"]
     assert candidate["actualOutput"] == judged["view"]["output"]
     assert [d["id"] for d in candidate["context"]["documents"]] == [d["id"] for d in judged["view"]["documents"]]
@@ -136,6 +136,18 @@ def test_a_failing_trace_is_exported_as_a_candidate_and_once_promoted_as_a_case(
     assert case["id"] in {json.loads(line)["id"] for line in from_api.splitlines()}
 
 
+def test_a_good_trace_is_promoted_by_a_person_as_a_typical_case(server):
+    sent, trace_id = trace_of("rag_cited")
+    by_grpc(server, sent.spans, TRACES)
+    judged = server.judged(trace_id)
+    assert (judged["failing"], judged["case"]) == (False, None)
+    promoted = server.post(f"/api/traces/{trace_id}/promote", {"who": "Ann", "why": "a good one"}).json()
+    assert (promoted["status"], promoted["metadata"]["exampleType"]) == ("promoted", "typical")
+    assert promoted["expected"]["answer"] == judged["view"]["output"]
+    assert "citations" in promoted["expected"]["checks"]
+    assert case_of(server, trace_id)["metadata"]["failedChecks"] == []
+
+
 def test_personal_data_is_not_in_the_case_that_it_makes(server):
     sent, trace_id = trace_of("pii")
     by_grpc(server, sent.spans, TRACES)
@@ -144,7 +156,7 @@ def test_personal_data_is_not_in_the_case_that_it_makes(server):
     places = [e for f in pii["findings"] for e in f["evidence"]]
     values = {judged["view"]["output"][e["start"] : e["end"]] for e in places if e["path"] == "output"}
     assert values
-    line = json.dumps(case_of(server, trace_id, "--include", "candidates"), ensure_ascii=False)
+    line = json.dumps(case_of(server, trace_id, "--include", "candidate"), ensure_ascii=False)
     assert not [value for value in values if value in line]
 
 

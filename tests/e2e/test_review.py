@@ -6,12 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from e2e.browser import NARROW, THEMES, WIDE, barriers, chromium, opened, overflow, screenshot
+from e2e.browser import NARROW, THEMES, WIDE, barriers, chromium, hosted, opened, overflow, screenshot
 from exports_env import environment, run
 from otlp_senders import by_http
 from pipeline_fakes import span_bytes, text, trace_id
 from playwright.sync_api import Browser, Page, expect
 from servers import Serving, run_sidecheck, serving, until
+from store_builders import NOW, a_case, a_failing_record, save
+
+from collector.pipeline.judge import Judge, JudgeOptions
+from exporters.dataset.case import Case, CaseStatus, Expectation
+from exporters.review.routes import create_api
+from exporters.store import Store
 
 TOOLS = Path(__file__).parents[1] / "integration" / "exports" / "tools"
 HOSTILE = "</pre><script>window.pwned=1</script><img src=x onerror='window.pwned=1'>{{7*7}}\x1b[31m\u202egnp"
@@ -200,6 +206,28 @@ def test_what_an_app_recorded_is_harmless_on_the_page(server, page):
     expect(page.get_by_role("status")).to_contain_text("edited")
     assert page.evaluate("window.pwned") is None
     assert page.locator("main img").count() == 0
+
+
+def test_an_undo_that_is_refused_can_be_done_with_that_replaced(browser, tmp_path):
+    judge = Judge(JudgeOptions({}))
+
+    def admit(case: Case, trusted: Case | None, redact: bool) -> Case:
+        return judge.admit(case, trusted, redact=redact)
+
+    with Store.open(data_dir=tmp_path) as store, hosted(create_api(store, admit_case=admit)) as address:
+        save(store, a_failing_record(case=a_case(input="I am ann.miller@shopmail.io", expectation=Expectation())))
+        store.promote("case-1", "ann", "before anybody looked", NOW)
+        store.edit_case("case-1", {"input": "I am someone"}, "ann", "by hand", NOW)
+        with opened(browser, address) as (page, watch):
+            page.goto("/review/case-1")
+            page.get_by_role("button", name="Undo").click()
+            expect(page.get_by_role("alert", name="That was not done")).to_contain_text("EMAIL_ADDRESS in input")
+            page.get_by_role("button", name="Replace it and undo").click()
+            expect(page.get_by_role("status")).to_contain_text("edited")
+            expect(page.get_by_role("figure", name="User")).to_contain_text("I am <EMAIL_ADDRESS_1>")
+            watch.faults.clear()  # the console tells of the refusal, too
+        stored = store.case("case-1")
+        assert (stored.status, stored.case.input) == (CaseStatus.PROMOTED, "I am <EMAIL_ADDRESS_1>")
 
 
 VIEWS = {"case": "", "edit": "?edit=1", "original": "?original=1"}

@@ -11,6 +11,7 @@ from checks.trace import CloseReason
 from collector.pipeline.judge import Judge, JudgeOptions
 from exporters.dataset.case import Case, CaseStatus, Context, Expectation, Source
 from exporters.dataset.promote import case_id
+from exporters.dataset.redact import RedactionFailed
 from exporters.packed import pack
 from exporters.record import Record
 from exporters.review.routes import create_api
@@ -115,7 +116,7 @@ def test_a_case_is_dismissed_whatever_it_holds(store):
     assert_refused(client.patch(f"/api/cases/{CASE}", json={"status": "promoted"}), "EMAIL_ADDRESS in input")
 
 
-@pytest.mark.parametrize("change", [{"redact": True}, {"status": "dismissed"}])
+@pytest.mark.parametrize("change", [{"input": "I am someone"}, {"status": "dismissed"}])
 def test_an_undo_brings_nothing_back_into_the_dataset_that_may_not_be_there(store, change):
     save(store, a_case(input=f"I am {BOB}"))
     store.promote(CASE, "ann", "before anybody looked", NOW)
@@ -124,6 +125,89 @@ def test_an_undo_brings_nothing_back_into_the_dataset_that_may_not_be_there(stor
     before = store.case(CASE)
     assert_refused(client.post(f"/api/cases/{CASE}/undo", json={"who": "ann"}), "EMAIL_ADDRESS in input")
     assert store.case(CASE) == before
+
+
+@pytest.mark.parametrize("change", [{"input": "I am someone"}, {"status": "dismissed"}])
+def test_an_undo_brings_a_case_back_with_that_replaced_where_that_is_asked_for(store, change):
+    save(store, a_case(input=f"I am {BOB}"))
+    store.promote(CASE, "ann", "before anybody looked", NOW)
+    client = a_client(store)
+    client.patch(f"/api/cases/{CASE}", json={**change, "who": "ann"})
+    undo = {"redact": True, "why": "a slip"}
+    assert client.post(f"/api/cases/{CASE}/undo", json={**undo, "who": "bob"}).json()["error"]["code"] == "conflict"
+    undone = client.post(f"/api/cases/{CASE}/undo", json={**undo, "who": "ann"}).json()
+    assert (undone["status"], undone["input"]) == ("promoted", "I am <EMAIL_ADDRESS_1>")
+    assert (undone["history"][0]["who"], undone["history"][0]["why"]) == ("ann", "a slip")
+    assert BOB not in json.dumps(undone)
+
+
+def test_an_undo_that_replacing_would_leave_nothing_of_is_told_of(store):
+    save(store, a_case(input=f"I am {BOB}"))
+    store.promote(CASE, "ann", "before anybody looked", NOW)
+    clean = JUDGE.admit(store.case(CASE).case, redact=True)
+    store.edit_case(CASE, {"input": clean.input, "redacted": clean.redacted}, "ann", "by hand", NOW)
+    client = a_client(store)
+    answer = client.post(f"/api/cases/{CASE}/undo", json={"redact": True, "who": "ann"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "conflict")
+    assert "there is nothing to undo" in answer.json()["error"]["message"]
+    assert store.case(CASE).revision == 2
+
+
+# history
+
+
+@pytest.mark.parametrize("status", ["candidate", "promoted"])
+def test_what_is_replaced_in_a_case_is_replaced_in_its_history(store, status):
+    save(store, a_case(input=f"I am {BOB}"))
+    store.edit_case(CASE, {"tags": ("first",)}, "ann", "sorting", NOW)
+    store.edit_case(CASE, {"status": status}, "ann", "before anybody looked", NOW)
+    client = a_client(store)
+    shown = client.patch(f"/api/cases/{CASE}", json={"redact": True, "who": "bob"}).json()
+    assert shown["input"] == "I am <EMAIL_ADDRESS_1>"
+    assert {change["oldCase"]["input"] for change in shown["history"]} == {"I am <EMAIL_ADDRESS_1>"}
+    assert [(change["who"], change["why"]) for change in shown["history"]][-1] == ("ann", "sorting")
+    assert [change["oldCase"]["metadata"]["tags"] for change in shown["history"]][-1] == []
+    undone = client.post(f"/api/cases/{CASE}/undo", json={"who": "bob"}).json()
+    assert (undone["status"], undone["input"]) == (status, "I am <EMAIL_ADDRESS_1>")
+    assert BOB not in json.dumps(undone)
+
+
+def test_a_history_is_cleaned_also_where_the_case_is_clean_by_then(store):
+    save(store, a_case(input=f"I am {BOB}"))
+    client = a_client(store)
+    shown = client.patch(f"/api/cases/{CASE}", json={"input": "I am someone"}).json()
+    assert shown["history"][0]["oldCase"]["input"] == f"I am {BOB}"
+    shown = client.patch(f"/api/cases/{CASE}", json={"redact": True}).json()
+    assert (shown["revision"], shown["history"][0]["oldCase"]["input"]) == (1, "I am <EMAIL_ADDRESS_1>")
+
+
+def test_an_earlier_state_that_cannot_be_cleaned_is_as_the_case_is_now(store):
+    save(store, a_case(input="too much"))
+    store.edit_case(CASE, {"input": "little"}, "ann", "shorter", NOW)
+
+    def admit(case: Case, trusted: Case | None, redact: bool) -> Case:
+        if case.input == "too much":
+            raise RedactionFailed("it could not be searched for personal data in time")
+        return JUDGE.admit(case, trusted, redact=redact)
+
+    client = TestClient(create_api(store, admit_case=admit, now=lambda: NOW))
+    change = client.patch(f"/api/cases/{CASE}", json={"redact": True}).json()["history"][0]
+    assert (change["who"], change["why"], change["oldCase"]["input"]) == ("ann", "shorter", "little")
+
+
+def test_an_import_that_redacts_leaves_nothing_in_the_history_either(store):
+    save(store, a_case(input=f"I am {BOB}"))
+    client = a_client(store)
+    body = json.dumps({"id": CASE, "input": f"Here is {BOB}"})
+    assert client.post("/api/datasets/import?redact=true&dryRun=true", content=body).json()["changed"] == 1
+    assert store.case(CASE).case.input == f"I am {BOB}"
+    assert client.post("/api/datasets/import?redact=true&who=ann", content=body).json()["changed"] == 1
+    shown = client.get(f"/api/cases/{CASE}").json()
+    assert (shown["input"], shown["history"][0]["oldCase"]["input"]) == (
+        "Here is <EMAIL_ADDRESS_1>",
+        "I am <EMAIL_ADDRESS_1>",
+    )
+    assert [(change["who"], change["action"]) for change in shown["history"]] == [("ann", "imported")]
 
 
 def test_an_undo_that_brings_a_clean_case_back_is_for_who_made_the_change(client):

@@ -371,7 +371,7 @@ def test_export_of_a_format_that_needs_a_package_says_how_to_get_it(monkeypatch)
 
 @pytest.mark.usefixtures("cases")
 def test_export_takes_candidates_too_where_asked():
-    ended = sidecheck("export", "--include", "candidates", "--out", "-")
+    ended = sidecheck("export", "--include", "candidate", "--out", "-")
     assert {line["id"] for line in ended.lines} == {"case-1", "case-2"}
     assert "2 cases written to standard output" in ended.err
 
@@ -399,6 +399,7 @@ def test_export_can_be_limited_by_kind_and_time():
         (["--since", ""], "--since"),
         (["--kind", "funny"], "--kind funny: must be one of"),
         (["--include", "all"], "--include all: must be one of"),
+        (["--include", "candidates"], "--include candidates: must be one of candidate, promoted"),
         (["--format", "papyrus"], "papyrus"),
     ],
 )

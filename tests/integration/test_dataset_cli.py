@@ -222,7 +222,8 @@ def test_an_export_of_a_version_can_be_limited():
         (("dataset", "tag", "case-9", "--add", "a"), "no case has the id 'case-9'; nothing was changed"),
         (("dataset", "tag", "case-1"), "name a tag with --add or --remove"),
         (("dataset", "tag", "case-1", "--add", "a\nb"), "can be printed"),
-        (("dataset", "split", "--train", "90"), "must be 100 together"),
+        (("dataset", "split", "--train", "90", "--test", "20"), "must be 100 together"),
+        (("dataset", "split", "--train", "90", "--validation", "20"), "must be 100 together"),
         (("dataset", "import", "nowhere.jsonl"), "nowhere.jsonl: No such file"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
@@ -271,6 +272,24 @@ def test_a_split_gives_every_promoted_case_its_part_and_says_how_many(tmp_path):
             ("ann", "split train 50 %, validation 20 %, test 30 %")
         ]
     assert len(sidecheck("export", "--split", "test", "-o", "-").out.splitlines()) > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "shares"),
+    [
+        (("--train", 90), "train 90 %, test 10 %"),
+        (("--test", 30), "train 70 %, test 30 %"),
+        (("--validation", 10), "train 80 %, validation 10 %, test 10 %"),
+        (("--train", 100), "train 100 %"),
+        ((), "train 80 %, test 20 %"),
+    ],
+    ids=str,
+)
+@pytest.mark.usefixtures("cases")
+def test_the_part_that_is_not_named_takes_the_rest(tmp_path, options, shares):
+    dataset("split", *options)
+    with stored(tmp_path) as store:
+        assert store.case("case-1").history[0].why == f"split {shares}"
 
 
 @pytest.mark.usefixtures("empty")
@@ -335,6 +354,15 @@ def test_what_is_there_is_replaced_unless_it_is_to_be_kept(tmp_path):
     assert "1 changed" in replaced.out
     with stored(tmp_path) as store:
         assert (store.case("a").case.input, store.case("a").status) == ("two", CaseStatus.CANDIDATE)
+
+
+def test_a_line_that_demands_what_nobody_can_meet_is_refused():
+    schema = b'{"id": "a", "input": "x", "expected": {"jsonSchema": {"type": "strnig"}}}\n'
+    nameless = b'{"id": "b", "input": "x", "expectedToolCalls": [{"arguments": {}}]}\n'
+    ended = dataset("import", "-", stdin=schema + nameless + b'{"id": "c", "input": "x"}')
+    assert (ended.code, ended.out) == (1, "1 added, 0 changed, 0 unchanged, 0 kept, 2 refused\n")
+    assert "line 1: expected.jsonSchema: at /type: " in ended.err
+    assert "line 2: expectedToolCalls[0]: must name its tool" in ended.err
 
 
 def test_personal_data_does_not_get_into_the_dataset_by_an_import(tmp_path):

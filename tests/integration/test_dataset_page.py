@@ -184,6 +184,23 @@ def test_what_was_forgotten_is_told_of(client, store):
 
 
 @pytest.mark.usefixtures("cases")
+@pytest.mark.usefixtures("cases")
+def test_the_name_is_remembered_by_every_page(client):
+    field = 'name="who" value="Zoë; x=1"'
+    assert field not in html.unescape(client.get("/dataset").text)
+    client.post("/dataset/commit", data={"message": "a start", "who": "Zoë; x=1"})
+    for page in ("/dataset", "/review/case-4", f"/traces/{trace_id(4)}"):
+        assert field in html.unescape(client.get(page).text), page
+
+
+@pytest.mark.usefixtures("cases")
+def test_a_name_that_was_typed_on_another_page_is_known_and_one_that_was_not_is_none(client):
+    client.post("/dataset/commit", data={"message": "a start"})
+    assert 'name="who" value=""' in client.post("/dataset/commit", data={"message": "again"}).text
+    client.post(f"/traces/{trace_id(4)}/dismiss", data={"who": "bob"})
+    assert 'name="who" value="bob"' in client.get("/dataset").text
+
+
 def test_another_sites_page_cannot_commit(client, store):
     sent = client.post("/dataset/commit", data={"message": "a"}, headers={"sec-fetch-site": "cross-site"})
     assert sent.status_code == 403

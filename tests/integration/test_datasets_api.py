@@ -157,6 +157,40 @@ def test_a_file_is_taken_in_and_each_bad_line_named(client, store):
     assert (stored.status, stored.history[0].who) == (CaseStatus.PROMOTED, "ann")
 
 
+SCHEMA = {"expected": {"jsonSchema": {"type": "strnig"}}}
+ELSEWHERE = {"expected": {"jsonSchema": {"$ref": "file:///etc/passwd"}}}
+NAMELESS = {"expectedToolCalls": [{"name": "refund"}, {"arguments": {}}]}
+
+
+@pytest.mark.parametrize(
+    ("demand", "key", "rule"),
+    [
+        (SCHEMA, "expected.jsonSchema", "at /type: "),
+        (ELSEWHERE, "expected.jsonSchema", "schemas are not fetched"),
+        (NAMELESS, "expectedToolCalls[1]", "must name its tool"),
+    ],
+    ids=["no schema", "a schema elsewhere", "a nameless call"],
+)
+@pytest.mark.parametrize("looks", [True, False], ids=["redacting", "not redacting"])
+def test_a_line_that_demands_what_nobody_can_meet_is_refused(store, demand, key, rule, looks):
+    client = TestClient(create_api(store, admit_case=admit if looks else None, now=lambda: NOW))
+    body = json.dumps({"id": "mine", "input": "Hi", **demand}) + '\n{"id": "other", "input": "Hi"}'
+    answer = client.post("/api/datasets/import", content=body).json()
+    (problem,) = answer["problems"]
+    assert (answer["added"], problem["line"], problem["key"]) == (1, 1, key)
+    assert rule in problem["rule"]
+    assert store.case("mine") is None
+
+
+def test_a_demand_that_a_trace_brought_along_comes_in_again(client, store):
+    odd = replace(store.case("case-1").case.expectation, json_schema={"type": "strnig"})
+    store.edit_case("case-1", {"expectation": odd}, "sidecheck", "", NOW)
+    exported = json.loads(client.get("/api/datasets/export").text.splitlines()[0])
+    body = json.dumps({**exported, "input": "another"})
+    answer = client.post("/api/datasets/import", content=body).json()
+    assert (answer["changed"], answer["refused"]) == (1, 0)
+
+
 def test_an_import_does_as_it_is_told(client, store):
     def bring(text, query):
         body = json.dumps({"id": "mine", "input": text})

@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 from store_builders import NOW, SECOND, a_case, a_failing_record, a_record, a_verdict, save, trace_id
 
 from checks.finding import Finding
+from checks.report import Outcome
 from checks.trace import Feedback
 from collector.pipeline.showing import read_trace
 from exporters.dataset.case import CaseStatus
@@ -164,10 +165,11 @@ def test_a_decision_of_another_site_is_refused(client, store):
     assert answer.status_code == 403
 
 
-def test_a_trace_without_a_case_gets_one_when_it_is_promoted(store):
+@pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.PASSED])
+def test_a_trace_without_a_case_gets_one_when_it_is_promoted(store, outcome):
     client = TestClient(create_api(store, draft_case=lambda _: a_case(1), now=lambda: NOW), headers=BROWSER)
-    save(store, a_record(1, verdicts=(a_verdict(),)))
-    assert "Promote" in client.get(f"/traces/{trace_id(1)}").text
+    save(store, a_record(1, verdicts=(a_verdict(outcome=outcome),)))
+    assert f'formaction="/traces/{trace_id(1)}/promote"' in client.get(f"/traces/{trace_id(1)}").text
     client.post(f"/traces/{trace_id(1)}/promote", data={"who": "ann"})
     assert store.case_of_trace(trace_id(1)).status is CaseStatus.PROMOTED
 

@@ -301,6 +301,23 @@ def test_a_promotion_that_must_not_be_written_is_refused_and_can_be_done_with_th
     assert (stored.status, stored.case.expectation.answer) == (CaseStatus.PROMOTED, "a <SECRET_1>")
 
 
+def test_an_undo_that_must_not_be_written_is_refused_and_can_be_done_with_that_replaced(guarded, store):
+    store.edit_case("case-4", {"expectation": Expectation(answer="a secret"), "status": "promoted"}, "ann", "", NOW)
+    store.edit_case("case-4", {"expectation": Expectation(answer="better")}, "ann", "", NOW)
+    response = post(guarded, "case-4/undo", revision="2", why="a slip")
+    assert response.status_code == 409
+    assert "Replace it and undo" in response.text
+    assert "Replace it and promote" not in response.text
+    offer = response.text.partition("That was not done")[2].partition("</form>")[0]
+    action = unescape(re.search('action="([^"]+)"', offer)[1])
+    sent = dict(re.findall('<input type="hidden" name="([a-z]+)" value="([^"]*)">', offer))
+    answer = guarded.post(action, data={**sent, "redact": "1"})
+    assert went_to(answer) == "/review/case-4?done=case-4&at=3"
+    stored = store.case("case-4")
+    assert (stored.status, stored.case.expectation.answer) == (CaseStatus.PROMOTED, "a <SECRET_1>")
+    assert (stored.history[0].who, stored.history[0].why) == ("ann", "a slip")
+
+
 def test_nothing_that_was_captured_is_markup(client, store):
     case = a_case(
         7,

@@ -4,11 +4,12 @@ import hashlib
 from dataclasses import replace
 
 import pytest
+import sqlalchemy as sa
 from store_builders import DAY, NOW, a_case, a_failing_record, save, trace_id
 
-from exporters.dataset.case import CaseStatus
+from exporters.dataset.case import CaseStatus, Expectation
 from exporters.dataset.formats.jsonl import frozen, line
-from exporters.store import ForgetTarget, NotFound, Store, Unchanged, versions
+from exporters.store import CaseLimits, CaseQuery, ForgetTarget, NotFound, Store, Unchanged, versions
 
 PROMOTED = CaseStatus.PROMOTED
 NOBODYS = 10**15
@@ -224,3 +225,48 @@ def test_forgetting_a_user_reaches_versions_whose_traces_are_long_gone(store):
     store.retain(NOW + 10_000 * DAY, DAY, NOBODYS, DAY)
     assert store.forget(ForgetTarget(user_id="u-1"), NOW + 1).versions == (1,)
     assert text(store) == b""
+
+
+# what is promoted now, by hashes alone
+
+
+def hashes_now(store):
+    """The hash of each promoted case's line, made of the case."""
+    found = store.iter_cases(CaseQuery(statuses=(CaseStatus.PROMOTED,)))
+    return {one.case.id: hashlib.sha256(line(one.case)).hexdigest() for one in found}
+
+
+def test_what_is_promoted_now_has_the_hashes_of_its_lines_whatever_became_of_it(store):
+    save(store, a_failing_record(1), a_failing_record(2))
+    odd = a_case(3, id="odd", fingerprint="g", input="\ud800\x00", expectation=Expectation(value=float("nan")))
+    changes = (
+        lambda: store.promote("case-1", "ann", "", NOW),
+        lambda: store.edit_case("case-1", {"input": "another", "tags": ("x",)}, "ann", "", NOW),
+        lambda: store.edit_case("case-2", {"input": "another"}, "ann", "", NOW),
+        lambda: store.edit_case("case-2", {"status": "promoted"}, "ann", "", NOW),
+        lambda: store.undo_case("case-2", "ann", "", NOW),
+        lambda: store.undo_case("case-2", "ann", "", NOW),
+        lambda: store.datasets.edit_each(["case-1"], lambda _: {"split": "test"}, "ann", "", NOW),
+        lambda: store.datasets.bring([a_case(1, input="brought")], CaseStatus.PROMOTED, "ann", "", NOW),
+        lambda: store.add_case(odd, CaseStatus.PROMOTED, "ann", "", NOW),
+        lambda: store.dismiss("case-1", "ann", "", NOW),
+    )
+    for change in changes:
+        change()
+        assert store.datasets.side("now").digests == hashes_now(store)
+    assert list(hashes_now(store)) == ["case-2", "odd"]
+
+
+def test_no_case_is_read_to_compare_what_is_promoted_now(store):
+    save(store, a_failing_record(1), a_failing_record(2), status=CaseStatus.PROMOTED, limits=CaseLimits(per_cluster=9))
+    before = store.datasets.side("now").digests
+    with store._database.write() as connection:
+        connection.execute(sa.text("UPDATE cases SET body = 'unreadable'"))
+    assert store.datasets.side("now").digests == before
+
+
+def test_the_line_of_a_case_is_what_it_was_when_its_hash_was_kept():
+    """Where a line becomes another, a migration has to empty ``cases.digest``: what it has is of earlier lines."""
+    assert (
+        hashlib.sha256(line(a_case())).hexdigest() == "20e7b6957c68feb55cbfb7731bcb9a234308e2a4b7afbb4117d28b3fc0edfb38"
+    )

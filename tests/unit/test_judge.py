@@ -161,12 +161,28 @@ def test_a_judged_trace_makes_the_same_case_later_by_the_verdicts_that_stand():
     assert Judge(JudgeOptions({"latency": {}})).draft(again).fingerprint == record.case.fingerprint
 
 
-def test_a_judged_trace_makes_no_case_where_nothing_failed_or_no_cases_are_wanted():
-    passed = a_job(previous=(a_verdict("citations", Outcome.PASSED),))
-    assert Judge(JudgeOptions({"citations": {}})).draft(passed) is None
+def test_a_person_makes_a_case_also_of_what_passed_or_must_not_promote():
+    passed = a_recorded_job()
+    passed = replace(passed, previous=(a_verdict("citations", Outcome.PASSED),))
+    case = Judge(JudgeOptions({"citations": {}})).draft(passed)
+    assert (case.kind, case.source.failed_checks, list(case.expectation.checks)) == ("typical", (), ["citations"])
+    job = a_recorded_job()
+    unpromoting = Judge(JudgeOptions({"citations": {"promote": False}}))
+    record = unpromoting.judge(job)
+    assert record.case is None
+    assert unpromoting.draft(replace(job, previous=record.verdicts)).source.failed_checks == ("citations",)
+
+
+def test_a_person_makes_no_case_where_no_cases_are_wanted():
     job = a_recorded_job()
     failed = replace(job, previous=Judge(JudgeOptions({"citations": {}})).judge(job).verdicts)
     assert Judge(JudgeOptions({"citations": {}}, drafts_cases=False)).draft(failed) is None
+
+
+def test_a_case_that_a_person_makes_of_a_good_trace_is_redacted():
+    said = [text("input.value", "I am jo.hansen@kundenpost.de"), text("openinference.span.kind", "LLM")]
+    job = a_job(spans=a_piece(1, 1, attributes=said).spans, previous=(a_verdict("citations", Outcome.PASSED),))
+    assert Judge(JudgeOptions({"citations": {}})).draft(job).input == "I am <EMAIL_ADDRESS_1>"
 
 
 def test_a_plan_that_cannot_be_is_refused_when_the_judge_is_made():

@@ -85,6 +85,28 @@ def test_variables_of_the_test_run_are_no_options(read):
     assert read(SIDECHECK_REQUIRE="kafka", SIDECHECK_TEST_POSTGRES="x") == Settings()
 
 
+A_SERVICE = {
+    "SERVICE_HOST": "10.0.0.1",
+    "SERVICE_PORT": "4317",
+    "SERVICE_PORT_OTLP_GRPC": "4317",
+    "PORT": "tcp://10.0.0.1:4317",
+    "PORT_4317_TCP": "tcp://10.0.0.1:4317",
+    "PORT_4317_TCP_PROTO": "tcp",
+    "PORT_4317_TCP_PORT": "4317",
+    "PORT_4317_TCP_ADDR": "10.0.0.1",
+}
+
+
+@pytest.mark.parametrize("name", ["SIDECHECK", "SIDECHECK_PAGE"])
+def test_what_kubernetes_tells_of_a_service_with_our_name_is_no_option(read, name):
+    assert read(**{f"{name}_{end}": value for end, value in A_SERVICE.items()}) == Settings()
+
+
+def test_without_such_a_service_a_port_is_an_unknown_option(read):
+    with pytest.raises(ConfigError, match="SIDECHECK_KAFKA_PORT"):
+        read(SIDECHECK_KAFKA_PORT="9092", SIDECHECK_SERVICE_HOST="10.0.0.1")
+
+
 @pytest.mark.parametrize(("workers", "expected"), [("auto", 4), ("2", 2), ("16", 16)])
 def test_there_is_a_worker_a_core_unless_a_number_is_given(read, workers, expected):
     assert read(f"workers: {workers}").worker_count(cores=4) == expected

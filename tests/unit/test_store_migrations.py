@@ -165,3 +165,12 @@ def test_a_case_is_found_by_its_split_and_its_tags(moved, query):
 def test_versions_of_its_cases_can_be_made(moved):
     moved.promote(a_case(1).id, "ann", "", NOW)
     assert moved.datasets.commit("a start", "ann", NOW).cases == 1
+
+
+def test_promoted_cases_without_a_hash_are_compared_by_one_that_is_made(moved):
+    moved.promote(a_case(1).id, "ann", "", NOW)
+    with moved._database.write() as connection:
+        connection.execute(sa.text("UPDATE cases SET digest = NULL"))
+    moved.datasets.commit("a start", "ann", NOW)
+    now, latest = moved.datasets.side("now"), moved.datasets.side("latest")
+    assert now.digests == latest.digests != {}

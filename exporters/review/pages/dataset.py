@@ -17,8 +17,9 @@ from exporters.dataset.formats import FORMATS
 from exporters.dataset.formats.jsonl import frozen
 from exporters.dataset.version import LATEST, MESSAGE, NOW, Version
 from exporters.review import present_dataset, sent
+from exporters.review.admission import Reviewer
 from exporters.review.html import render
-from exporters.review.schemas import Cursor, Name
+from exporters.review.schemas import NOBODY, Cursor, Name
 from exporters.review.sent import Given
 from exporters.review.site import Site
 from exporters.store import CaseQuery, Unchanged
@@ -99,13 +100,16 @@ def _add_cases(router: APIRouter, site: Site) -> None:
         """Freeze the promoted cases, and show the version; or say why not, with nothing lost of what was typed."""
         message = given.typed.get("message", [""])[0].strip()[:MESSAGE]
         if not message:
-            return _cases(site, request, Filter(), 422, problem="Say in a few words what is new in it.")
+            told = "Say in a few words what is new in it."
+            return _cases(site, request, Filter(), 422, problem=told, by=given.by)
         try:
             made = site.store.datasets.commit(message, given.by.who, site.now())
         except Unchanged as error:
             told = f"No version was made: {error}."
-            return _cases(site, request, Filter(), 409, problem=told, message=message, who=given.by.who)
-        return RedirectResponse(f"{HERE}/versions/{made.name}", 303)
+            return _cases(site, request, Filter(), 409, problem=told, message=message, by=given.by)
+        answer = RedirectResponse(f"{HERE}/versions/{made.name}", 303)
+        sent.remember(answer, given.by)
+        return answer
 
 
 def _add_versions(router: APIRouter, site: Site) -> None:
@@ -155,7 +159,7 @@ def _cases(
     *,
     problem: str | None = None,
     message: str = "",
-    who: str = "",
+    by: Reviewer | None = None,
 ) -> Response:
     found = site.store.cases(chosen.query)
     return _render(
@@ -172,7 +176,7 @@ def _cases(
         kinds=tuple(ExampleType),
         problem=problem,
         message=message,
-        who=who or sent.remembered(request),
+        who=by.who if by and by.who != NOBODY else sent.remembered(request),
         longest=MESSAGE,
     )
 

@@ -63,7 +63,7 @@ def _add_decisions(router: APIRouter, room: "_Room") -> None:
     @router.post("/review/{case_id}/undo")
     def undo(request: Request, case_id: CaseId, waiting: Chosen, given: Given) -> Response:
         """Take the last change of the case back, and stay with it."""
-        act = lambda: room.desk.undo(case_id, given.by)  # noqa: E731 -- it is called within
+        act = lambda: room.desk.undo(case_id, given.by, redact=given.redacts)  # noqa: E731 -- it is called within
         return room.after(request, case_id, waiting, given, "undone", act, stays=True)
 
 
@@ -91,13 +91,16 @@ def _add_editing(router: APIRouter, room: "_Room") -> None:
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """A case as it is, and what its reader typed: ``form`` where they edit it. ``problem`` is why it was not kept."""
+    """A case as it is, and what its reader typed: ``form`` where they edit it.
+
+    ``problem`` is why it was not kept, ``refused`` what they wanted, where that would have kept what must not be.
+    """
 
     stored: StoredCase
     given: Sent | None = None
     form: Form | None = None
     problem: str | None = None
-    is_refused: bool = False
+    refused: str | None = None
 
     @property
     def missed(self) -> tuple[changes.Edit, ...]:
@@ -166,9 +169,9 @@ class _Room:
         try:
             changed = act()
         except (Conflict, RedactionFailed) as error:
-            is_refused = isinstance(error, RedactionFailed)
-            view = _View(self.desk.case(case_id), given, filled, str(error), is_refused)
-            if is_refused or not self._is_repeated(view, action):
+            refused = action if isinstance(error, RedactionFailed) else None
+            view = _View(self.desk.case(case_id), given, filled, str(error), refused)
+            if refused or not self._is_repeated(view, action):
                 return self.case(request, waiting, self._on_top(view), 409)
             changed = view.stored
         following = changed.case.id if stays else place.next or place.previous

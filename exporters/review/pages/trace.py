@@ -4,18 +4,18 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from checks.interaction import Interaction
-from exporters.review import conversation, evidence, excerpt
+from exporters.review import conversation, evidence, excerpt, sent
 from exporters.review.answers import not_found
 from exporters.review.conversation import Conversation
 from exporters.review.excerpt import Excerpt, Room
 from exporters.review.html import render
 from exporters.review.marks import Mark
 from exporters.review.schemas import TraceId
-from exporters.review.sent import Given
+from exporters.review.sent import Given, Sent
 from exporters.review.site import ReadTrace, Site
 from exporters.review.waterfall import SPANS, Waterfall, waterfall
 from exporters.store import StoredTrace
@@ -36,7 +36,7 @@ def pages(site: Site) -> APIRouter:
     desk = site.desk()
 
     @router.get("/traces/{trace_id}")
-    def trace(trace_id: TraceId, shows_all: All = False) -> Response:
+    def trace(request: Request, trace_id: TraceId, shows_all: All = False) -> Response:
         """One trace."""
         stored = site.store.trace(trace_id.lower())
         if stored is None:
@@ -44,21 +44,29 @@ def pages(site: Site) -> APIRouter:
         case = site.store.case(stored.case_id) if stored.case_id else None
         parts = _parts(stored, site.read_trace, shows_all=shows_all)
         link = _safe(site.trace_links(stored.trace_id))
-        return render("trace.html", here="/traces", title="Trace", trace=stored, case=case, link=link, **parts)
+        who = sent.remembered(request)
+        return render("trace.html", here="/traces", title="Trace", trace=stored, case=case, link=link, who=who, **parts)
 
     @router.post("/traces/{trace_id}/promote")
     def promote(trace_id: TraceId, given: Given) -> Response:
         """Take the trace's case into the dataset."""
         desk.promote_trace(trace_id.lower(), given.by)
-        return RedirectResponse(f"/traces/{trace_id.lower()}", 303)
+        return _back(trace_id, given)
 
     @router.post("/traces/{trace_id}/dismiss")
     def dismiss(trace_id: TraceId, given: Given) -> Response:
         """Set the trace's case aside."""
         desk.dismiss_trace(trace_id.lower(), given.by)
-        return RedirectResponse(f"/traces/{trace_id.lower()}", 303)
+        return _back(trace_id, given)
 
     return router
+
+
+def _back(trace_id: str, given: Sent) -> Response:
+    """To the page again, which knows who acted."""
+    answer = RedirectResponse(f"/traces/{trace_id.lower()}", 303)
+    sent.remember(answer, given.by)
+    return answer
 
 
 @dataclass
