@@ -13,6 +13,8 @@ from checks.interaction import Document, Failure, Interaction, ModelCall, ToolCa
 
 _MAX_DEPTH = 64
 _NANOSECONDS_PER_MS = 1_000_000
+_DOLLAR_DIGITS = 12
+"""After the point: a token of the cheapest models costs 1e-8 dollars, and what follows is the error of binary sums."""
 _MODEL, _RESPONSE_MODEL, _PROVIDER = attrgetter("model"), attrgetter("response_model"), attrgetter("provider")
 _UNKNOWN_ERROR = "_OTHER"  # what OpenTelemetry's semantic conventions name an error of unknown type
 
@@ -22,8 +24,8 @@ def view(interaction: Interaction) -> dict[str, Any]:
 
     Keys: ``input``, ``output``, ``system``, ``model`` (the one that answered, else the one asked for),
     ``model_response``, ``provider``, ``tool_calls``, ``tool_definitions`` (names), ``documents``, ``tokens`` (sums over
-    all model calls), ``finish_reasons``, ``error``, ``refusal`` (only where true), ``streaming``, ``ttft_ms`` (of the
-    first model call that has one), ``session_id``, ``user_id``.
+    all model calls), ``cost`` (where a model call has a price), ``finish_reasons``, ``error``, ``refusal`` (only where
+    true), ``streaming``, ``ttft_ms`` (of the first model call that has one), ``session_id``, ``user_id``.
     """
     calls = interaction.model_calls
     answering = _last(calls, _RESPONSE_MODEL)
@@ -38,6 +40,7 @@ def view(interaction: Interaction) -> dict[str, Any]:
         "tool_definitions": _tool_names(calls),
         "documents": list(map(_document, interaction.documents)) or None,
         "tokens": _tokens(calls),
+        "cost": _cost(calls),
         "finish_reasons": _finish_reasons(calls),
         "error": _error(interaction.error),
         "refusal": interaction.refusal or None,
@@ -112,6 +115,24 @@ def _tokens(calls: Iterable[ModelCall]) -> dict[str, int] | None:
         if usage.cached_input is not None:
             totals["cached_input"] = totals.get("cached_input", 0) + usage.cached_input
     return totals or None
+
+
+def _cost(calls: Sequence[ModelCall]) -> dict[str, Any] | None:
+    """Dollars of the calls that have a price, and of each call; one without a price has none, which is not 0."""
+    priced = [call.cost for call in calls if call.cost is not None]
+    if not priced:
+        return None
+    found = {
+        "dollars": round(math.fsum(priced), _DOLLAR_DIGITS),
+        "unpriced_calls": sum(call.is_unpriced for call in calls) or None,
+        "calls": [_call_cost(call) for call in calls],
+    }
+    return _recorded(found)
+
+
+def _call_cost(call: ModelCall) -> dict[str, Any]:
+    dollars = None if call.cost is None else round(call.cost, _DOLLAR_DIGITS)
+    return _recorded({"span_id": call.span_id, "model": call.response_model or call.model, "dollars": dollars})
 
 
 def _error(failure: Failure | None) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ So the process that writes has little to do for each trace, and what crosses fro
 Owns how a record becomes columns; where these go is the business of ``exporters.store``.
 """
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -48,6 +49,8 @@ COLUMNS = (
     "stored_bytes",
     "input_tokens",
     "output_tokens",
+    "cost",
+    "unpriced_calls",
 )
 """What ``Packed.columns`` holds, in this order."""
 
@@ -155,7 +158,14 @@ def _columns(record: Record, time_ns: int, fingerprint: str | None, size: int) -
         codec.clamped(record.evaluated_ns),
         size,
         *(_tokens(record.view.get("tokens"), kind) for kind in ("input", "output")),
+        _cost(record),
+        sum(call.is_unpriced for call in record.calls),
     )
+
+
+def _cost(record: Record) -> float | None:
+    costs = [call.cost for call in record.calls if call.cost is not None]
+    return math.fsum(costs) if costs else None
 
 
 def _tokens(counted: object, kind: str) -> int | None:

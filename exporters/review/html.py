@@ -4,6 +4,7 @@ Everything captured goes through jinja2's escaping and through ``visible``; no p
 markup (``Guard`` forbids it) and none loads anything from elsewhere.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +15,7 @@ from fastapi.responses import HTMLResponse
 from checks.report import Verdict
 from exporters.review.present import moment
 from exporters.review.static_files import static_path
+from exporters.store import TraceSummary
 
 NAVIGATION = (
     ("Overview", "/", "g o"),
@@ -85,6 +87,23 @@ def percent(share: float) -> str:
     return f"{tenths / 10:.{0 if tenths % 10 == 0 else 1}f} %"
 
 
+def dollars(value: float) -> str:
+    """An amount of money, in three digits where it is small: ``$1,204``, ``$12.50``, ``$0.0123``, ``$0.00000025``."""
+    if value >= 1000:
+        return f"${value:,.0f}"
+    if value >= 1 or value <= 0:
+        return f"${value:,.2f}"
+    whole, _, places = f"{value:.{2 - math.floor(math.log10(value))}f}".rstrip("0").partition(".")
+    return f"${whole}.{places:0<2}"
+
+
+def cost(trace: TraceSummary) -> str:
+    """What a trace cost: ``no price`` where no model call has one, nothing where there was none or nobody counted."""
+    if trace.cost is None:
+        return "no price" if trace.unpriced_calls else ""
+    return f"{'≥ ' if trace.unpriced_calls else ''}{dollars(trace.cost)}"
+
+
 def clock(time_ns: int) -> str:
     """A time to the second, without its year: ``11-23 10:05:09`` (UTC)."""
     return moment(time_ns)[5:19].replace("T", " ")
@@ -112,6 +131,8 @@ def _environment() -> jinja2.Environment:
     made.filters |= {
         "clock": clock,
         "compact": compact,
+        "cost": cost,
+        "dollars": dollars,
         "duration": duration,
         "moment": moment,
         "number": number,
