@@ -13,8 +13,6 @@ from checks.interaction import Document, Failure, Interaction, ModelCall, ToolCa
 
 _MAX_DEPTH = 64
 _NANOSECONDS_PER_MS = 1_000_000
-_DOLLAR_DIGITS = 12
-"""After the point: a token of the cheapest models costs 1e-8 dollars, and what follows is the error of binary sums."""
 _MODEL, _RESPONSE_MODEL, _PROVIDER = attrgetter("model"), attrgetter("response_model"), attrgetter("provider")
 _UNKNOWN_ERROR = "_OTHER"  # what OpenTelemetry's semantic conventions name an error of unknown type
 
@@ -119,20 +117,21 @@ def _tokens(calls: Iterable[ModelCall]) -> dict[str, int] | None:
 
 def _cost(calls: Sequence[ModelCall]) -> dict[str, Any] | None:
     """Dollars of the calls that have a price, and of each call; one without a price has none, which is not 0."""
-    priced = [call.cost for call in calls if call.cost is not None]
-    if not priced:
+    dollars, unpriced, each = None, 0, []
+    for call in calls:
+        told: dict[str, Any] = {"span_id": call.span_id}
+        if model := call.response_model or call.model:
+            told["model"] = model
+        if call.cost is not None:
+            told["dollars"] = call.cost
+            dollars = call.cost + (dollars or 0.0)
+        elif call.is_unpriced:
+            unpriced += 1
+        each.append(told)
+    if dollars is None:
         return None
-    found = {
-        "dollars": round(math.fsum(priced), _DOLLAR_DIGITS),
-        "unpriced_calls": sum(call.is_unpriced for call in calls) or None,
-        "calls": [_call_cost(call) for call in calls],
-    }
-    return _recorded(found)
-
-
-def _call_cost(call: ModelCall) -> dict[str, Any]:
-    dollars = None if call.cost is None else round(call.cost, _DOLLAR_DIGITS)
-    return _recorded({"span_id": call.span_id, "model": call.response_model or call.model, "dollars": dollars})
+    found: dict[str, Any] = {"dollars": dollars, "calls": each}
+    return {**found, "unpriced_calls": unpriced} if unpriced else found
 
 
 def _error(failure: Failure | None) -> dict[str, Any] | None:

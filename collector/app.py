@@ -12,6 +12,7 @@ import structlog
 from fastapi import FastAPI
 
 from checks import catalogue
+from collector.budgets import LOOK_EVERY_S, Budgets
 from collector.intake import Batch
 from collector.logs import place_of
 from collector.part_options import front_options, judge_options, kafka_options, receiver_limits, worker_memory
@@ -31,11 +32,13 @@ from collector.receivers import decode
 from collector.receivers.limits import ReceiverLimits
 from collector.reloading import CannotReload, Reloading, reload_router
 from collector.settings import ConfigError, Settings
+from exporters.notify.event import Kind
 from exporters.review.routes import create_api
 from exporters.store.reopenings import HOLD_NS
 
 if TYPE_CHECKING:
     from collector.forwarding import Forwarding
+    from collector.notifying import Notifying
     from collector.receivers.kafka.receiver import KafkaReceiver
 
 WORKERS_WITHIN_S = 120.0
@@ -89,7 +92,7 @@ class Sidecar(Process):
         self._forwarding = self._start_forwarding()
         self.front = Front(front_options(settings), self._pool, self.store, self.metrics, self._journal)
         self._tell_results()
-        self._start_notifying()
+        self._budgets = self._make_budgets(self._start_notifying())
         metrics = ports.serve_metrics(self.metrics, self.health)  # last to stop: a drain can be watched
         self._stack.push_async_callback(self.front.stop, STOP_WITHIN_S)
         self.front.start()
@@ -114,6 +117,7 @@ class Sidecar(Process):
             problems=lambda: self.health().problems,
             read_trace=read_trace,
             explain=self._explainer,
+            budgets=lambda: self._budgets.states,
         )
 
     def _forgetting(self) -> Forgetting:
@@ -130,6 +134,7 @@ class Sidecar(Process):
         if judge_options(settings) != judge_options(self.settings):
             await self._replace_workers(settings)
         self._explainer.adopt(settings.checks)
+        self._budgets.adopt(settings.budgets)
         self.front.adopt(front_options(settings))
         self.settings = settings
 
@@ -194,14 +199,21 @@ class Sidecar(Process):
             self._stack.push_async_callback(asyncio.to_thread, results.close)
             self.front.on_saved.append(lambda records, _: results.tell(records))
 
-    def _start_notifying(self) -> None:
-        if self.settings.notify:
-            from collector.notifying import Notifying
+    def _start_notifying(self) -> "Notifying | None":
+        if not self.settings.notify:
+            return None
+        from collector.notifying import Notifying
 
-            notifying = Notifying(self.settings, self.metrics)
-            self._stack.push_async_callback(notifying.stop)
-            self.front.on_saved.append(notifying.saved)
-            notifying.start()
+        notifying = Notifying(self.settings, self.metrics)
+        self._stack.push_async_callback(notifying.stop)
+        self.front.on_saved.append(notifying.saved)
+        notifying.start()
+        return notifying
+
+    def _make_budgets(self, notifying: "Notifying | None") -> Budgets:
+        """Only who has somebody to tell may claim what there is to tell: else nobody would be told."""
+        tell = notifying.tell if notifying is not None and notifying.wants(Kind.BUDGET) else None
+        return Budgets(self.settings.budgets, self.store, self.metrics, tell)
 
     def _start_kafka(self) -> "KafkaReceiver | None":
         if not self.settings.kafka.bootstrap_servers:
@@ -224,6 +236,7 @@ class Sidecar(Process):
         self._repeat(GAUGES_EVERY_S, "gauges", self._refresh_gauges)
         self._repeat(RETAIN_EVERY_S, "retention", self._retain)
         self._repeat(CLAIM_EVERY_S, "claim", self.front.claim)
+        self._repeat(LOOK_EVERY_S, "budgets", self._budgets.look)
 
     async def _refresh_gauges(self) -> None:
         await asyncio.to_thread(upkeep.refresh_gauges, self.store, self.metrics)

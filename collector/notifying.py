@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from collector.settings import ConfigError, Problem, Settings
 from collector.settings_backends import NotifySection
 from exporters.metrics.prometheus import Metrics
-from exporters.notify.event import DEFAULT_TEMPLATE, Kind, Template, TemplateProblem
+from exporters.notify.event import DEFAULT_TEMPLATE, Event, Kind, Template, TemplateProblem
 from exporters.notify.watch import Threshold, Watch
 from exporters.notify.webhook import Counts, Webhook, key_of
 from exporters.packed import Packed
@@ -50,6 +50,16 @@ class Notifying:
         now_ns = self._wall_ns()
         for _, watch, _ in self._hooks:
             watch.saw(records, result.clusters_opened, now_ns)
+
+    def wants(self, kind: Kind) -> bool:
+        """Whether some webhook is to be told of such."""
+        return any(kind in kinds for _, _, kinds in self._hooks)
+
+    def tell(self, event: Event) -> None:
+        """Tell the webhooks that want to know of such; on the loop's thread."""
+        for hook, _, kinds in self._hooks:
+            if event.kind in kinds:
+                hook.tell(event)
 
     def start(self) -> None:
         """Begin to send."""

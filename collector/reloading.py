@@ -15,7 +15,7 @@ from collector.settings import ConfigError, Settings, changed_keys
 from exporters.metrics.prometheus import Metrics
 from exporters.review.answers import ApiError, SafeJson
 
-LIVE = ("assembly", "checks", "prices", "promotion", "store.retention")
+LIVE = ("assembly", "budgets", "checks", "prices", "promotion", "store.retention")
 """What takes effect at once: these options, and all below them."""
 
 log = structlog.get_logger()
@@ -83,7 +83,7 @@ class Reloading:
 def with_live(old: Settings, new: Settings) -> Settings:
     """The old settings with what may change out of the new ones."""
     store = old.store.model_copy(update={"retention": new.store.retention})
-    live = {name: getattr(new, name) for name in ("assembly", "checks", "prices", "promotion")}
+    live = {name: getattr(new, name) for name in ("assembly", "budgets", "checks", "prices", "promotion")}
     return old.model_copy(update={**live, "store": store})
 
 

@@ -4,7 +4,6 @@ So the process that writes has little to do for each trace, and what crosses fro
 Owns how a record becomes columns; where these go is the business of ``exporters.store``.
 """
 
-import math
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -158,14 +157,19 @@ def _columns(record: Record, time_ns: int, fingerprint: str | None, size: int) -
         codec.clamped(record.evaluated_ns),
         size,
         *(_tokens(record.view.get("tokens"), kind) for kind in ("input", "output")),
-        _cost(record),
-        sum(call.is_unpriced for call in record.calls),
+        *_cost(record),
     )
 
 
-def _cost(record: Record) -> float | None:
-    costs = [call.cost for call in record.calls if call.cost is not None]
-    return math.fsum(costs) if costs else None
+def _cost(record: Record) -> tuple[float | None, int]:
+    """Dollars of the calls that have a price, ``None`` where none has, and how many have none."""
+    dollars, unpriced = None, 0
+    for call in record.calls:
+        if call.cost is not None:
+            dollars = call.cost + (dollars or 0.0)
+        elif call.is_unpriced:
+            unpriced += 1
+    return dollars, unpriced
 
 
 def _tokens(counted: object, kind: str) -> int | None:

@@ -19,6 +19,7 @@ class Kind(StrEnum):
 
     NEW_CLUSTER = "new_cluster"
     THRESHOLD = "threshold"
+    BUDGET = "budget"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +27,20 @@ class Event:
     """One thing that happened: in which service, and the figures of its kind.
 
     ``new_cluster``: ``count`` kinds of failure that were not known before. ``threshold``: of ``count`` results of
-    ``check`` in the last ``minutes``, the share ``rate`` passed, which is ``below`` what it should be.
+    ``check`` in the last ``minutes``, the share ``rate`` passed, which is ``below`` what it should be. ``budget``: the
+    day (UTC) cost ``spent`` dollars, at least ``percent`` of what it may, which is ``budget``.
     """
 
     kind: Kind
     service: str
-    count: int
+    count: int = 0
     check: str | None = None
     rate: float | None = None
     below: float | None = None
     minutes: float | None = None
+    percent: int | None = None
+    spent: float | None = None
+    budget: float | None = None
 
     def context(self, time_s: int) -> dict[str, Any]:
         """What a template may use."""
@@ -47,6 +52,9 @@ class Event:
             "rate": self.rate,
             "below": self.below,
             "minutes": self.minutes,
+            "percent": self.percent,
+            "spent": self.spent,
+            "budget": self.budget,
             "time": time_s,
             "text": self.text,
         }
@@ -56,14 +64,23 @@ class Event:
         """The event in a sentence."""
         if self.kind is Kind.NEW_CLUSTER:
             return f"{self.service}: {self.count} new kind{'s' * (self.count != 1)} of failure"
+        if self.kind is Kind.BUDGET:
+            share = (self.spent or 0) / (self.budget or 1)
+            spent, budget = _dollars(self.spent or 0), _dollars(self.budget or 0)
+            return f"{self.service}: this day's model calls cost {spent}, {share:.0%} of the budget of {budget}"
         passed = f"{self.check} passed {self.rate or 0:.0%} of {self.count} traces in {self.minutes:g} minutes"
         return f"{self.service}: {passed}, which is below {self.below or 0:.0%}"
+
+
+def _dollars(value: float) -> str:
+    return f"${value:,.2f}" if value >= 1 else f"${value:.3g}"
 
 
 EXAMPLES: Mapping[Kind, Event] = MappingProxyType(
     {
         Kind.NEW_CLUSTER: Event(Kind.NEW_CLUSTER, "shop", 2),
         Kind.THRESHOLD: Event(Kind.THRESHOLD, "shop", 50, "citations", 0.8, 0.9, 10.0),
+        Kind.BUDGET: Event(Kind.BUDGET, "shop", percent=80, spent=20.5, budget=25.0),
     }
 )
 DEFAULT_TEMPLATE = '{"text": {{ text | tojson }}, "event": {{ event | tojson }}, "service": {{ service | tojson }}}'

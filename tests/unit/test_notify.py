@@ -83,6 +83,13 @@ def test_the_default_message_is_what_a_chat_shows(event):
     assert json.loads(Template().render(event, 0)) == {"text": event.text, "event": event.kind.value, "service": "shop"}
 
 
+def test_a_budget_is_told_in_dollars():
+    event = Event(Kind.BUDGET, "shop", percent=80, spent=0.0205, budget=0.025)
+    assert event.text == "shop: this day's model calls cost $0.0205, 82% of the budget of $0.025"
+    body = Template('{"p": {{ percent | tojson }}, "s": {{ spent | tojson }}, "b": {{ budget | tojson }}}')
+    assert json.loads(body.render(event, 0)) == {"p": 80, "s": 0.0205, "b": 0.025}
+
+
 def test_a_service_with_quotes_makes_json_still():
     body = Template().render(Event(Kind.NEW_CLUSTER, 'a"b\\', 1), 0)
     assert json.loads(body)["service"] == 'a"b\\'
@@ -225,7 +232,7 @@ def test_what_cannot_work_stops_the_start(parts, key, said):
             "notify.0.thresholds.0.check",
             "is no check that runs",
         ),
-        ("[{url: 'http://a', events: [all]}]", "notify.0.events", "new_cluster, threshold"),
+        ("[{url: 'http://a', events: [all]}]", "notify.0.events", "new_cluster, threshold, budget"),
         ("[{url: 'http://a'}, {url: 'http://a/b'}]", "notify.1.name", "name of another one"),
     ],
 )

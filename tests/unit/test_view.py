@@ -44,12 +44,12 @@ def test_tokens_are_summed_over_the_calls_that_recorded_them():
 
 
 def test_what_each_call_cost_is_told_and_the_sum_where_all_have_a_price():
-    calls = a_model_call(span_id="a", cost=0.1), a_model_call(span_id="b", response_model="gpt-4o-0613", cost=0.2)
+    calls = a_model_call(span_id="a", cost=0.25), a_model_call(span_id="b", response_model="gpt-4o-0613", cost=0.5)
     assert seen(*calls)["cost"] == {
-        "dollars": 0.3,
+        "dollars": 0.75,
         "calls": [
-            {"span_id": "a", "model": "gpt-4o-mini", "dollars": 0.1},
-            {"span_id": "b", "model": "gpt-4o-0613", "dollars": 0.2},
+            {"span_id": "a", "model": "gpt-4o-mini", "dollars": 0.25},
+            {"span_id": "b", "model": "gpt-4o-0613", "dollars": 0.5},
         ],
     }
 

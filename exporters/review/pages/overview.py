@@ -75,6 +75,7 @@ def _shown(site: Site, chosen: Range) -> dict[str, Any]:
         "total": _Total(figures),
         "charts": _charts(figures, parts),
         "clusters": site.store.clusters(ClusterQuery(since_ns=figures.since_ns, limit=CLUSTERS)).items,
+        "budgets": sorted(site.budgets(), key=lambda one: (-one.share, one.service)),
         "is_incomplete": _incomplete(figures) > 0,
         "problems": None if site.problems is None else site.problems(),
         "cases": {status.value: number for status, number in counts.cases.items()},
