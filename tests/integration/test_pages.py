@@ -16,6 +16,7 @@ from exporters.dataset.case import CaseStatus
 from exporters.record import CallFacts
 from exporters.review.pages.trace import READ_BYTES
 from exporters.review.routes import create_api
+from exporters.review.site import DayBudget
 from exporters.review.static_files import FOREVER
 from exporters.store import Store, TraceQuery
 
@@ -208,6 +209,23 @@ def test_the_overview_shows_cost_by_service_the_dearest_first_and_the_rest_as_on
         "other services"
     ]
     assert "bot-8 $8.00, bot-7 $7.00, bot-6 $6.00, bot-5 $5.00, bot-4 $4.00, other services $6.00" in chart
+
+
+@pytest.mark.parametrize("has_traces", [True, False])
+def test_the_overview_shows_budgets_the_fullest_first_and_says_when_one_is_used_up(store, has_traces):
+    budgets = [DayBudget("shop", 1.0, 25.0), DayBudget("bot", 30.0, 25.0), DayBudget("<b>", 24.99, 25.0)]
+    client = TestClient(create_api(store, now=lambda: NOW, budgets=lambda: budgets), headers=BROWSER)
+    if has_traces:
+        save(store, a_record(1, start_ns=NOW - SECOND))
+    table = re.search(r'<h2 id="budgets">.*?</table>', client.get("/").text, re.DOTALL)[0]
+    assert re.findall(r"<bdi>(.*?)</bdi>", table) == ["bot", "&lt;b&gt;", "shop"]
+    assert re.findall(r">([0-9]+ %)<", table) == ["120 %", "99 %", "4 %"]
+    assert re.findall(r'class="badge (\w+)"', table) == ["bad", "odd"]
+
+
+def test_without_budgets_the_overview_does_not_speak_of_them(client, store):
+    save(store, a_record(1, start_ns=NOW - SECOND))
+    assert "Budgets" not in client.get("/").text
 
 
 def test_where_nothing_has_a_price_the_overview_has_no_cost(client, store):
