@@ -211,9 +211,8 @@ class Sidecar(Process):
         return notifying
 
     def _make_budgets(self, notifying: "Notifying | None") -> Budgets:
-        """Only who has somebody to tell may claim what there is to tell: else nobody would be told."""
-        tell = notifying.tell if notifying is not None and notifying.wants(Kind.BUDGET) else None
-        return Budgets(self.settings.budgets, self.store, self.metrics, tell)
+        tell = notifying.teller_of(Kind.BUDGET) if notifying is not None else None
+        return Budgets(self.settings.budgets, self.store, self.metrics, lambda: tell)
 
     def _start_kafka(self) -> "KafkaReceiver | None":
         if not self.settings.kafka.bootstrap_servers:

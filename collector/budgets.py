@@ -26,22 +26,27 @@ PerDay = Mapping[str, Mapping[str, float]]
 """The option ``budgets``: by service or glob, dollars ``per_day``."""
 
 
+Tell = Callable[[Event], None]
+Teller = Callable[[], Tell | None]
+"""Gives what tells people, as it is now; ``None``: there is nobody to tell."""
+
+
 class Budgets:
-    """What services may cost in a day. ``tell`` is told when one used most of it, or all; ``None``: nobody is."""
+    """What services may cost in a day. ``teller`` gives who is told when one used most of it, or all."""
 
     def __init__(
         self,
         budgets: PerDay,
         store: Store,
         metrics: Metrics,
-        tell: Callable[[Event], None] | None = None,
+        teller: Teller = lambda: None,
         wall_ns: Callable[[], int] = time.time_ns,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._budgets = budgets
         self._store = store
         self._metrics = metrics
-        self._tell = tell
+        self._teller = teller
         self._wall_ns = wall_ns
         self._monotonic = monotonic
         self._due = -math.inf
@@ -61,9 +66,10 @@ class Budgets:
         states = await asyncio.to_thread(self._spent, day)
         self._due = self._monotonic() + REST * (self._monotonic() - began)
         self._show(states)
-        if self._tell is not None:
+        tell = self._teller()
+        if tell is not None:  # who has nobody to tell leaves it to another replica
             for event in await asyncio.to_thread(self._news, day, states):
-                self._tell(event)
+                tell(event)
 
     def _spent(self, day: int) -> tuple[DayBudget, ...]:
         budgets = self._budgets

@@ -51,15 +51,15 @@ class Notifying:
         for _, watch, _ in self._hooks:
             watch.saw(records, result.clusters_opened, now_ns)
 
-    def wants(self, kind: Kind) -> bool:
-        """Whether some webhook is to be told of such."""
-        return any(kind in kinds for _, _, kinds in self._hooks)
+    def teller_of(self, kind: Kind) -> Callable[[Event], None] | None:
+        """What tells webhooks of such events, on the loop's thread; ``None`` where none is to be told."""
+        hooks = [hook for hook, _, kinds in self._hooks if kind in kinds]
 
-    def tell(self, event: Event) -> None:
-        """Tell the webhooks that want to know of such; on the loop's thread."""
-        for hook, _, kinds in self._hooks:
-            if event.kind in kinds:
+        def tell(event: Event) -> None:
+            for hook in hooks:
                 hook.tell(event)
+
+        return tell if hooks else None
 
     def start(self) -> None:
         """Begin to send."""

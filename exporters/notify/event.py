@@ -13,6 +13,8 @@ from typing import Any
 import jinja2
 from jinja2.sandbox import SandboxedEnvironment
 
+from checks.money import dollars
+
 
 class Kind(StrEnum):
     """What happened."""
@@ -66,14 +68,10 @@ class Event:
             return f"{self.service}: {self.count} new kind{'s' * (self.count != 1)} of failure"
         if self.kind is Kind.BUDGET:
             share = (self.spent or 0) / (self.budget or 1)
-            spent, budget = _dollars(self.spent or 0), _dollars(self.budget or 0)
+            spent, budget = dollars(self.spent or 0), dollars(self.budget or 0)
             return f"{self.service}: this day's model calls cost {spent}, {share:.0%} of the budget of {budget}"
         passed = f"{self.check} passed {self.rate or 0:.0%} of {self.count} traces in {self.minutes:g} minutes"
         return f"{self.service}: {passed}, which is below {self.below or 0:.0%}"
-
-
-def _dollars(value: float) -> str:
-    return f"${value:,.2f}" if value >= 1 else f"${value:.3g}"
 
 
 EXAMPLES: Mapping[Kind, Event] = MappingProxyType(

@@ -4,7 +4,6 @@ Everything captured goes through jinja2's escaping and through ``visible``; no p
 markup (``Guard`` forbids it) and none loads anything from elsewhere.
 """
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import jinja2
 from fastapi.responses import HTMLResponse
 
+from checks.money import dollars
 from checks.report import Verdict
 from exporters.review.present import moment
 from exporters.review.static_files import static_path
@@ -85,16 +85,6 @@ def percent(share: float) -> str:
     if share not in (0, 1):
         tenths = max(1, min(999, tenths))
     return f"{tenths / 10:.{0 if tenths % 10 == 0 else 1}f} %"
-
-
-def dollars(value: float) -> str:
-    """An amount of money, in three digits where it is small: ``$1,204``, ``$12.50``, ``$0.0123``, ``$0.00000025``."""
-    if value >= 1000:
-        return f"${value:,.0f}"
-    if value >= 1 or value <= 0:
-        return f"${value:,.2f}"
-    whole, _, places = f"{value:.{2 - math.floor(math.log10(value))}f}".rstrip("0").partition(".")
-    return f"${whole}.{places:0<2}"
 
 
 def cost(trace: TraceSummary) -> str:

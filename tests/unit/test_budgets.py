@@ -19,7 +19,7 @@ class Watched:
         self.told, self.metrics = [], Metrics(100)
         tell = self.told.append if tells else None
         per_day = {service: {"per_day": dollars} for service, dollars in budgets.items()}
-        self.budgets = Budgets(per_day, store, self.metrics, tell, lambda: self.now_ns, lambda: self.now_s)
+        self.budgets = Budgets(per_day, store, self.metrics, lambda: tell, lambda: self.now_ns, lambda: self.now_s)
 
     async def look(self):
         await self.budgets.look()

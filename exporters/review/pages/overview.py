@@ -9,9 +9,10 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, Response
 
+from checks.money import dollars
 from exporters.review import charts
 from exporters.review.charts import Axes, Chart, Series
-from exporters.review.html import compact, dollars, duration, percent, render
+from exporters.review.html import compact, duration, percent, render
 from exporters.review.present import moment
 from exporters.review.site import Site
 from exporters.store import ClusterQuery, Figures, Rate
