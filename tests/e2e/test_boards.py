@@ -5,6 +5,7 @@ a sidecar with Kafka counts comes from a metrics port whose figures are set by h
 """
 
 import filecmp
+import json
 import re
 import subprocess
 import sys

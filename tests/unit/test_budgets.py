@@ -4,7 +4,6 @@ import pytest
 from store_builders import DAY, NOW, a_record, save
 
 from collector.budgets import LOOK_EVERY_S, REST, Budgets
-from collector.settings import ConfigError, Settings, as_yaml, load
 from exporters.metrics.prometheus import Metrics
 from exporters.notify.event import Event, Kind
 from exporters.record import CallFacts
@@ -155,47 +154,3 @@ async def test_a_store_that_is_away_is_asked_again_and_the_last_figures_stand():
             await watched.look()
     assert slow.asked == 3
     assert watched.gauges()
-
-
-@pytest.fixture
-def read(tmp_path):
-    def read(text: str, **env: str) -> Settings:
-        path = tmp_path / "sidecheck.yaml"
-        path.write_text(text)
-        return load(path, env)
-
-    return read
-
-
-def test_budgets_are_read_from_the_file_and_the_environment_and_written_as_they_are_read(read):
-    settings = read("budgets: {shop: {per_day: 25}, '*': {per_day: 2.5}}")
-    assert settings.budgets == {"shop": {"per_day": 25.0}, "*": {"per_day": 2.5}}
-    assert read("", SIDECHECK_BUDGETS="{shop: {per_day: 25}}").budgets == {"shop": {"per_day": 25.0}}
-    assert read(as_yaml(settings)) == settings
-    assert read("budgets: null") == Settings()
-
-
-@pytest.mark.parametrize(
-    "budget",
-    ["25", "{}", "{per_day: 0}", "{per_day: -1}", "{per_day: .inf}", "{per_day: .nan}", "{per_day: true}",
-     "{per_day: much}", "{per_day: 1, per_month: 2}"],
-)  # fmt: skip
-def test_a_budget_that_cannot_be_is_refused_with_its_service_and_the_rule(read, budget):
-    with pytest.raises(ConfigError) as caught:
-        read(f"budgets: {{shop: {budget}}}")
-    (problem,) = caught.value.problems
-    assert problem.key == "budgets.shop"
-    assert "needs `per_day`" in str(problem)
-
-
-def test_budgets_are_a_section(read):
-    with pytest.raises(ConfigError, match="one line a service"):
-        read("budgets: [{service: shop}]")
-
-
-def test_a_webhook_that_is_told_of_budgets_needs_some(read):
-    hook = "notify: [{url: 'http://a', events: [budget]}]"
-    with pytest.raises(ConfigError, match="give services budgets") as caught:
-        read(hook)
-    assert [problem.key for problem in caught.value.problems] == ["notify.0.events"]
-    assert read(f"{hook}\nbudgets: {{shop: {{per_day: 1}}}}").notify[0].events == ("budget",)
