@@ -66,10 +66,8 @@ class Budgets:
         states = await asyncio.to_thread(self._spent, day)
         self._due = self._monotonic() + REST * (self._monotonic() - began)
         self._show(states)
-        tell = self._teller()
-        if tell is not None:  # who has nobody to tell leaves it to another replica
-            for event in await asyncio.to_thread(self._news, day, states):
-                tell(event)
+        if (tell := self._teller()) is not None:  # who has nobody to tell leaves it to another replica
+            await self._spread(day, states, tell)
 
     def _spent(self, day: int) -> tuple[DayBudget, ...]:
         budgets = self._budgets
@@ -89,18 +87,16 @@ class Budgets:
             self._metrics.set("sidecheck_budget_dollars", state.per_day, service=state.service)
             self._metrics.set("sidecheck_budget_spent_dollars", state.spent, service=state.service)
 
-    def _news(self, day: int, states: Sequence[DayBudget]) -> list[Event]:
-        """What people were not told of yet, by this replica or another."""
+    async def _spread(self, day: int, states: Sequence[DayBudget], tell: Tell) -> None:
+        """Tell what people were not told of yet, by this replica or another."""
         self._told = {told for told in self._told if told[0] == day}
-        news = []
         for state in states:
             percent = next((percent for percent in TOLD_AT if _is_reached(state, percent)), 0)
             told = (day, state.service, percent)
             if percent and told not in self._told:
-                if self._store.tell_spent(*told):
-                    news.append(_event(state, percent))
+                if await asyncio.to_thread(self._store.tell_spent, *told):
+                    tell(_event(state, percent))
                 self._told.add(told)
-        return news
 
 
 def _budget_of(service: str, budgets: PerDay) -> float | None:
