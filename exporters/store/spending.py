@@ -39,15 +39,16 @@ def _stored(day: int, services: Sequence[str]) -> sa.Select[Any]:
 
 
 def keep(connection: sa.Connection, removed: Iterable[Any], now_ns: int) -> None:
-    """Keep what traces cost that were just removed (rows of ``COLUMNS``), of days that are not over.
+    """Keep what traces cost that were just removed (rows of ``COLUMNS``), of this day, and of the next by other clocks.
 
-    The last thing that a transaction does: whoever waits for one of these rows holds none of a trace.
+    What began later than that, by the clock of its app, is kept nowhere: such rows would not expire. The last thing that a transaction does: whoever waits for one of these rows holds none of a trace.
     """
     today = now_ns // DAY_NS
     costs: Counter[tuple[int, str]] = Counter()
     for row in removed:
-        if row.cost and row.time_ns >= today * DAY_NS:
-            costs[row.time_ns // DAY_NS, row.service] += row.cost
+        day = row.time_ns // DAY_NS
+        if row.cost and today <= day <= today + 1:
+            costs[day, row.service] += row.cost
     rows = [{"day": d, "service": s, "removed": costs[d, s], "told": 0} for d, s in sorted(costs)]
     if rows:
         statement = insert_of(connection, spending)

@@ -65,10 +65,11 @@ def test_what_retention_removes_of_this_day_stays_counted(store):
     assert store.spent(TODAY, ["bot", "shop"]) == {"bot": 4, "shop": 27}
 
 
-def test_of_earlier_days_nothing_is_kept(store):
-    save(store, costing(1, 1.0, start_ns=NOW - DAY))
+@pytest.mark.parametrize(("days", "kept"), [(-1, 0), (0, 1), (1, 1), (2, 0), (80_000, 0)])
+def test_of_earlier_days_and_of_those_of_a_wrong_clock_nothing_is_kept(store, days, kept):
+    save(store, costing(1, 1.0, start_ns=NOW + days * DAY))
     retain(store, max_bytes=0)
-    assert rows(store) == []
+    assert len(rows(store)) == kept
 
 
 def test_sums_go_when_their_day_is_over_and_not_at_midnight_by_one_clock(store):
