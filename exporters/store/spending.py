@@ -41,7 +41,8 @@ def _stored(day: int, services: Sequence[str]) -> sa.Select[Any]:
 def keep(connection: sa.Connection, removed: Iterable[Any], now_ns: int) -> None:
     """Keep what traces cost that were just removed (rows of ``COLUMNS``), of this day, and of the next by other clocks.
 
-    What began later than that, by the clock of its app, is kept nowhere: such rows would not expire. The last thing that a transaction does: whoever waits for one of these rows holds none of a trace.
+    What began later than that, by the clock of its app, is kept nowhere: such rows would not expire. This is the last
+    thing that a transaction does: whoever waits for one of these rows holds none of a trace.
     """
     today = now_ns // DAY_NS
     costs: Counter[tuple[int, str]] = Counter()
