@@ -12,6 +12,7 @@ import structlog
 from fastapi import FastAPI
 
 from checks import catalogue
+from collector.backends import refuse_loops
 from collector.budgets import LOOK_EVERY_S, Budgets
 from collector.intake import Batch
 from collector.logs import place_of
@@ -30,9 +31,9 @@ from collector.ports import Ports
 from collector.process import Addresses, Process
 from collector.receivers import decode
 from collector.receivers.limits import ReceiverLimits
-from collector.reloading import CannotReload, Reloading, reload_router
+from collector.reloading import CannotReload, Reloaded, Reloading, reload_router
 from collector.settings import ConfigError, Settings
-from exporters.notify.event import Kind
+from collector.spans import Kind
 from exporters.review.routes import create_api
 from exporters.store.reopenings import HOLD_NS
 
@@ -83,21 +84,23 @@ class Sidecar(Process):
 
     async def _start(self) -> None:
         settings = self.settings
-        ports = Ports(settings, self._stack, tuple(settings.ports))
+        ports = Ports(settings, self._stack, tuple(settings.ports), self.spans)
         self.store = await self._open_store(settings.assembly.settle + HOLD_NS)
-        self._refuse_loops()
-        self._pool = RollingPool(self._make_pool(settings))
+        refuse_loops(settings)
+        self._pool = RollingPool(self._make_pool(settings), self.spans)
         self._stack.push_async_callback(asyncio.to_thread, self._pool.close)
         self._journal = self._open_journal()
         self._forwarding = self._start_forwarding()
-        self.front = Front(front_options(settings), self._pool, self.store, self.metrics, self._journal)
+        self.front = Front(
+            front_options(settings), self._pool, self.store, self.metrics, self._journal, spans=self.spans
+        )
         self._tell_results()
         self._budgets = self._make_budgets(self._start_notifying())
         metrics = ports.serve_metrics(self.metrics, self.health)  # last to stop: a drain can be watched
         self._stack.push_async_callback(self.front.stop, STOP_WITHIN_S)
         self.front.start()
         self._in_background(self.front.replay(self._decode_again), "replay")
-        api = ports.serve_api(self._api(), self.front, reload_router(self._reloading))
+        api = ports.serve_api(self._api(), self.front, reload_router(self._reload))
         otlp_http = ports.serve_otlp_http(self.front, self._forwarding)
         self._kafka = self._start_kafka()
         otlp_grpc = await ports.serve_otlp_grpc(self.front, self._forwarding)
@@ -127,7 +130,11 @@ class Sidecar(Process):
     async def hang_up(self) -> None:
         """See ``Process.hang_up``."""
         with suppress(ConfigError, CannotReload):  # which are logged
-            await self._reloading()
+            await self._reload()
+
+    async def _reload(self) -> Reloaded:
+        with self.spans("reload", Kind.INTERNAL, {}):
+            return await self._reloading()
 
     async def _apply(self, settings: Settings) -> None:
         """Put other settings to use: first new workers, that all else may still fail without harm."""
@@ -173,12 +180,6 @@ class Sidecar(Process):
             log.info("requests that the last run did not finish are judged now", requests=journal.recovery.entries)
         return journal
 
-    def _refuse_loops(self) -> None:
-        if self.settings.forward or self.settings.results.otlp is not None:
-            from collector.forwarding import refuse_loops
-
-            refuse_loops(self.settings)
-
     def _start_forwarding(self) -> "Forwarding | None":
         """Sends from now on; ends after whatever hands it something."""
         if not self.settings.forward:
@@ -211,7 +212,7 @@ class Sidecar(Process):
         return notifying
 
     def _make_budgets(self, notifying: "Notifying | None") -> Budgets:
-        tell = notifying.teller_of(Kind.BUDGET) if notifying is not None else None
+        tell = notifying.teller_of_budgets if notifying is not None else None
         return Budgets(self.settings.budgets, self.store, self.metrics, lambda: tell)
 
     def _start_kafka(self) -> "KafkaReceiver | None":
@@ -219,7 +220,8 @@ class Sidecar(Process):
             return None
         from collector.receivers.kafka.receiver import KafkaReceiver
 
-        receiver = KafkaReceiver(kafka_options(self.settings), receiver_limits(self.settings), self.front, self.metrics)
+        limits = receiver_limits(self.settings)
+        receiver = KafkaReceiver(kafka_options(self.settings), limits, self.front, self.metrics, spans=self.spans)
         self.front.set_aside = receiver.set_aside
         self._stack.push_async_callback(receiver.stop)
         receiver.start()

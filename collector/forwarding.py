@@ -1,14 +1,11 @@
-"""What is sent to OTLP backends: made from the settings, refused where it would come back here.
+"""What is sent to OTLP backends: made from the settings.
 
 Owns how requests that came as JSON reach destinations that speak protobuf only. What is sent, and when, is
 ``exporters.otlp``'s business.
 """
 
 import asyncio
-import contextlib
-import ipaddress
-import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from google.protobuf.message import Message
@@ -16,13 +13,14 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from collector.backends import target_of
 from collector.intake import Refusal, Refused
 from collector.receivers import otlp_json
 from collector.receivers.limits import ReceiverLimits
 from collector.settings import ConfigError, Problem, Settings
 from collector.settings_backends import Backend, ForwardSection
 from exporters.metrics.prometheus import Metrics
-from exporters.otlp.destination import Destination, Signal, Target
+from exporters.otlp.destination import Destination, Signal
 from exporters.otlp.forwarder import Forwarder
 from exporters.otlp.lane import Counts
 from exporters.otlp.queue_file import QueueError
@@ -106,22 +104,6 @@ class Forwarding:
             metrics.inc("sidecheck_forwarded_requests_total", 0, destination=name, signal=signal.value)
 
 
-def target_of(backend: Backend) -> Target:
-    """A section of the settings that names an OTLP server, in that server's own terms."""
-    return Target(
-        backend.label,
-        backend.endpoint,
-        backend.protocol,
-        backend.headers,
-        backend.headers_file,
-        backend.tls.ca,
-        backend.tls.cert,
-        backend.tls.key,
-        gzip=backend.compression == "gzip",
-        timeout_s=backend.timeout / 1e9,
-    )
-
-
 def results_to(backend: Backend, metrics: Metrics) -> Results:
     """What tells a backend of verdicts. Raises ``ConfigError`` for a file of it that cannot be used."""
 
@@ -134,66 +116,6 @@ def results_to(backend: Backend, metrics: Metrics) -> Results:
         raise ConfigError(Problem("results.otlp", f"cannot be used: {error}")) from error
     metrics.watch("sidecheck_queue_length", lambda: results.waiting, queue="results")
     return results
-
-
-def refuse_loops(settings: Settings) -> None:
-    """Find what would be sent to this very process, whose receivers would send it on again.
-
-    Raises:
-        ConfigError: naming each destination that is an address of the sidecar's own.
-    """
-    problems = [
-        Problem(
-            f"{key}.endpoint", f"{backend.endpoint} is {listener}, where sidecheck itself listens; name another server"
-        )
-        for key, backend in _backends(settings)
-        for listener in _reached(target_of(backend), settings)
-    ]
-    if problems:
-        raise ConfigError(*problems)
-
-
-def _backends(settings: Settings) -> Iterator[tuple[str, Backend]]:
-    for index, section in enumerate(settings.forward):
-        yield f"forward.{index}", section
-    if settings.results.otlp is not None:
-        yield "results.otlp", settings.results.otlp
-
-
-def _reached(target: Target, settings: Settings) -> Iterable[str]:
-    host, port = target.host_port
-    for key, section in (("otlp.grpc", settings.otlp.grpc), ("otlp.http", settings.otlp.http)):
-        if section.listen.port == port and _same_host(host, section.listen.host):
-            yield f"{key}.listen"
-
-
-def _same_host(host: str, listened: str) -> bool:
-    """Whether a connection to ``host`` ends where ``listened`` listens, as far as the name service knows now."""
-    here = _addresses(listened)
-    return any(
-        address in here or (any(a.is_unspecified for a in here) and _is_local(address)) for address in _addresses(host)
-    )
-
-
-def _addresses(host: str) -> set[ipaddress.IPv4Address | ipaddress.IPv6Address]:
-    with contextlib.suppress(ValueError):
-        return {ipaddress.ip_address(host)}
-    try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except OSError:  # not known now; a server that is not there yet is no mistake
-        return set()
-    return {ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found}
-
-
-def _is_local(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """Whether it is an address of this machine: only such a one can be bound."""
-    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind((str(address), 0))
-        except OSError:
-            return False
-    return True
 
 
 def _destination(section: ForwardSection) -> Destination:

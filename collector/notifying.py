@@ -51,9 +51,10 @@ class Notifying:
         for _, watch, _ in self._hooks:
             watch.saw(records, result.clusters_opened, now_ns)
 
-    def teller_of(self, kind: Kind) -> Callable[[Event], None] | None:
-        """What tells webhooks of such events, on the loop's thread; ``None`` where none is to be told."""
-        hooks = [hook for hook, _, kinds in self._hooks if kind in kinds]
+    @property
+    def teller_of_budgets(self) -> Callable[[Event], None] | None:
+        """What tells webhooks of budgets, on the loop's thread; ``None`` where none is to be told."""
+        hooks = [hook for hook, _, kinds in self._hooks if Kind.BUDGET in kinds]
 
         def tell(event: Event) -> None:
             for hook in hooks:

@@ -22,6 +22,7 @@ from collector.part_options import connection_limits, receiver_limits
 from collector.receivers import feedback, otlp_grpc, otlp_http
 from collector.servers import CannotListen, HttpServer, bind, listen_problem
 from collector.settings import Settings
+from collector.spans import Spans, no_spans
 from exporters.metrics.prometheus import Metrics
 from exporters.metrics.web import Health, create_metrics_app
 
@@ -32,13 +33,18 @@ GRPC_GRACE_S = 2.0
 class Ports:
     """The ports of these ``sections`` of the configuration. Those that were served end with ``stack``, the last first.
 
+    Requests of OTLP are told of to ``spans``.
+
     Raises:
         CannotListen: an address is taken.
         ConfigError: a file of an entrance is missing or cannot be used.
     """
 
-    def __init__(self, settings: Settings, stack: AsyncExitStack, sections: Sequence[str]) -> None:
+    def __init__(
+        self, settings: Settings, stack: AsyncExitStack, sections: Sequence[str], spans: Spans = no_spans
+    ) -> None:
         self._settings = settings
+        self._spans = spans
         self._stack = stack
         self._connections = connection_limits(settings)
         ports = {section: settings.ports[section] for section in sections}
@@ -68,7 +74,7 @@ class Ports:
 
     def serve_otlp_http(self, intake: Intake, forwarding: Forwarding | None = None) -> str:
         """Take OTLP in over HTTP; gives the address."""
-        app = otlp_http.create_app(intake, receiver_limits(self._settings), forwarding)
+        app = otlp_http.create_app(intake, receiver_limits(self._settings), forwarding, self._spans)
         guarded = guard_otlp(app, self._entrances["otlp.http"], intake)
         return self._serve("otlp.http", guarded, when_busy=otlp_http.when_busy(intake))
 
@@ -77,7 +83,7 @@ class Ports:
         listen, door = self._settings.otlp.grpc.listen, self._entrances[GRPC]
         limits = receiver_limits(self._settings)
         server = otlp_grpc.create_server(
-            intake, limits, self._connections, guard_calls(door.tokens, intake), forwarding
+            intake, limits, self._connections, guard_calls(door.tokens, intake), forwarding, self._spans
         )
         credentials = door.credentials()
         try:

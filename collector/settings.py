@@ -33,6 +33,7 @@ OPEN_KEYS = (
     ("budgets",),
     ("forward",),
     ("results", "otlp"),
+    ("telemetry", "otlp"),
     ("notify",),
 )
 """Below these users name their own keys."""

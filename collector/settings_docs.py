@@ -95,8 +95,9 @@ def as_yaml(settings: Settings, *, show_passwords: bool = False) -> str:
     if not show_passwords:
         written["forward"] = [hidden(backend) for backend in written["forward"]]
         written["notify"] = [{**hook, "url": "***"} for hook in written["notify"]]  # an address is often the secret
-        if written["results"]["otlp"] is not None:
-            written["results"]["otlp"] = hidden(written["results"]["otlp"])
+        for section in ("results", "telemetry"):
+            if written[section]["otlp"] is not None:
+                written[section]["otlp"] = hidden(written[section]["otlp"])
         written["kafka"]["consumer"] = {key: _hidden(key, value) for key, value in settings.kafka.consumer.items()}
     return yaml.safe_dump(written, sort_keys=False, allow_unicode=True)
 

@@ -10,7 +10,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from checks.catalogue import DEFAULT_CHECKS
-from collector.settings_backends import ForwardSection, NotifySection, ResultsSection
+from collector.settings_backends import ForwardSection, NotifySection, ResultsSection, TelemetrySection
 from collector.settings_money import Budgets, Prices
 from collector.settings_section import Section
 from collector.settings_units import (
@@ -305,6 +305,7 @@ class Settings(Section):
     )
 
     results: ResultsSection = ResultsSection()
+    telemetry: TelemetrySection = TelemetrySection()
     notify: tuple[NotifySection, ...] = Field(
         (), description="webhooks that are told of new kinds of failure, pass rates that fall, and budgets; see Notify"
     )

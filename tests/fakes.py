@@ -2,6 +2,9 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from checks.trace import Feedback, FeedbackTarget
 from collector.intake import Batch, Piece, Refusal, Refused, Source
@@ -69,3 +72,38 @@ class FakeIntake:
 def overloaded(retry_after_s: float | None = 7.0) -> Refused:
     """The refusal of an intake that has no room."""
     return Refused(Refusal.OVERLOADED, "no room; send it again later", retry_after_s)
+
+
+@dataclass
+class FakeSpan:
+    """A span of the sidecar's own work, as it was told of."""
+
+    name: str
+    kind: str
+    attributes: dict[str, str | int]
+    failed: str | None = None
+    is_left_out: bool = False
+
+    def note(self, attributes: Mapping[str, str | int]) -> None:
+        self.attributes.update(attributes)
+
+    def fail(self, error: str) -> None:
+        self.failed = error
+
+    def leave_out(self) -> None:
+        self.is_left_out = True
+
+
+class FakeSpans:
+    """``Spans`` that keeps what it is told in ``told``, in the order of the ends."""
+
+    def __init__(self) -> None:
+        self.told: list[FakeSpan] = []
+
+    @contextmanager
+    def __call__(self, name: str, kind: str, attributes: Mapping[str, str | int]) -> Iterator[FakeSpan]:
+        span = FakeSpan(name, kind, dict(attributes))
+        try:
+            yield span
+        finally:
+            self.told.append(span)

@@ -8,7 +8,8 @@ from store_builders import NOW, a_record, a_verdict, trace_id
 
 from checks.finding import Evidence, Finding
 from checks.report import Outcome
-from collector.receivers.records import RESULTS_SCOPE
+from collector.intake import Refusal
+from collector.receivers.records import OWN_SCOPES
 from exporters.otlp import results as module
 from exporters.otlp.destination import Target
 from exporters.otlp.results import Results
@@ -187,4 +188,4 @@ def test_an_end_does_not_wait_for_a_backend_that_hangs(telling, exporter, droppe
 
 
 def test_receivers_know_the_scope_that_results_are_sent_under():
-    assert RESULTS_SCOPE == module.SCOPE
+    assert OWN_SCOPES[module.SCOPE] is Refusal.OWN_RESULT
