@@ -1,12 +1,14 @@
-"""What is sent to OTLP backends: made from the settings.
+"""What is sent to OTLP backends: made from the settings, and changed with them.
 
 Owns how requests that came as JSON reach destinations that speak protobuf only. What is sent, and when, is
 ``exporters.otlp``'s business.
 """
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from google.protobuf.message import Message
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -18,10 +20,10 @@ from collector.intake import Refusal, Refused
 from collector.receivers import otlp_json
 from collector.receivers.limits import ReceiverLimits
 from collector.settings import ConfigError, Problem, Settings
-from collector.settings_backends import Backend, ForwardSection
+from collector.settings_backends import Backend
 from exporters.metrics.prometheus import Metrics
 from exporters.otlp.destination import Destination, Signal
-from exporters.otlp.forwarder import Forwarder
+from exporters.otlp.forwarder import Connected, Forwarder
 from exporters.otlp.lane import Counts
 from exporters.otlp.queue_file import QueueError
 from exporters.otlp.results import Results
@@ -43,22 +45,21 @@ class Forwarding:
 
     def __init__(self, settings: Settings, limits: ReceiverLimits, metrics: Metrics) -> None:
         self._limits = limits
-        destinations = [_destination(section) for section in settings.forward]
+        self._metrics = metrics
+        destinations = destinations_of(settings)
         counts = Counts(
             forwarded=lambda name, signal: metrics.inc(
                 "sidecheck_forwarded_requests_total", destination=name, signal=signal.value
             ),
             dropped=lambda reason, count: metrics.inc("sidecheck_dropped_total", count, what="forward", reason=reason),
+            gone=lambda name: metrics.forget("sidecheck_forward_queue_bytes", destination=name),
         )
-        try:
+        with _usable():
             self._forwarder = Forwarder(
                 destinations, settings.data_dir, counts, full_sync=settings.journal.sync == "full"
             )
-        except (OSError, QueueError) as error:  # of TLS, too: its errors are such
-            raise ConfigError(Problem("forward", f"cannot be used: {error}")) from error
         self._converting = ThreadPoolExecutor(1, thread_name_prefix="forward-json")
-        for destination in destinations:
-            self._watch(destination, metrics)
+        self._watch(destinations)
 
     @property
     def problem(self) -> str | None:
@@ -82,6 +83,16 @@ class Forwarding:
         """See ``Forwarder.scrub``."""
         return await self._forwarder.scrub()
 
+    def connected(self, settings: Settings) -> Connected:
+        """The destinations that the settings want, to ``adopt``. Raises ``ConfigError``, as at the start."""
+        with _usable():
+            return self._forwarder.connected(destinations_of(settings))
+
+    def adopt(self, connected: Connected) -> None:
+        """See ``Forwarder.adopt``."""
+        self._forwarder.adopt(connected)
+        self._watch(connected.destinations)
+
     def start(self) -> None:
         """Begin to send."""
         self._forwarder.start()
@@ -97,11 +108,36 @@ class Forwarding:
 
         return await asyncio.get_running_loop().run_in_executor(self._converting, convert)
 
-    def _watch(self, destination: Destination, metrics: Metrics) -> None:
-        name = destination.name
-        metrics.watch("sidecheck_forward_queue_bytes", lambda: self._forwarder.size(name), destination=name)
-        for signal in destination.signals:
-            metrics.inc("sidecheck_forwarded_requests_total", 0, destination=name, signal=signal.value)
+    def _watch(self, destinations: Iterable[Destination]) -> None:
+        for destination in destinations:
+            size = partial(self._forwarder.size, destination.name)
+            self._metrics.watch("sidecheck_forward_queue_bytes", size, destination=destination.name)
+            for signal in destination.signals:
+                self._metrics.inc(
+                    "sidecheck_forwarded_requests_total", 0, destination=destination.name, signal=signal.value
+                )
+
+
+def destinations_of(settings: Settings) -> list[Destination]:
+    """The destinations that the settings want."""
+    return [
+        Destination(
+            target_of(section),
+            frozenset(Signal(signal) for signal in section.signals),
+            section.queue.size,
+            section.queue.age,
+        )
+        for section in settings.forward
+    ]
+
+
+@contextlib.contextmanager
+def _usable() -> Iterator[None]:
+    """What stands in the way, as a problem of the configuration."""
+    try:
+        yield
+    except (OSError, QueueError) as error:  # of TLS, too: its errors are such
+        raise ConfigError(Problem("forward", f"cannot be used: {error}")) from error
 
 
 def results_to(backend: Backend, metrics: Metrics) -> Results:
@@ -111,13 +147,6 @@ def results_to(backend: Backend, metrics: Metrics) -> Results:
         metrics.inc("sidecheck_dropped_total", count, what="result", reason=reason)
 
     try:
-        results = Results(target_of(backend), dropped)
+        return Results(target_of(backend), dropped)
     except (OSError, ValueError) as error:
         raise ConfigError(Problem("results.otlp", f"cannot be used: {error}")) from error
-    metrics.watch("sidecheck_queue_length", lambda: results.waiting, queue="results")
-    return results
-
-
-def _destination(section: ForwardSection) -> Destination:
-    signals = frozenset(Signal(signal) for signal in section.signals)
-    return Destination(target_of(section), signals, section.queue.size, section.queue.age)

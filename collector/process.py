@@ -143,12 +143,17 @@ class Process(ABC):
             await asyncio.sleep(min(every_s, AGAIN_S) if name in self._failing else every_s)
 
 
+def allow_connections(settings: Settings) -> None:
+    """Let the process have as many files open as ``limits.connections`` needs, as far as it may."""
+    too_few = allow_open_files(settings.limits.connections)
+    if too_few is not None:
+        log.warning("fewer files may be open than limits.connections needs; raise `ulimit -n`", open_files=too_few)
+
+
 async def run_until_signal(process: Process) -> None:
     """Run a process until SIGINT or SIGTERM."""
     heap.keep_small()
-    too_few = allow_open_files(process.settings.limits.connections)
-    if too_few is not None:
-        log.warning("fewer files may be open than limits.connections needs; raise `ulimit -n`", open_files=too_few)
+    allow_connections(process.settings)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):

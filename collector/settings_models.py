@@ -36,6 +36,7 @@ from collector.settings_values import (
     Mode,
     OptionalFile,
     Placeholders,
+    PublicUrl,
     Servers,
     StoreUrl,
     Topic,
@@ -104,6 +105,9 @@ class Api(Listener):
     listen: Listen = Field(Address("127.0.0.1", 8321), description="where the pages and the JSON API are served")
     trace_url: TraceUrl = Field(
         None, description="link to a trace in your tracing backend, with `{trace_id}` where the id goes"
+    )
+    public_url: PublicUrl = Field(
+        None, description="where people reach the pages, such as `https://sidecheck.example`: messages link there"
     )
 
 

@@ -1,7 +1,7 @@
 """Fakes of the seams between parts: each keeps the contract of the protocol it stands in for, and remembers."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from checks.trace import Feedback, FeedbackTarget
 from collector.intake import Batch, Piece, Refusal, Refused, Source
 from collector.pipeline.admission import Admission, Reservation
+from exporters.otlp.client import Client
+from exporters.otlp.destination import Signal
 
 
 class FakeIntake:
@@ -72,6 +74,34 @@ class FakeIntake:
 def overloaded(retry_after_s: float | None = 7.0) -> Refused:
     """The refusal of an intake that has no room."""
     return Refused(Refusal.OVERLOADED, "no room; send it again later", retry_after_s)
+
+
+class FakeClient(Client):
+    """Takes what it is sent, or answers as it was told; waits while it is held."""
+
+    def __init__(self) -> None:
+        self.got: list[tuple[Signal, bytes, bool]] = []
+        self.answers: defaultdict[bytes, deque[Exception]] = defaultdict(deque)
+        self.free = asyncio.Event()
+        self.free.set()
+        self.under_way: Counter[Signal] = Counter()
+        self.most: Counter[Signal] = Counter()
+        self.is_closed = False
+
+    async def send(self, signal: Signal, body: bytes, *, is_json: bool) -> None:
+        self.under_way[signal] += 1
+        self.most[signal] = max(self.most[signal], self.under_way[signal])
+        try:
+            await asyncio.sleep(0)
+            await self.free.wait()
+            if self.answers[body]:
+                raise self.answers[body].popleft()
+            self.got.append((signal, body, is_json))
+        finally:
+            self.under_way[signal] -= 1
+
+    async def close(self) -> None:
+        self.is_closed = True
 
 
 @dataclass

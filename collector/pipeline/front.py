@@ -157,7 +157,8 @@ class Front:
         count_refused(self._metrics, source, reason, records)
 
     def adopt(self, options: FrontOptions) -> None:
-        """Go by other options from now on: limits of assembly, and what becomes of failures. Memory stays as it is."""
+        """Go by other options from now on. Where memory is less than what is held, all wait until that is judged."""
+        self.admission.memory_bytes = options.memory_bytes
         self._keep.adopt(options)
         self._reopening.adopt(options)
         self.buffer.limits = options.assembly

@@ -25,12 +25,51 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class NewCluster:
+    """A kind of failure that was not known: the checks that failed, each with its finding codes, and where to look.
+
+    ``traces`` failed in this way so far; ``trace_id`` is the first of them, ``page`` its page here, ``trace_url`` its
+    place in the tracing backend, ``None`` where that is not configured.
+    """
+
+    id: str
+    failures: Mapping[str, tuple[str, ...]]
+    traces: int
+    trace_id: str
+    page: str | None = None
+    trace_url: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The cluster in a line."""
+        failed = ", ".join(
+            f"{check} ({', '.join(codes)})" if codes else check for check, codes in self.failures.items()
+        )
+        link = self.page or self.trace_url
+        return f"{failed}: {self.traces} trace{'s' * (self.traces != 1)}, {link or f'trace {self.trace_id}'}"
+
+    def context(self) -> dict[str, Any]:
+        """What a template may use of it."""
+        failures = {check: list(codes) for check, codes in self.failures.items()}
+        return {
+            "id": self.id,
+            "failures": failures,
+            "traces": self.traces,
+            "trace_id": self.trace_id,
+            "page": self.page,
+            "trace_url": self.trace_url,
+            "text": self.text,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One thing that happened: in which service, and the figures of its kind.
 
-    ``new_cluster``: ``count`` kinds of failure that were not known before. ``threshold``: of ``count`` results of
-    ``check`` in the last ``minutes``, the share ``rate`` passed, which is ``below`` what it should be. ``budget``: the
-    day (UTC) cost ``spent`` dollars, at least ``percent`` of what it may, which is ``budget``.
+    ``new_cluster``: ``count`` kinds of failure that were not known before; ``clusters`` are the first of them.
+    ``threshold``: of ``count`` results of ``check`` in the last ``minutes``, the share ``rate`` passed, which is
+    ``below`` what it should be. ``budget``: the day (UTC) cost ``spent`` dollars, at least ``percent`` of what it may,
+    which is ``budget``.
     """
 
     kind: Kind
@@ -40,6 +79,7 @@ class Event:
     rate: float | None = None
     below: float | None = None
     minutes: float | None = None
+    clusters: tuple[NewCluster, ...] = ()
     percent: int | None = None
     spent: float | None = None
     budget: float | None = None
@@ -57,15 +97,24 @@ class Event:
             "percent": self.percent,
             "spent": self.spent,
             "budget": self.budget,
+            "clusters": [cluster.context() for cluster in self.clusters],
+            "more": self.more,
             "time": time_s,
             "text": self.text,
         }
 
     @property
+    def more(self) -> int:
+        """How many new kinds of failure are not among ``clusters``."""
+        return self.count - len(self.clusters) if self.kind is Kind.NEW_CLUSTER else 0
+
+    @property
     def text(self) -> str:
-        """The event in a sentence."""
+        """The event in a sentence, with a line for each new kind of failure."""
         if self.kind is Kind.NEW_CLUSTER:
-            return f"{self.service}: {self.count} new kind{'s' * (self.count != 1)} of failure"
+            first = f"{self.service}: {self.count} new kind{'s' * (self.count != 1)} of failure"
+            rest = [f"and {self.more} more"] if self.clusters and self.more else []
+            return "\n".join([first, *(cluster.text for cluster in self.clusters), *rest])
         if self.kind is Kind.BUDGET:
             share = (self.spent or 0) / (self.budget or 1)
             spent, budget = dollars(self.spent or 0), dollars(self.budget or 0)
@@ -74,9 +123,11 @@ class Event:
         return f"{self.service}: {passed}, which is below {self.below or 0:.0%}"
 
 
+_TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+_CLUSTER = NewCluster("5f2b", {"citations": ("unknown_source",)}, 3, _TRACE)
 EXAMPLES: Mapping[Kind, Event] = MappingProxyType(
     {
-        Kind.NEW_CLUSTER: Event(Kind.NEW_CLUSTER, "shop", 2),
+        Kind.NEW_CLUSTER: Event(Kind.NEW_CLUSTER, "shop", 2, clusters=(_CLUSTER,)),
         Kind.THRESHOLD: Event(Kind.THRESHOLD, "shop", 50, "citations", 0.8, 0.9, 10.0),
         Kind.BUDGET: Event(Kind.BUDGET, "shop", percent=80, spent=20.5, budget=25.0),
     }

@@ -30,6 +30,7 @@ class _Counting:
         self._dropped = dropped
         self._lock = threading.Lock()
         self._is_down = False
+        self._has_ended = False
         self.waiting = 0
 
     def admit(self, count: int, most: int) -> int:
@@ -42,18 +43,24 @@ class _Counting:
         return taken
 
     def give_up(self) -> None:
-        """Count what still waits: nobody will send it."""
+        """Count what still waits, and send nothing more: what comes of a batch under way is not counted again."""
+        with self._lock:
+            self._has_ended = True
         if self.waiting:
             self._dropped("shutdown", self.waiting)
 
     def export(self, batch: Sequence[Any]) -> Any:
         """Send a batch. Never raises."""
+        if self._has_ended:
+            return self.results.FAILURE
         try:
             result = self._exporter.export(batch)
         except Exception as error:  # noqa: BLE001 - the thread that sends must live
             log.error("a batch could not be sent", what=self._what, error=type(error).__name__)
             result = self.results.FAILURE
         with self._lock:
+            if self._has_ended:
+                return result
             self.waiting -= len(batch)
         self._note(is_down=result is not self.results.SUCCESS, count=len(batch))
         return result
