@@ -100,6 +100,11 @@ class ModelCall:
     cost: float | None = None
     """Dollars; ``None`` where it has no price, its tokens are not known, or nobody asked."""
 
+    @property
+    def is_unpriced(self) -> bool:
+        """Whether it has no cost although it answered. Says nothing where nobody asked."""
+        return self.cost is None and self.error is None
+
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:

@@ -22,8 +22,8 @@ def view(interaction: Interaction) -> dict[str, Any]:
 
     Keys: ``input``, ``output``, ``system``, ``model`` (the one that answered, else the one asked for),
     ``model_response``, ``provider``, ``tool_calls``, ``tool_definitions`` (names), ``documents``, ``tokens`` (sums over
-    all model calls), ``finish_reasons``, ``error``, ``refusal`` (only where true), ``streaming``, ``ttft_ms`` (of the
-    first model call that has one), ``session_id``, ``user_id``.
+    all model calls), ``cost`` (where a model call has a price), ``finish_reasons``, ``error``, ``refusal`` (only where
+    true), ``streaming``, ``ttft_ms`` (of the first model call that has one), ``session_id``, ``user_id``.
     """
     calls = interaction.model_calls
     answering = _last(calls, _RESPONSE_MODEL)
@@ -38,6 +38,7 @@ def view(interaction: Interaction) -> dict[str, Any]:
         "tool_definitions": _tool_names(calls),
         "documents": list(map(_document, interaction.documents)) or None,
         "tokens": _tokens(calls),
+        "cost": _cost(calls),
         "finish_reasons": _finish_reasons(calls),
         "error": _error(interaction.error),
         "refusal": interaction.refusal or None,
@@ -112,6 +113,25 @@ def _tokens(calls: Iterable[ModelCall]) -> dict[str, int] | None:
         if usage.cached_input is not None:
             totals["cached_input"] = totals.get("cached_input", 0) + usage.cached_input
     return totals or None
+
+
+def _cost(calls: Sequence[ModelCall]) -> dict[str, Any] | None:
+    """Dollars of the calls that have a price, and of each call; one without a price has none, which is not 0."""
+    dollars, unpriced, each = None, 0, []
+    for call in calls:
+        told: dict[str, Any] = {"span_id": call.span_id}
+        if model := call.response_model or call.model:
+            told["model"] = model
+        if call.cost is not None:
+            told["dollars"] = call.cost
+            dollars = call.cost + (dollars or 0.0)
+        elif call.is_unpriced:
+            unpriced += 1
+        each.append(told)
+    if dollars is None:
+        return None
+    found: dict[str, Any] = {"dollars": dollars, "calls": each}
+    return {**found, "unpriced_calls": unpriced} if unpriced else found
 
 
 def _error(failure: Failure | None) -> dict[str, Any] | None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable
 
 from checks import catalogue
+from collector.budgets import LOOK_EVERY_S, Budgets
 from collector.part_options import judge_options
 from collector.pipeline import upkeep
 from collector.pipeline.drafting import Admission, Drafting
@@ -44,6 +45,7 @@ class ApiOnly(Process):
         pool = RollingPool(self._make_pool(), self.spans)
         self._stack.push_async_callback(asyncio.to_thread, pool.close)
         desk = FeedbackDesk(self.store, self.metrics, Losses(self.metrics, time.time_ns), time.time_ns)
+        budgets = Budgets(settings.budgets, self.store, self.metrics)
         metrics = ports.serve_metrics(self.metrics, self.health)
         api = create_api(
             self.store,
@@ -54,9 +56,11 @@ class ApiOnly(Process):
             problems=lambda: self.health().problems,
             read_trace=read_trace,
             explain=Explainer(self.store, settings.checks, settings.data_dir / "quarantine"),
+            budgets=lambda: budgets.states,
         )
         self.addresses = Addresses(api=ports.serve_api(api, desk), metrics=metrics)
         self._repeat(GAUGES_EVERY_S, "gauges", self._refresh_gauges)
+        self._repeat(LOOK_EVERY_S, "budgets", budgets.look)
 
     def _make_pool(self) -> InspectionPool:
         settings = self.settings

@@ -13,6 +13,7 @@ import structlog
 from fastapi import FastAPI
 
 from checks import catalogue
+from collector.budgets import LOOK_EVERY_S, Budgets
 from collector.change import NO_CHANGE, Change, put_to_use
 from collector.intake import Batch
 from collector.logs import place_of
@@ -95,6 +96,7 @@ class Sidecar(Process):
             front_options(settings), self._pool, self.store, self.metrics, self._journal, spans=self.spans
         )
         self.front.on_saved += (self._outlets.tell_results, self._outlets.tell_webhooks)
+        self._budgets = Budgets(settings.budgets, self.store, self.metrics, lambda: self._outlets.teller_of_budgets)
         metrics = ports.serve_metrics(self.metrics, self.health)  # last to stop: a drain can be watched
         self._stack.push_async_callback(self.front.stop, STOP_WITHIN_S)
         self.front.start()
@@ -119,6 +121,7 @@ class Sidecar(Process):
             problems=lambda: self.health().problems,
             read_trace=read_trace,
             explain=self._explainer,
+            budgets=lambda: self._budgets.states,
         )
 
     def _forgetting(self) -> Forgetting:
@@ -162,6 +165,7 @@ class Sidecar(Process):
 
     def _adopt(self, settings: Settings, options: FrontOptions) -> None:
         self._explainer.adopt(settings.checks)
+        self._budgets.adopt(settings.budgets)
         self.front.adopt(options)
         self._ports.adopt(settings)
         self._trace_links.template = settings.api.trace_url
@@ -227,6 +231,7 @@ class Sidecar(Process):
         self._repeat(GAUGES_EVERY_S, "gauges", self._refresh_gauges)
         self._repeat(RETAIN_EVERY_S, "retention", self._retain)
         self._repeat(CLAIM_EVERY_S, "claim", self.front.claim)
+        self._repeat(LOOK_EVERY_S, "budgets", self._budgets.look)
 
     async def _refresh_gauges(self) -> None:
         await asyncio.to_thread(upkeep.refresh_gauges, self.store, self.metrics)

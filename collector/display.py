@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from checks.money import dollars
 from checks.report import Outcome, Report, Verdict
 from checks.view import view
 from exporters.dataset.plain import plain as fit_for_json
@@ -92,6 +93,14 @@ def summary(verdicts: Iterable[Sequence[Verdict]]) -> str:
     text = f"{traces} {'trace' if traces == 1 else 'traces'}: {passed} passed, {failing} failed"
     text += f" ({by_check})" if by_check else ""
     return text + (f"; a check broke on {broken}" if broken else "")
+
+
+def spending(cost: float | None, unpriced: int) -> str | None:
+    """One sentence: what model calls cost (dollars), and how many have no price; ``None`` where there were none."""
+    if cost is None:
+        return "no model call has a price" if unpriced else None
+    rest = f", and {unpriced} {'has' if unpriced == 1 else 'have'} no price" if unpriced else ""
+    return f"model calls cost {dollars(cost)}{rest}"
 
 
 def plain(text: str) -> str:

@@ -14,7 +14,7 @@ import structlog
 from collector.settings import ConfigError, Problem, Settings
 from collector.settings_backends import NotifySection
 from exporters.metrics.prometheus import Metrics
-from exporters.notify.event import DEFAULT_TEMPLATE, Kind, Template, TemplateProblem
+from exporters.notify.event import DEFAULT_TEMPLATE, Event, Kind, Template, TemplateProblem
 from exporters.notify.watch import Links, Threshold, Watch
 from exporters.notify.webhook import Counts, Receiver, Webhook, key_of
 from exporters.packed import Packed
@@ -100,6 +100,17 @@ class Notifying:
         now_ns = self._wall_ns()
         for running in self._running.values():
             running.watch.saw(records, now_ns, result.opened, result.joined)
+
+    @property
+    def teller_of_budgets(self) -> Callable[[Event], None] | None:
+        """What tells webhooks of budgets, on the loop's thread; ``None`` where none is to be told."""
+        webhooks = [running.webhook for running in self._running.values() if Kind.BUDGET in running.wanted.kinds]
+
+        def tell(event: Event) -> None:
+            for webhook in webhooks:
+                webhook.tell(event)
+
+        return tell if webhooks else None
 
     def look(self) -> None:
         """Tell of what there is to tell since the last time."""

@@ -6,7 +6,7 @@ Owns that each is loaded when it is first wanted, and follows the settings while
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from exporters.store import SaveResult
 if TYPE_CHECKING:  # an HTTP and a gRPC client, an SDK, a template engine: most have nothing to send
     from collector.forwarding import Forwarding
     from collector.notifying import Hook, Notifying
+    from exporters.notify.event import Event
     from exporters.otlp.results import Results
 
 
@@ -83,6 +84,11 @@ class Outlets:
         """Tell the webhooks of what the store took."""
         if self._notifying is not None:
             self._notifying.saved(records, result)
+
+    @property
+    def teller_of_budgets(self) -> "Callable[[Event], None] | None":
+        """See ``Notifying``; ``None`` where no webhook is to be told."""
+        return None if self._notifying is None else self._notifying.teller_of_budgets
 
     async def stop(self) -> None:
         """Send what is taken within a moment. What waits for destinations stays for the next start."""

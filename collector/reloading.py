@@ -21,6 +21,7 @@ LIVE = (
     "api.public_url",
     "api.trace_url",
     "assembly",
+    "budgets",
     "checks",
     "forward",
     "limits",

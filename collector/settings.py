@@ -30,6 +30,7 @@ OPEN_KEYS = (
     ("kafka", "consumer"),
     ("kafka", "headers"),
     ("prices",),
+    ("budgets",),
     ("forward",),
     ("results", "otlp"),
     ("telemetry", "otlp"),

@@ -147,7 +147,7 @@ class NotifySection(Section):
     secret_file: OptionalFile = Field(
         None, description="file with the secret that messages are signed with, `whsec_...` or at least 24 characters"
     )
-    events: Kinds = Field(("new_cluster",), description="what is told of: `new_cluster`, `threshold`")
+    events: Kinds = Field(("new_cluster",), description="what is told of: `new_cluster`, `threshold`, `budget`")
     thresholds: tuple[ThresholdSection, ...] = Field(
         (), description="pass rates, each with `check`, `below`, `over` (10m) and `at_least` (20)"
     )

@@ -13,6 +13,7 @@ from checks.catalogue import DEFAULT_CHECKS
 from collector.settings_backends import ForwardSection, NotifySection, ResultsSection, TelemetrySection
 from collector.settings_kafka import Kafka, RelaySection
 from collector.settings_listeners import Api, Listener, MetricsSection, Otlp
+from collector.settings_money import Budgets, Prices
 from collector.settings_section import Section
 from collector.settings_units import (
     Address,
@@ -30,7 +31,6 @@ from collector.settings_values import (
     JournalSync,
     Mode,
     Placeholders,
-    Prices,
     StoreUrl,
     conflict,
 )
@@ -154,6 +154,7 @@ class Settings(Section):
         description="the checks that run, each with its options; what is not listed does not run",
     )
     prices: Prices = Field({}, description="prices beside those of the list, by model: dollars for a million tokens")
+    budgets: Budgets = Field({}, description="what services may cost: dollars a UTC day, see Cost")
     promotion: Promotion = Promotion()
     forward: tuple[ForwardSection, ...] = Field(
         (), description="OTLP servers that get all that comes in over OTLP, as it came; see Forwarding"
@@ -162,7 +163,7 @@ class Settings(Section):
     results: ResultsSection = ResultsSection()
     telemetry: TelemetrySection = TelemetrySection()
     notify: tuple[NotifySection, ...] = Field(
-        (), description="webhooks that are told of new kinds of failure and of pass rates that fall; see Notify"
+        (), description="webhooks that are told of new kinds of failure, pass rates that fall, and budgets; see Notify"
     )
 
     @property
@@ -195,6 +196,13 @@ class Settings(Section):
                 if threshold.check not in self.checks:
                     key = f"notify.{index}.thresholds.{place}.check"
                     raise conflict(key, f"{threshold.check!r} is no check that runs; checks names those that do")
+        return self
+
+    @model_validator(mode="after")
+    def _tells_of_budgets_that_are(self) -> Self:
+        for index, hook in enumerate(self.notify):
+            if "budget" in hook.events and not self.budgets:
+                raise conflict(f"notify.{index}.events", "has `budget`, and there is none; give services budgets")
         return self
 
     @model_validator(mode="after")

@@ -17,9 +17,8 @@ from collector.settings_units import broken_rule
 _SERVER = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.-]+):\d{1,5}", re.ASCII)
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}", re.ASCII)
 _LONGEST_GROUP = 249
-_TOKENS = {"input", "output", "cached_input"}
 _LABEL = re.compile(r"[A-Za-z0-9._-]{1,63}", re.ASCII)
-_KINDS = ("new_cluster", "threshold")
+_KINDS = ("new_cluster", "threshold", "budget")
 _SIGNALS = ("traces", "logs", "metrics")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 """A header's name and value (RFC 9110, section 5): what can stand in a request of either protocol."""
@@ -110,23 +109,6 @@ def _client_options(value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
         raise broken_rule("must be a section with options of the Kafka client, such as `session_timeout_ms: 10000`")
     return dict(value)
-
-
-def _prices(value: Any) -> dict[str, dict[str, float]]:
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping):
-        raise broken_rule("must be a section with one line a model, such as `my-model: {input: 2.5, output: 10}`")
-    for model, price in value.items():
-        if not (isinstance(model, str) and model and isinstance(price, Mapping) and _is_price(price)):
-            rule = "needs `input` and `output`, and may have `cached_input`: dollars for a million tokens, 0 or more"
-            raise conflict(str(model), rule)
-    return {model: {kind: float(dollars) for kind, dollars in price.items()} for model, price in value.items()}
-
-
-def _is_price(price: Mapping[Any, Any]) -> bool:
-    numbers = [n for n in price.values() if isinstance(n, int | float) and not isinstance(n, bool) and 0 <= n <= 1e6]
-    return {"input", "output"} <= price.keys() <= _TOKENS and len(numbers) == len(price)
 
 
 def _endpoint(value: Any) -> str:
@@ -247,22 +229,6 @@ Headers = Annotated[
     Mapping[str, str],
     PlainValidator(_headers),
     WithJsonSchema({**_Mapping, "additionalProperties": {"type": "string"}}),
-]
-_Dollars = {"type": "number", "minimum": 0, "maximum": 1e6}
-Prices = Annotated[
-    Mapping[str, Mapping[str, float]],
-    PlainValidator(_prices),
-    WithJsonSchema(
-        {
-            **_Mapping,
-            "additionalProperties": {
-                "type": "object",
-                "properties": dict.fromkeys(sorted(_TOKENS), _Dollars),
-                "required": ["input", "output"],
-                "additionalProperties": False,
-            },
-        }
-    ),
 ]
 ClientOptions = Annotated[Mapping[str, Any], PlainValidator(_client_options), WithJsonSchema(_Mapping)]
 Compression = Annotated[Literal["zstd", "gzip", "lz4", "snappy"] | None, BeforeValidator(_none)]

@@ -48,6 +48,8 @@ COLUMNS = (
     "stored_bytes",
     "input_tokens",
     "output_tokens",
+    "cost",
+    "unpriced_calls",
 )
 """What ``Packed.columns`` holds, in this order."""
 
@@ -155,7 +157,19 @@ def _columns(record: Record, time_ns: int, fingerprint: str | None, size: int) -
         codec.clamped(record.evaluated_ns),
         size,
         *(_tokens(record.view.get("tokens"), kind) for kind in ("input", "output")),
+        *_cost(record),
     )
+
+
+def _cost(record: Record) -> tuple[float | None, int]:
+    """Dollars of the calls that have a price, ``None`` where none has, and how many have none."""
+    dollars, unpriced = None, 0
+    for call in record.calls:
+        if call.cost is not None:
+            dollars = call.cost + (dollars or 0.0)
+        elif call.is_unpriced:
+            unpriced += 1
+    return dollars, unpriced
 
 
 def _tokens(counted: object, kind: str) -> int | None:

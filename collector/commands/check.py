@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from checks.report import Outcome, Report, Verdict
-from collector.display import Row, as_line, console, summary, verdict_table
+from collector.display import Row, as_line, console, spending, summary, verdict_table
 from collector.offline import Tally, judge_batches
 from collector.pipeline.buffer import AssemblyLimits
 from collector.pipeline.deadline import SignalDeadline
@@ -63,6 +63,8 @@ def _print_table(reports: Iterator[Report], checks: Sequence[str]) -> bool:
     if len(shown) < rows.count:
         console().print(f"{rows.count - len(shown)} more traces are not shown; --json prints all")
     console().print(told)
+    if cost := spending(rows.cost, rows.unpriced):
+        console().print(cost)
     return bool(rows.bad)
 
 
@@ -71,6 +73,8 @@ class _Rows:
 
     def __init__(self) -> None:
         self.count = 0
+        self.cost: float | None = None
+        self.unpriced = 0
         self.bad: list[tuple[int, Row]] = []
         self.good: list[tuple[int, Row]] = []
 
@@ -83,7 +87,14 @@ class _Rows:
                 row = (interaction.trace_id, interaction.service, interaction.convention, report.verdicts)
                 rows.append((self.count, row))
             self.count += 1
+            self._spend(report)
             yield report.verdicts
+
+    def _spend(self, report: Report) -> None:
+        for call in report.interaction.model_calls:
+            if call.cost is not None:
+                self.cost = call.cost + (self.cost or 0)
+            self.unpriced += call.is_unpriced
 
     def shown(self) -> list[Row]:
         """All rows in their order; where they are too many, the failing ones first."""

@@ -190,7 +190,7 @@ class Judge:
             ttft_ns=call.ttft_ns,
             duration_ns=call.duration_ns,
             cost=call.cost,
-            is_unpriced=self._prices is not None and call.cost is None and call.error is None,
+            is_unpriced=self._prices is not None and call.is_unpriced,
         )
 
     def _record(self, job: Job, report: Report) -> Record:

@@ -2,7 +2,7 @@
 
 from expressions import OR_ZERO, growth, quantile, rate, share
 from frame import board, service
-from panels import DOLLARS, GREEN, RED, SECONDS, SHARE, Query, Steps, bars, graph, spread
+from panels import DOLLARS, GREEN, ORANGE, RED, SECONDS, SHARE, Query, Steps, bars, graph, spread
 
 _SERVICE = 'service=~"$service"'
 DURATION = f"sidecheck_trace_duration_seconds_bucket{{{_SERVICE}}}"
@@ -12,6 +12,8 @@ INPUT = f'sidecheck_tokens_total{{{_SERVICE},direction="input"}}'
 CACHED = f'sidecheck_tokens_total{{{_SERVICE},direction="cached_input"}}'
 BOTH_WAYS = f'sidecheck_tokens_total{{{_SERVICE},direction=~"input|output"}}'
 COST = f"sidecheck_cost_dollars_total{{{_SERVICE}}}"
+BUDGET = f"sidecheck_budget_dollars{{{_SERVICE}}}"
+BUDGET_SPENT = f"sidecheck_budget_spent_dollars{{{_SERVICE}}}"
 TRACES = f"sidecheck_traces_evaluated_total{{{_SERVICE}}}"
 
 LATENCY = (
@@ -86,6 +88,13 @@ SPENT = (
         Query(f"sum by (service) (service_model:sidecheck_cost_dollars:increase1h{{{_SERVICE}}})", "{{service}}"),
         unit=DOLLARS,
         stacked=True,
+    ),
+    graph(
+        "Used of the day's budget",
+        "Of services that have one in the option budgets, since midnight (UTC). The lines are where people are told.",
+        Query(f"max by (service) ({BUDGET_SPENT}) / max by (service) ({BUDGET})", "{{service}}"),
+        unit=SHARE,
+        steps=Steps(GREEN, ((0.8, ORANGE), (1, RED))),
     ),
     bars(
         "Dollars for a hundred traces",

@@ -137,6 +137,12 @@ _APP = (
         "Model calls that have no cost: no price for the model, or no tokens recorded. Exemplar: trace_id.",
         "model",
     ),
+    _gauge("sidecheck_budget_dollars", "What a service may cost in a UTC day, by `budgets`.", "service"),
+    _gauge(
+        "sidecheck_budget_spent_dollars",
+        "What this UTC day cost so far, of services that have a budget; of all replicas on one store together.",
+        "service",
+    ),
 )
 _INTAKE = (
     _counter("sidecheck_spans_accepted_total", "Spans taken in.", "source"),

@@ -13,12 +13,15 @@ from typing import Any
 import jinja2
 from jinja2.sandbox import SandboxedEnvironment
 
+from checks.money import dollars
+
 
 class Kind(StrEnum):
     """What happened."""
 
     NEW_CLUSTER = "new_cluster"
     THRESHOLD = "threshold"
+    BUDGET = "budget"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +68,21 @@ class Event:
 
     ``new_cluster``: ``count`` kinds of failure that were not known before; ``clusters`` are the first of them.
     ``threshold``: of ``count`` results of ``check`` in the last ``minutes``, the share ``rate`` passed, which is
-    ``below`` what it should be.
+    ``below`` what it should be. ``budget``: the day (UTC) cost ``spent`` dollars, at least ``percent`` of what it may,
+    which is ``budget``.
     """
 
     kind: Kind
     service: str
-    count: int
+    count: int = 0
     check: str | None = None
     rate: float | None = None
     below: float | None = None
     minutes: float | None = None
     clusters: tuple[NewCluster, ...] = ()
+    percent: int | None = None
+    spent: float | None = None
+    budget: float | None = None
 
     def context(self, time_s: int) -> dict[str, Any]:
         """What a template may use."""
@@ -87,6 +94,9 @@ class Event:
             "rate": self.rate,
             "below": self.below,
             "minutes": self.minutes,
+            "percent": self.percent,
+            "spent": self.spent,
+            "budget": self.budget,
             "clusters": [cluster.context() for cluster in self.clusters],
             "more": self.more,
             "time": time_s,
@@ -105,6 +115,10 @@ class Event:
             first = f"{self.service}: {self.count} new kind{'s' * (self.count != 1)} of failure"
             rest = [f"and {self.more} more"] if self.clusters and self.more else []
             return "\n".join([first, *(cluster.text for cluster in self.clusters), *rest])
+        if self.kind is Kind.BUDGET:
+            share = (self.spent or 0) / (self.budget or 1)
+            spent, budget = dollars(self.spent or 0), dollars(self.budget or 0)
+            return f"{self.service}: this day's model calls cost {spent}, {share:.0%} of the budget of {budget}"
         passed = f"{self.check} passed {self.rate or 0:.0%} of {self.count} traces in {self.minutes:g} minutes"
         return f"{self.service}: {passed}, which is below {self.below or 0:.0%}"
 
@@ -115,6 +129,7 @@ EXAMPLES: Mapping[Kind, Event] = MappingProxyType(
     {
         Kind.NEW_CLUSTER: Event(Kind.NEW_CLUSTER, "shop", 2, clusters=(_CLUSTER,)),
         Kind.THRESHOLD: Event(Kind.THRESHOLD, "shop", 50, "citations", 0.8, 0.9, 10.0),
+        Kind.BUDGET: Event(Kind.BUDGET, "shop", percent=80, spent=20.5, budget=25.0),
     }
 )
 DEFAULT_TEMPLATE = '{"text": {{ text | tojson }}, "event": {{ event | tojson }}, "service": {{ service | tojson }}}'

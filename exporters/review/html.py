@@ -11,9 +11,11 @@ from typing import Any
 import jinja2
 from fastapi.responses import HTMLResponse
 
+from checks.money import dollars
 from checks.report import Verdict
 from exporters.review.present import moment
 from exporters.review.static_files import static_path
+from exporters.store import TraceSummary
 
 NAVIGATION = (
     ("Overview", "/", "g o"),
@@ -85,6 +87,13 @@ def percent(share: float) -> str:
     return f"{tenths / 10:.{0 if tenths % 10 == 0 else 1}f} %"
 
 
+def cost(trace: TraceSummary) -> str:
+    """What a trace cost: ``no price`` where no model call has one, nothing where there was none or nobody counted."""
+    if trace.cost is None:
+        return "no price" if trace.unpriced_calls else ""
+    return f"{'≥ ' if trace.unpriced_calls else ''}{dollars(trace.cost)}"
+
+
 def clock(time_ns: int) -> str:
     """A time to the second, without its year: ``11-23 10:05:09`` (UTC)."""
     return moment(time_ns)[5:19].replace("T", " ")
@@ -112,6 +121,8 @@ def _environment() -> jinja2.Environment:
     made.filters |= {
         "clock": clock,
         "compact": compact,
+        "cost": cost,
+        "dollars": dollars,
         "duration": duration,
         "moment": moment,
         "number": number,

@@ -135,6 +135,8 @@ def _head(stored: TraceSummary) -> dict[str, Any]:
         "failing": stored.failing,
         "evaluatedAt": moment(stored.evaluated_ns),
         "model": stored.model,
+        "cost": stored.cost,
+        "unpricedCalls": stored.unpriced_calls,
         "sessionId": stored.session_id,
         "userId": stored.user_id,
     }

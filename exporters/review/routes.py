@@ -29,7 +29,7 @@ from exporters.review.schemas import (
     TraceId,
     Undo,
 )
-from exporters.review.site import Problems, ReadTrace, Site, TraceLinks
+from exporters.review.site import DayBudgets, Problems, ReadTrace, Site, TraceLinks
 from exporters.review.static_files import static_routes
 from exporters.store import Store, StoredTrace
 
@@ -44,6 +44,7 @@ def create_api(
     explain: Explain | None = None,
     problems: Problems | None = None,
     read_trace: ReadTrace | None = None,
+    budgets: DayBudgets = tuple,
     now: Callable[[], int] = time.time_ns,
 ) -> FastAPI:
     """The ASGI app of the API port: the JSON API and the pages.
@@ -58,6 +59,7 @@ def create_api(
         explain: says why a trace has its verdicts, or none; ``None``: there is no such route.
         problems: what is wrong now, for the overview; ``None``: nothing is said of it. Called on any thread.
         read_trace: reads a stored trace anew, for its page; ``None``: that shows what is stored with the verdicts.
+        budgets: what services may cost in a day and cost so far, for the overview. Called on any thread.
         now: nanoseconds since the epoch.
     """
     # No interactive documentation: FastAPI's loads its scripts from elsewhere.
@@ -73,7 +75,7 @@ def create_api(
     app.include_router(dataset_routes(store, now, admit_case))
     app.include_router(_status(store))
     app.include_router(static_routes())
-    app.include_router(page_routes(Site(store, now, links, draft_case, problems, read_trace, admit_case)))
+    app.include_router(page_routes(Site(store, now, links, draft_case, problems, read_trace, admit_case, budgets)))
     if forget is not None:
         app.include_router(forget_routes(forget))
     if explain is not None:

@@ -29,6 +29,12 @@ Time = Annotated[
 Limit = Annotated[int, Query(ge=1, le=500)]
 Cursor = Annotated[str | None, Query(max_length=1024, description="`nextCursor` of the page before")]
 
+MinCost = Annotated[
+    Annotated[float, Field(gt=0, allow_inf_nan=False)] | None,
+    BeforeValidator(lambda value: value or None),
+    Query(description="dollars, of all model calls that have a price"),
+]
+
 _DATE_LIKE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -92,6 +98,7 @@ class TraceFilter:
     session: Name = None
     user: Name = None
     model: Name = None
+    min_cost: MinCost = None
     q: Annotated[Name, Query(description="text to look for in the first 200 characters of input and output")] = None
     since: Time = None
     until: Time = None
@@ -109,6 +116,7 @@ class TraceFilter:
             session_id=self.session or None,
             user_id=self.user or None,
             model=self.model or None,
+            min_cost=self.min_cost,
             text=self.q or None,
             since_ns=parse_time("since", self.since, now_ns),
             until_ns=parse_time("until", self.until, now_ns),

@@ -30,6 +30,24 @@ class TraceLinks:
 
 
 @dataclass(frozen=True, slots=True)
+class DayBudget:
+    """What a service may cost in a UTC day and what this one cost so far, in dollars."""
+
+    service: str
+    spent: float
+    per_day: float
+
+    @property
+    def share(self) -> float:
+        """Of the budget, what is used up: 1 is all of it."""
+        return self.spent / self.per_day
+
+
+DayBudgets = Callable[[], Sequence[DayBudget]]
+"""The budgets as they were when they were last looked at."""
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """What pages are given.
 
@@ -43,6 +61,7 @@ class Site:
     problems: Problems | None = None
     read_trace: ReadTrace | None = None
     admit_case: AdmitCase | None = None
+    budgets: DayBudgets = tuple
 
     def desk(self) -> Desk:
         """Where decisions on cases are made."""

@@ -38,9 +38,11 @@ from exporters.store.model import (
     TraceSummary,
     VerdictSet,
 )
+from exporters.store.spending import DAY_NS
 from exporters.store.store import Store
 
 __all__ = [
+    "DAY_NS",
     "BadCursor",
     "CaseChange",
     "CaseLimits",

@@ -269,7 +269,7 @@ def upsert(
     """Insert rows; where the primary key is taken, set the columns in ``update`` (all of the rest for ``None``).
 
     ``unique`` names other columns to look at instead of the primary key. All rows have the same keys. The values go to
-    the driver as they are: texts, bytes, integers and booleans only.
+    the driver as they are: texts, bytes, numbers and booleans only.
     """
     if not rows:
         return

@@ -35,7 +35,7 @@ def forget(connection: sa.Connection, target: ForgetTarget, also: Collection[str
     case_ids = [row.id for row in found_cases]
     in_versions = versions.forget(connection, case_ids)
     _remove_cases(connection, case_ids)
-    stored = _remove_traces(connection, gone)
+    stored = _remove_traces(connection, gone, now_ns)
     digests = {_digest(target.kind, codec.key(target.value)), *(_digest("trace", trace_id) for trace_id in gone)}
     _remember(connection, dict.fromkeys(digests, now_ns))
     promoted = sum(row.status == CaseStatus.PROMOTED.value for row in found_cases)
@@ -179,7 +179,7 @@ def _take_out(connection: sa.Connection, trace_ids: Sequence[str], user_id: str)
             connection.execute(sa.update(payloads).where(own).values(feedback=codec.feedback_to_json(kept)))
 
 
-def _remove_traces(connection: sa.Connection, trace_ids: Sequence[str]) -> int:
+def _remove_traces(connection: sa.Connection, trace_ids: Sequence[str], now_ns: int) -> int:
     """Remove traces, each from its cluster's count too. Returns how many were stored."""
     clustered: Counter[str] = Counter()
     stored = 0
@@ -187,6 +187,6 @@ def _remove_traces(connection: sa.Connection, trace_ids: Sequence[str]) -> int:
         found = connection.execute(sa.select(traces.c.fingerprint).where(traces.c.trace_id.in_(chunk))).scalars().all()
         stored += len(found)
         clustered.update(fingerprint for fingerprint in found if fingerprint is not None)
-        retention.remove_traces(connection, chunk)
+    retention.remove_traces(connection, trace_ids, now_ns)
     clusters.forget(connection, trace_ids, clustered)
     return stored

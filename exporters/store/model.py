@@ -94,8 +94,9 @@ class TraceQuery:
     ``check`` alone means "has a verdict of this check"; ``outcome`` and ``code`` then speak of that check, without
     ``check`` of any. Times are the trace's own start, ``since_ns`` inclusive, ``until_ns`` exclusive. ``text`` is
     looked for in the first characters of input and output, small and capital letters alike (SQLite: those of ASCII).
-    What no index holds is looked for in so many traces at a time (``Searched``): text, a model, a check or an outcome
-    alone.
+    ``min_cost`` is in dollars; a trace without a cost has none that is large enough, not even for 0.
+    What no index holds is looked for in so many traces at a time (``Searched``): text, a model, a cost, a check or an
+    outcome alone.
     """
 
     service: str | None = None
@@ -108,6 +109,7 @@ class TraceQuery:
     user_id: str | None = None
     model: str | None = None
     text: str | None = None
+    min_cost: float | None = None
     failing_only: bool = False
     limit: int = 50
     cursor: str | None = None
@@ -211,7 +213,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class TraceSummary:
-    """One line of the list of traces. ``input`` and ``output`` are the first 200 characters."""
+    """One line of the list of traces. ``input`` and ``output`` are the first 200 characters.
+
+    ``cost`` is in dollars, of the model calls that have a price, ``None`` where none has; ``unpriced_calls`` of them
+    have none, so that it is the least that the trace cost. ``None``: the trace was judged before that was counted.
+    """
 
     trace_id: str
     service: str
@@ -229,6 +235,8 @@ class TraceSummary:
     user_id: str | None = None
     input: str | None = None
     output: str | None = None
+    cost: float | None = None
+    unpriced_calls: int | None = None
     verdicts: tuple[Verdict, ...] = ()
     case_id: str | None = None
     case_status: CaseStatus | None = None

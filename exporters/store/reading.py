@@ -2,7 +2,16 @@
 
 from collections.abc import Sequence
 
-from exporters.store import case_queries, cluster_queries, feedback, figures, forgetting, retention, trace_queries
+from exporters.store import (
+    case_queries,
+    cluster_queries,
+    feedback,
+    figures,
+    forgetting,
+    retention,
+    spending,
+    trace_queries,
+)
 from exporters.store.engine import Database
 from exporters.store.figures import Figures
 from exporters.store.model import Cluster, ClusterQuery, Counts, Kept, Page, StoredTrace, TraceQuery, TraceSummary
@@ -56,6 +65,14 @@ class Reading:
         """What the traces of a time come to: ``parts`` parts of ``width_ns`` each, from ``since_ns`` on."""
         with self._database.read() as connection:
             return figures.figures(connection, since_ns, width_ns, parts)
+
+    def spent(self, day: int, services: Sequence[str]) -> dict[str, float]:
+        """Dollars that these services cost on a day that is not over (counted from 1970-01-01, UTC).
+
+        All replicas on this store together.
+        """
+        with self._database.read() as connection:
+            return spending.spent(connection, day, services)
 
     def clusters(self, query: ClusterQuery) -> Page[Cluster]:
         """One page of clusters of failing traces. Raises ``BadCursor``."""

@@ -12,12 +12,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import sqlalchemy as sa
 
 from exporters.store import cases as case_rows
 from exporters.store import clusters as cluster_rows
-from exporters.store import keys
+from exporters.store import keys, spending
 from exporters.store.engine import Database, Lock, chunks, take, take_if_free
 from exporters.store.model import Lost, Removed, unheeded
 from exporters.store.tables import feedback, forgotten, metadata, traces
@@ -73,6 +74,7 @@ def retain(
     removed = replace(removed, cases=_remove_unseen_cases(database, now_ns - limits.flagged_age_ns))
     _forget_clusters(database, now_ns - limits.flagged_age_ns)
     _expire_forgotten(database, now_ns - max(limits.age_ns, limits.flagged_age_ns))
+    _expire_spending(database, now_ns)
     return removed
 
 
@@ -84,12 +86,21 @@ def used_bytes(connection: sa.Connection) -> int:
     return _pages(connection)
 
 
-def remove_traces(connection: sa.Connection, trace_ids: Sequence[str]) -> None:
-    """Delete traces with all that hangs on them (by ``ON DELETE CASCADE``, but for their keys); their cases stay."""
+def remove_traces(connection: sa.Connection, trace_ids: Sequence[str], now_ns: int) -> None:
+    """Delete traces with all that hangs on them (by ``ON DELETE CASCADE``, but for their keys).
+
+    Their cases stay, and what they cost in a day that is not over stays counted. The last thing that a transaction does
+    with traces: see ``spending.keep``.
+    """
+    gone: list[Any] = []
     for chunk in chunks(trace_ids):
-        numbers = connection.execute(sa.select(traces.c.id).where(traces.c.trace_id.in_(chunk))).scalars().all()
+        held = sa.select(traces.c.id, *spending.COLUMNS).where(traces.c.trace_id.in_(chunk)).with_for_update()
+        rows = connection.execute(held).all()
+        numbers = [row.id for row in rows]
         keys.remove(connection, numbers)
         connection.execute(sa.delete(traces).where(traces.c.id.in_(numbers)))
+        gone += rows
+    spending.keep(connection, gone, now_ns)
 
 
 def _remove_batch(database: Database, limits: Limits, now_ns: int) -> Removed | None:
@@ -100,19 +111,19 @@ def _remove_batch(database: Database, limits: Limits, now_ns: int) -> Removed | 
         for flagged, age_ns in ((False, limits.age_ns), (True, max(limits.age_ns, limits.flagged_age_ns))):
             gone = _oldest(connection, flagged, BATCH, before_ns=now_ns - age_ns)
             if gone:
-                remove_traces(connection, gone)
+                remove_traces(connection, gone, now_ns)
                 return Removed(aged=len(gone), flagged=len(gone) if flagged else 0)
         excess = _stored_bytes(connection) - limits.max_bytes
         if excess > 0:
-            return _remove_bytes(connection, excess)
+            return _remove_bytes(connection, excess, now_ns)
     return None
 
 
-def _remove_bytes(connection: sa.Connection, excess: int) -> Removed | None:
+def _remove_bytes(connection: sa.Connection, excess: int, now_ns: int) -> Removed | None:
     for flagged in (False, True):
         gone = _oldest(connection, flagged, BATCH, worth=excess)
         if gone:
-            remove_traces(connection, gone)
+            remove_traces(connection, gone, now_ns)
             return Removed(over_size=len(gone), flagged=len(gone) if flagged else 0)
     return None  # only cases are left
 
@@ -196,6 +207,12 @@ def _expire_forgotten(database: Database, before_ns: int) -> None:
     with _turn(database) as connection:
         if connection is not None:
             connection.execute(sa.delete(forgotten).where(forgotten.c.forgotten_ns < before_ns))
+
+
+def _expire_spending(database: Database, now_ns: int) -> None:
+    with _turn(database) as connection:
+        if connection is not None:
+            spending.expire(connection, now_ns)
 
 
 @contextmanager

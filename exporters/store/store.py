@@ -24,6 +24,7 @@ from exporters.store import (
     reviews,
     saving,
     schema,
+    spending,
 )
 from exporters.store.cases import Change
 from exporters.store.datasets import Datasets
@@ -163,6 +164,14 @@ class Store(Reading):
                 return Claimed()
         with self._database.write() as connection:
             return reopenings.claim(connection, now_ns, self._hold_ns, most)
+
+    def tell_spent(self, day: int, service: str, percent: int) -> bool:
+        """Whether the caller is to tell people that a service used up so many percent of a day's budget.
+
+        Of all replicas one is, once for each ``percent``, also after a restart.
+        """
+        with self._database.write() as connection:
+            return spending.tell(connection, day, service, percent)
 
     def cases(self, query: CaseQuery) -> Page[StoredCase]:
         """One page of cases, newest first. Raises ``BadCursor``."""

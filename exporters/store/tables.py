@@ -11,7 +11,19 @@ PostgreSQL takes no index entry above 2,700 bytes. JSON is kept as text: nothing
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+)
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -63,9 +75,11 @@ traces = Table(
     Column("stored_bytes", BigInteger, nullable=False),
     Column("input_tokens", BigInteger, doc="of all model calls; null where none was recorded"),
     Column("output_tokens", BigInteger),
+    Column("cost", Double, doc="dollars, of the model calls that have a price; null where none has"),
+    Column("unpriced_calls", Integer, doc="model calls that have none; null: judged before this was counted"),
     # What charts are made of stands in the index that lists are read from: no row is read for them.
     Index("ix_traces_figures", "time_ns", "id", "duration_ns", "input_tokens", "output_tokens"),
-    Index(None, "service", "time_ns", "id"),
+    Index("ix_traces_spending", "service", "time_ns", "id", "cost"),
     Index(None, "session_id", "time_ns", "id", **_where("session_id IS NOT NULL", "session_id IS NOT NULL")),
     Index("ix_traces_failing", "time_ns", "id", **_where("failing = 1", "failing")),
     Index(None, "flagged", "evaluated_ns", "id"),
@@ -216,6 +230,16 @@ forgotten = Table(
     Column("digest", String(64), primary_key=True, doc="hash of the id of a trace that must not come back"),
     Column("forgotten_ns", BigInteger, nullable=False),
     Index(None, "forgotten_ns"),
+    sqlite_with_rowid=False,
+)
+
+spending = Table(
+    "spending",
+    metadata,
+    Column("day", Integer, primary_key=True, autoincrement=False, doc="UTC, counted from 1970-01-01"),
+    Column("service", String(256), primary_key=True),
+    Column("removed", Double, nullable=False, doc="dollars, of this day's traces that are stored no more"),
+    Column("told", Integer, nullable=False, doc="percent of the day's budget that people were told of"),
     sqlite_with_rowid=False,
 )
 

@@ -43,6 +43,8 @@ def _sought(query: TraceQuery) -> list[sa.ColumnElement[bool]]:
     conditions: list[sa.ColumnElement[bool]] = []
     if query.model is not None:
         conditions.append(traces.c.model == codec.key(query.model))
+    if query.min_cost is not None:
+        conditions.append(traces.c.cost >= query.min_cost)
     if query.code is None and not (query.check is not None and query.outcome is not None):
         conditions += _of_verdicts(query, traces.c.id)
     if query.text is not None:

@@ -26,7 +26,7 @@ def fill(store: Store) -> int:
 
 
 def _judged() -> Iterator[Record]:
-    judge = Judge(JudgeOptions(CHECKS))
+    judge = Judge(JudgeOptions(CHECKS, prices={}))
     for folder in FOLDERS:
         for path in sorted((RECORDINGS / folder).glob("*.binpb")):
             if not path.name.endswith(".logs.binpb"):

@@ -5,6 +5,7 @@ a sidecar with Kafka counts comes from a metrics port whose figures are set by h
 """
 
 import filecmp
+import json
 import re
 import subprocess
 import sys
@@ -43,7 +44,8 @@ class Scraped:
 def scraped(require, tmp_path_factory) -> Iterator[Scraped]:
     """A sidecar that got all recordings, in two waves, with thumbs, bad requests and Kafka's figures beside it."""
     folder = tmp_path_factory.mktemp("boards")
-    with serving(folder / "sidecheck") as server, kafka_figures() as by_hand:
+    budgets = json.dumps({"*": {"per_day": 25}})
+    with serving(folder / "sidecheck", SIDECHECK_BUDGETS=budgets) as server, kafka_figures() as by_hand:
         config = configured(folder, server.metrics, by_hand)
         with prometheus_server(require("prometheus"), config, folder) as started:
             both = Scraped(server, started)

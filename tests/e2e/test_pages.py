@@ -16,6 +16,7 @@ from checks.finding import Evidence, Finding
 from checks.trace import Feedback
 from collector.pipeline.showing import read_trace
 from exporters.review.routes import create_api
+from exporters.review.site import DayBudget
 from exporters.store import Store, TraceQuery
 
 BACKEND = "https://jaeger.example.com/trace/{trace_id}"
@@ -24,6 +25,11 @@ HOSTILE = (
     MARKUP + "{{7*7}}${7*7}<%= 7*7 %> javascript:alert(1) \x1b[31m\u202egnp.exe\x00\ud800\"'><svg onload=alert(1)>"
 )
 LONG = 5_000_000
+BUDGETS = (
+    DayBudget("northwind-chat", 21.0, 25.0),
+    DayBudget("a-service-with-a-name-that-is-rather-long", 31.5, 25.0),
+    DayBudget("new", 0.0, 0.5),
+)
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,8 @@ def site(tmp_path_factory) -> Iterator[Site]:
             "trace-tools": f"/traces/{found['Compare the weather in Oslo and Rome.']}?all=true",
             "not-found": "/nothing",
         }
-        with hosted(create_api(store, now=lambda: now, trace_url=BACKEND, read_trace=read_trace)) as address:
+        app = create_api(store, now=lambda: now, trace_url=BACKEND, read_trace=read_trace, budgets=lambda: BUDGETS)
+        with hosted(app) as address:
             yield Site(address, pages, store)
 
 

@@ -20,7 +20,7 @@ from exporters.dataset.likeness import likeness
 from exporters.dataset.promote import case_id
 from exporters.dataset.redact import RedactionFailed
 from exporters.packed import pack
-from exporters.record import Record
+from exporters.record import CallFacts, Record
 from exporters.review.guard import MAX_BODY
 from exporters.review.routes import create_api
 from exporters.store import CaseLimits, Store
@@ -134,12 +134,22 @@ def test_traces_come_in_pages(client):
 @pytest.mark.parametrize(
     "query",
     ["limit=0", "limit=501", "limit=x", "outcome=bad", "since=yesterday", "since=2025-99-99", "cursor=x", "failing=2",
-     "since=-5m", "until=99999999d", "service=" + "x" * 300],
+     "since=-5m", "until=99999999d", "min_cost=-1", "min_cost=nan", "min_cost=much", "service=" + "x" * 300],
 )  # fmt: skip
 def test_a_filter_that_cannot_be_is_refused_and_named(client, query):
     response = client.get(f"/api/traces?{query}")
     assert_refused(response, 400, "invalid_request")
     assert response.json()["error"]["message"].startswith(query.partition("=")[0])
+
+
+def test_what_traces_cost_is_shown_and_asked_for_and_no_price_is_not_nothing(client, store):
+    priced, unpriced = CallFacts(model="gpt-4o", cost=0.25), CallFacts(model="mine", is_unpriced=True)
+    saved(store, a_record(calls=(priced, unpriced)), a_record(PASSING, calls=(unpriced,)))
+    shown = [client.get(f"/api/traces/{trace}").json() for trace in (FAILING, PASSING)]
+    assert [(each["cost"], each["unpricedCalls"]) for each in shown] == [(0.25, 1), (None, 1)]
+    assert client.get("/api/traces").json()["traces"][0]["cost"] == 0.25
+    assert ids(client.get("/api/traces?min_cost=0.25")) == [FAILING]
+    assert ids(client.get("/api/traces?min_cost=0.26")) == []
 
 
 def test_a_trace_shows_its_view_verdicts_evidence_feedback_and_case(client, store):

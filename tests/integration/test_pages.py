@@ -14,8 +14,10 @@ from checks.report import Outcome
 from checks.trace import Feedback
 from collector.pipeline.showing import read_trace
 from exporters.dataset.case import CaseStatus
+from exporters.record import CallFacts
 from exporters.review.pages.trace import READ_BYTES
 from exporters.review.routes import create_api
+from exporters.review.site import DayBudget
 from exporters.review.static_files import FOREVER
 from exporters.store import Store, TraceQuery
 
@@ -87,7 +89,7 @@ def test_a_list_without_traces_says_what_to_do(client):
 
 def test_fields_that_nobody_filled_in_filter_nothing(client, store):
     save(store, a_record(1))
-    query = "q=&service=&check=&outcome=&since=&code=&model=&session=&user=&until="
+    query = "q=&service=&check=&outcome=&since=&code=&model=&min_cost=&session=&user=&until="
     assert trace_id(1) in client.get(f"/traces?{query}").text
 
 
@@ -151,6 +153,87 @@ def test_a_trace_shows_its_verdicts_feedback_and_earlier_verdicts(client, store)
     save(store, a_record(1, replaces_ns=NOW, previous=(a_verdict(),)))
     text = client.get(f"/traces/{trace_id(1)}").text
     assert "verdicts were replaced 1 time" in text
+
+
+def a_priced_record(number, *costs, **parts):
+    calls = tuple(CallFacts(model="gpt-4o", cost=cost, is_unpriced=cost is None) for cost in costs)
+    each = [{"span_id": f"{n:016x}", "model": "gpt-4o", "dollars": cost} for n, cost in enumerate(costs, 1)]
+    cost = {"calls": [{key: value for key, value in one.items() if value is not None} for one in each]}
+    return a_record(number, calls=calls, view={"output": "Fine.", "model": "gpt-4o", "cost": cost}, **parts)
+
+
+def cells(text):
+    """The last cell of each row of the trace's model calls."""
+    table = re.search(r'<table class="rows calls">.*?</table>', text, re.DOTALL)[0]
+    return re.findall(r'data-label="cost">([^<]*)</td></tr>', table)
+
+
+@pytest.mark.parametrize(
+    ("costs", "fact", "each"),
+    [
+        ((0.0123, 0.5), "$0.512", ["$0.0123", "$0.50"]),
+        ((0.25, None), "≥ $0.25 ", ["$0.25", "no price"]),
+        ((None,), "no price", ["no price"]),
+        ((0.0,), "$0.00", ["$0.00"]),
+    ],
+)
+def test_what_a_trace_and_each_call_cost_is_shown_and_no_price_is_not_nothing(client, store, costs, fact, each):
+    save(store, a_priced_record(1, *costs))
+    text = client.get(f"/traces/{trace_id(1)}").text
+    assert re.search(r"<dt>Cost</dt><dd>([^<]*)<", text)[1] == fact
+    assert cells(text) == each
+    assert f'<td class="num" data-label="cost">{fact.strip()}</td>' in client.get("/traces").text
+
+
+def test_a_trace_that_was_stored_before_costs_were_counted_shows_none(client, store):
+    save(store, a_record(1))
+    assert "Cost</dt>" not in client.get(f"/traces/{trace_id(1)}").text
+    assert 'data-label="cost"' not in client.get("/traces").text
+
+
+def test_dear_traces_are_found_and_the_filter_stays_in_the_address(client, store):
+    save(store, *(a_priced_record(n, n / 10) for n in range(1, 5)))
+    text = client.get("/traces?min_cost=0.25&limit=1").text
+    assert re.findall(r'id="t-([0-9a-f]{32})"', text) == [trace_id(4)]
+    assert 'name="min_cost" value="0.25"' in text
+    older = client.get("/traces" + re.search(r'href="(\?[^"]+)" data-key="n"', text)[1].replace("&amp;", "&")).text
+    assert re.findall(r'id="t-([0-9a-f]{32})"', older) == [trace_id(3)]
+
+
+def test_the_overview_shows_cost_by_service_the_dearest_first_and_the_rest_as_one(client, store):
+    services = [a_priced_record(n, float(n), service=f"bot-{n}", start_ns=NOW - SECOND) for n in range(1, 9)]
+    save(store, *services, a_priced_record(9, None, service="free", start_ns=NOW - SECOND))
+    text = client.get("/").text
+    assert re.search(r'<dt>Cost</dt><dd class="num">([^<]*)<', text)[1] == "$36.00"
+    chart = re.search(r'<figcaption id="cost-name">.*?</figure>', text, re.DOTALL)[0]
+    assert re.findall(r"</svg> <bdi>([^<]*)</bdi></li>", chart) == [f"bot-{n}" for n in (8, 7, 6, 5, 4)] + [
+        "other services"
+    ]
+    assert "bot-8 $8.00, bot-7 $7.00, bot-6 $6.00, bot-5 $5.00, bot-4 $4.00, other services $6.00" in chart
+
+
+@pytest.mark.parametrize("has_traces", [True, False])
+def test_the_overview_shows_budgets_the_fullest_first_and_says_when_one_is_used_up(store, has_traces):
+    budgets = [DayBudget("shop", 1.0, 25.0), DayBudget("bot", 30.0, 25.0), DayBudget("<b>", 24.99, 25.0)]
+    client = TestClient(create_api(store, now=lambda: NOW, budgets=lambda: budgets), headers=BROWSER)
+    if has_traces:
+        save(store, a_record(1, start_ns=NOW - SECOND))
+    table = re.search(r'<h2 id="budgets">.*?</table>', client.get("/").text, re.DOTALL)[0]
+    assert re.findall(r"<bdi>(.*?)</bdi>", table) == ["bot", "&lt;b&gt;", "shop"]
+    assert re.findall(r">([0-9]+ %)<", table) == ["120 %", "99 %", "4 %"]
+    assert re.findall(r'class="badge (\w+)"', table) == ["bad", "odd"]
+
+
+def test_without_budgets_the_overview_does_not_speak_of_them(client, store):
+    save(store, a_record(1, start_ns=NOW - SECOND))
+    assert "Budgets" not in client.get("/").text
+
+
+def test_where_nothing_has_a_price_the_overview_has_no_cost(client, store):
+    save(store, a_priced_record(1, None, start_ns=NOW - SECOND))
+    text = client.get("/").text
+    assert "<dt>Cost</dt>" not in text
+    assert "Nothing in this time." in re.search(r'<figcaption id="cost-name">.*?</figure>', text, re.DOTALL)[0]
 
 
 def test_a_trace_that_is_not_stored_is_not_found(client):

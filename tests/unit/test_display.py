@@ -10,7 +10,7 @@ from checks.finding import Evidence, Finding
 from checks.interaction import ToolCall
 from checks.report import Outcome, Report, Verdict
 from checks.trace import CloseReason
-from collector.display import as_line, plain, summary, verdict_shape, verdict_table
+from collector.display import as_line, plain, spending, summary, verdict_shape, verdict_table
 
 
 def a_verdict(check="pii", outcome=Outcome.PASSED, **parts):
@@ -115,6 +115,20 @@ def test_the_summary_tells_apart_what_failed_and_what_broke():
     broken = a_verdict(outcome=Outcome.TIMED_OUT, error="late")
     text = summary([(broken,), (broken, failed("latency", "slow_trace")), (a_verdict(),)])
     assert text == "3 traces: 1 passed, 1 failed (latency 1); a check broke on 2"
+
+
+@pytest.mark.parametrize(
+    ("cost", "unpriced", "text"),
+    [
+        (None, 0, None),
+        (None, 2, "no model call has a price"),
+        (0.0123, 0, "model calls cost $0.0123"),
+        (2.5, 1, "model calls cost $2.50, and 1 has no price"),
+        (0.0, 3, "model calls cost $0.00, and 3 have no price"),
+    ],
+)
+def test_what_model_calls_cost_is_told_with_those_that_have_no_price(cost, unpriced, text):
+    assert spending(cost, unpriced) == text
 
 
 def test_an_unnamed_service_is_shown_too():

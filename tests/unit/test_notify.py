@@ -154,6 +154,13 @@ def test_the_default_message_is_what_a_chat_shows(event):
     assert json.loads(Template().render(event, 0)) == {"text": event.text, "event": event.kind.value, "service": "shop"}
 
 
+def test_a_budget_is_told_in_dollars():
+    event = Event(Kind.BUDGET, "shop", percent=80, spent=0.0205, budget=0.025)
+    assert event.text == "shop: this day's model calls cost $0.0205, 82% of the budget of $0.025"
+    body = Template('{"p": {{ percent | tojson }}, "s": {{ spent | tojson }}, "b": {{ budget | tojson }}}')
+    assert json.loads(body.render(event, 0)) == {"p": 80, "s": 0.0205, "b": 0.025}
+
+
 def test_a_service_with_quotes_makes_json_still():
     body = Template().render(Event(Kind.NEW_CLUSTER, 'a"b\\', 1), 0)
     assert json.loads(body)["service"] == 'a"b\\'
@@ -267,6 +274,9 @@ async def test_messages_that_find_no_room_are_counted(hook_to):
     assert made.dropped == ["queue_full"] * 3
 
 
+BUDGETS = {"shop": {"per_day": 25}}
+
+
 class Hooks:
     """Webhooks that change. What is saved opens a cluster, and is told of when they ``look``."""
 
@@ -275,7 +285,7 @@ class Hooks:
         self.notifying = Notifying(self.metrics, wall_ns=lambda: 0, leave_within_s=leave_within_s)
 
     def adopt(self, *hooks, **api):
-        self.notifying.adopt(hooks_of(Settings.model_validate({"notify": hooks, "api": api})))
+        self.notifying.adopt(hooks_of(Settings.model_validate({"notify": hooks, "api": api, "budgets": BUDGETS})))
 
     def tell(self, number=1):
         self.notifying.saved((), SaveResult(opened=(opened(number),)))
@@ -302,6 +312,19 @@ async def hooks():
 
 async def got_by(backend, count=1):
     return [json.loads((await asyncio.to_thread(backend.next)).body) for _ in range(count)]
+
+
+async def test_budgets_are_told_to_the_webhooks_that_want_to_know_as_they_are_now(hooks):
+    made = hooks()
+    assert made.notifying.teller_of_budgets is None
+    with http_backend() as backend, http_backend() as other:
+        chat = {"url": backend.address, "name": "chat", "events": ["budget"]}
+        made.adopt(chat, {"url": other.address, "name": "other"})
+        made.notifying.teller_of_budgets(EXAMPLES[Kind.BUDGET])
+        (got,) = await got_by(backend)
+    assert (got["event"], other.got) == ("budget", [])
+    made.adopt({**chat, "events": ["new_cluster"]})
+    assert made.notifying.teller_of_budgets is None
 
 
 async def test_a_webhook_that_changes_gets_what_waited_for_it_at_once(hooks):
@@ -381,7 +404,7 @@ def test_what_cannot_work_stops_the_start(parts, key, said):
             "notify.0.thresholds.0.check",
             "is no check that runs",
         ),
-        ("[{url: 'http://a', events: [all]}]", "notify.0.events", "new_cluster, threshold"),
+        ("[{url: 'http://a', events: [all]}]", "notify.0.events", "new_cluster, threshold, budget"),
         ("[{url: 'http://a'}, {url: 'http://a/b'}]", "notify.1.name", "name of another one"),
     ],
 )
@@ -403,6 +426,6 @@ def test_the_address_is_not_shown():
 def test_the_documentation_names_every_variable_of_a_template():
     text = (Path(__file__).parents[2] / "exporters" / "README.md").read_text(encoding="utf-8")
     section = text.partition("| variable | of |")[2].partition("\n## ")[0]
-    named = re.findall(r"^\| `([a-z_.\[\]]+)` \| (?:both|`)", section, re.MULTILINE)
+    named = re.findall(r"^\| `([a-z_.\[\]]+)` \| (?:all|`)", section, re.MULTILINE)
     event = EXAMPLES[Kind.NEW_CLUSTER]
     assert set(named) == {*event.context(0), *(f"clusters[].{key}" for key in event.clusters[0].context())}

@@ -69,6 +69,12 @@ async def test_a_changed_price_is_put_to_use(config):
     assert config.applied[0].prices == {"mine": {"input": 1.0, "output": 2.0}}
 
 
+async def test_a_changed_budget_is_put_to_use(config):
+    config.change(budgets={"shop": {"per_day": 25}})
+    assert await config.reload() == Reloaded(("budgets",))
+    assert config.applied[0].budgets == {"shop": {"per_day": 25.0}}
+
+
 async def test_what_needs_a_restart_is_named_and_stays_as_it_was(config):
     config.change(data_dir="/elsewhere", workers=7, store={"retention": {"age": "1h"}, "url": "sqlite:////x.db"})
     reloaded = await config.reload()

@@ -4,6 +4,7 @@ import pytest
 from store_builders import SECOND, a_failing_record, a_record, a_verdict, save, trace_id
 
 from checks.report import Outcome
+from exporters.record import CallFacts
 from exporters.store import Store, TraceQuery, trace_queries
 
 MINUTE = 60 * SECOND
@@ -126,3 +127,21 @@ def test_an_outcome_and_a_check_are_found_alone_and_together(store, query, found
     errored = (a_verdict("pii", Outcome.ERRORED), a_verdict("citations", Outcome.PASSED))
     save(store, at_minute(1, 1, verdicts=(a_verdict(),)), at_minute(2, 2, verdicts=errored))
     assert ids(store.traces(query)) == [trace_id(n) for n in found]
+
+
+def costing(number, minute, cost, **parts):
+    calls = (CallFacts(model="gpt-4o", cost=cost, is_unpriced=cost is None),)
+    return at_minute(number, minute, calls=calls, **parts)
+
+
+def test_dollars_are_counted_by_service_in_the_part_they_were_spent_in(store):
+    save(store, costing(1, 1, 0.25), costing(2, 1, 0.5), costing(3, 2, 2.0, service="bot"), costing(4, 2, None))
+    save(store, costing(5, 1, None, service="free"))
+    assert store.figures(MINUTE, MINUTE, 2).cost == {"bot": (0, 2.0), "shop": (0.75, 0)}
+
+
+def test_traces_that_cost_so_much_are_found_and_none_without_a_price(store):
+    save(store, costing(1, 1, 0.25), costing(2, 2, 0.5), costing(3, 3, None), at_minute(4, 4))
+    assert ids(store.traces(TraceQuery(min_cost=0.3))) == [trace_id(2)]
+    assert ids(store.traces(TraceQuery(min_cost=0.25))) == [trace_id(2), trace_id(1)]
+    assert ids(store.traces(TraceQuery(min_cost=0))) == [trace_id(2), trace_id(1)]

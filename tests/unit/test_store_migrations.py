@@ -10,11 +10,12 @@ import sqlalchemy as sa
 import zstandard
 from alembic import command
 from alembic.script import ScriptDirectory
-from store_builders import NOW, a_case, a_failing_record, a_verdict, about, save, trace_id
+from store_builders import DAY, NOW, a_case, a_failing_record, a_record, a_verdict, about, save, trace_id
 
 from checks.report import Outcome
 from checks.trace import FeedbackTarget
 from exporters import codec
+from exporters.record import CallFacts
 from exporters.store import CaseQuery, ClusterQuery, ForgetTarget, Store, TraceQuery, schema
 from exporters.store.engine import Database, take, url_of
 
@@ -174,3 +175,21 @@ def test_promoted_cases_without_a_hash_are_compared_by_one_that_is_made(moved):
     moved.datasets.commit("a start", "ann", NOW)
     now, latest = moved.datasets.side("now"), moved.datasets.side("latest")
     assert now.digests == latest.digests != {}
+
+
+def test_what_a_trace_cost_is_not_known_where_it_was_stored_before_that_was_counted(moved):
+    found = moved.trace(trace_id(1))
+    assert (found.cost, found.unpriced_calls) == (None, None)
+    assert moved.spent(NOW // DAY, ["shop"]) == {"shop": 0}
+
+
+def test_a_trace_of_the_schema_before_gets_its_cost_when_it_is_judged_again(store_url, tmp_path):
+    with at(store_url, tmp_path, "0007") as connection:
+        insert(connection, "traces", id=1000, **{**TRACE, "time_ns": NOW, "flagged": False, "fingerprint": None})
+        body = codec.verdicts_to_json((FAILED, PASSED))
+        insert(connection, "payloads", trace=1000, verdicts=body, feedback="[]", data=b"")
+    with Store.open(store_url, tmp_path) as store:
+        priced = (CallFacts(model="gpt-4o", cost=0.5),)
+        save(store, a_record(1, calls=priced, start_ns=NOW, replaces_ns=NOW, evaluated_ns=NOW + 1))
+        assert store.trace(trace_id(1)).cost == 0.5
+        assert store.spent(NOW // DAY, ["shop"]) == {"shop": 0.5}

@@ -43,6 +43,29 @@ def test_tokens_are_summed_over_the_calls_that_recorded_them():
     assert seen(*calls)["tokens"] == {"input": 7, "output": 3, "cached_input": 4}
 
 
+def test_what_each_call_cost_is_told_and_the_sum_where_all_have_a_price():
+    calls = a_model_call(span_id="a", cost=0.25), a_model_call(span_id="b", response_model="gpt-4o-0613", cost=0.5)
+    assert seen(*calls)["cost"] == {
+        "dollars": 0.75,
+        "calls": [
+            {"span_id": "a", "model": "gpt-4o-mini", "dollars": 0.25},
+            {"span_id": "b", "model": "gpt-4o-0613", "dollars": 0.5},
+        ],
+    }
+
+
+def test_a_call_without_a_price_has_no_dollars_and_is_counted_unless_it_failed():
+    calls = a_model_call(cost=0.5), a_model_call(), a_model_call(error=Failure("timeout"))
+    cost = seen(*calls)["cost"]
+    assert (cost["dollars"], cost["unpriced_calls"]) == (0.5, 1)
+    assert ["dollars" in call for call in cost["calls"]] == [True, False, False]
+    assert "cost" not in seen(*calls[1:])
+
+
+def test_a_call_that_cost_nothing_has_a_price():
+    assert seen(a_model_call(cost=0.0))["cost"]["dollars"] == 0
+
+
 def test_no_recorded_tokens_are_not_zero_tokens():
     assert "tokens" not in seen(a_model_call())
 

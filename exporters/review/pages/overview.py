@@ -1,5 +1,6 @@
 """The overview: how the app and its checks did lately, what fails most, how the sidecar is."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,6 +9,7 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, Response
 
+from checks.money import dollars
 from exporters.review import charts
 from exporters.review.charts import Axes, Chart, Series
 from exporters.review.html import compact, duration, percent, render
@@ -74,6 +76,7 @@ def _shown(site: Site, chosen: Range) -> dict[str, Any]:
         "total": _Total(figures),
         "charts": _charts(figures, parts),
         "clusters": site.store.clusters(ClusterQuery(since_ns=figures.since_ns, limit=CLUSTERS)).items,
+        "budgets": sorted(site.budgets(), key=lambda one: (-one.share, one.service)),
         "is_incomplete": _incomplete(figures) > 0,
         "problems": None if site.problems is None else site.problems(),
         "cases": {status.value: number for status, number in counts.cases.items()},
@@ -87,6 +90,7 @@ class _Total:
     def __init__(self, figures: Figures) -> None:
         self.traces = sum(figures.traces)
         self.failing = sum(figures.failing)
+        self.cost = math.fsum(map(math.fsum, figures.cost.values())) if figures.cost else None
         self.input_tokens, self.output_tokens = sum(figures.input_tokens), sum(figures.output_tokens)
         self.rates = {name: _share(sum(rate.passed), sum(rate.failed)) for name, rate in figures.checks.items()}
         self.failed = {name: sum(rate.failed) for name, rate in figures.checks.items()}
@@ -108,7 +112,17 @@ def _charts(figures: Figures, parts: _Parts) -> tuple[Chart, ...]:
         charts.shares(axes, "rates", "Pass rate per check", rates, percent),
         charts.lines(axes, "latency", "Latency", latency, duration),
         charts.bars(axes, "tokens", f"Tokens per {_length(parts.minutes)}", tokens, compact),
+        charts.bars(axes, "cost", f"Cost per {_length(parts.minutes)}", _dearest_first(figures), dollars),
     )
+
+
+def _dearest_first(figures: Figures) -> list[Series]:
+    """The services that cost most, each a series, and one of all others."""
+    in_order = sorted(figures.cost.items(), key=lambda item: (-math.fsum(item[1]), item[0]))
+    most = charts.MOST_LINES if len(in_order) <= charts.MOST_LINES else charts.MOST_LINES - 1
+    series = [Series(name, values) for name, values in in_order[:most]]
+    others = [math.fsum(each) for each in zip(*(values for _, values in in_order[most:]), strict=True)]
+    return [*series, Series("other services", others)] if others else series
 
 
 def _length(minutes: int) -> str:

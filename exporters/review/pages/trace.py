@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from checks.interaction import Interaction
-from exporters.review import conversation, evidence, excerpt, sent
+from exporters.review import calls, conversation, evidence, excerpt, sent
 from exporters.review.answers import not_found
 from exporters.review.conversation import Conversation
 from exporters.review.excerpt import Excerpt, Room
@@ -22,9 +22,17 @@ from exporters.store import StoredTrace
 
 READ_BYTES = 4 * 1024 * 1024
 """Telemetry that is read anew for a page. More takes a second and longer: only for who asks for all of it."""
-TURNS, DOCUMENTS, TOOLS, HISTORY = 100, 100, 100, 10
+TURNS, DOCUMENTS, TOOLS, CALLS, HISTORY = 100, 100, 100, 100, 10
 """Of each kind on a page that does not show all."""
 EACH_ATTRIBUTE, ALL_ATTRIBUTES = 2_000, 300_000
+_LIMITS = {
+    "turns": TURNS,
+    "documents": DOCUMENTS,
+    "tools": TOOLS,
+    "calls": CALLS,
+    "history": HISTORY,
+    "each": excerpt.EACH,
+}
 LINKED = ("http", "https")
 
 All = Annotated[bool, Query(alias="all", description="show all of it, however long")]
@@ -108,11 +116,12 @@ def _parts(stored: StoredTrace, read: ReadTrace | None, *, shows_all: bool) -> d
         "findings": {check: [f for f in found if f.check == check] for check in {f.check for f in found}},
         "shown": shown,
         "said": said,
+        "calls": calls.of_trace(interaction, stored.view),
         "waterfall": _waterfall(interaction, shows_all=shows_all),
         "telemetry_bytes": _size(stored),
         "is_put_off": _size(stored) > READ_BYTES and not shows_all,
         "marked": _marked(said, shown.marks),
-        "limits": {"turns": TURNS, "documents": DOCUMENTS, "tools": TOOLS, "history": HISTORY, "each": excerpt.EACH},
+        "limits": _LIMITS,
     }
 
 

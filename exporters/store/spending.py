@@ -1,0 +1,71 @@
+"""What model calls cost, by service and UTC day, of the day that is not over.
+
+A trace counts for the day that it began on. Those that are stored are added up in an index; what those cost that
+retention or somebody's wish removed before their day was over is kept beside, as one sum a service and day. So the sum
+is right after a restart, and the same for all replicas of one store. Nothing is written for it when traces are saved.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from exporters.store.engine import chunks, insert_of
+from exporters.store.tables import spending, traces
+
+DAY_NS = 86_400 * 1_000_000_000
+COLUMNS = (traces.c.service, traces.c.time_ns, traces.c.cost)
+"""What ``keep`` needs of a trace that is removed."""
+
+
+def spent(connection: sa.Connection, day: int, services: Sequence[str]) -> dict[str, float]:
+    """Dollars that each of these services cost on a day (counted from 1970-01-01, UTC)."""
+    found = dict.fromkeys(services, 0.0)
+    for chunk in chunks(services):
+        for service, dollars in connection.execute(_stored(day, chunk)):
+            found[service] += dollars or 0
+        gone = sa.select(spending.c.service, spending.c.removed).where(spending.c.day == day)
+        for service, dollars in connection.execute(gone.where(spending.c.service.in_(chunk))):
+            found[service] += dollars
+    return found
+
+
+def _stored(day: int, services: Sequence[str]) -> sa.Select[Any]:
+    time = traces.c.time_ns
+    of_day = (time >= day * DAY_NS) & (time < (day + 1) * DAY_NS)
+    own = sa.select(traces.c.service, sa.func.sum(traces.c.cost))
+    return own.where(traces.c.service.in_(services), of_day).group_by(traces.c.service)
+
+
+def keep(connection: sa.Connection, removed: Iterable[Any], now_ns: int) -> None:
+    """Keep what traces cost that were just removed (rows of ``COLUMNS``), of this day, and of the next by other clocks.
+
+    What began later than that, by the clock of its app, is kept nowhere: such rows would not expire. This is the last
+    thing that a transaction does: whoever waits for one of these rows holds none of a trace.
+    """
+    today = now_ns // DAY_NS
+    costs: Counter[tuple[int, str]] = Counter()
+    for row in removed:
+        day = row.time_ns // DAY_NS
+        if row.cost and today <= day <= today + 1:
+            costs[day, row.service] += row.cost
+    rows = [{"day": d, "service": s, "removed": costs[d, s], "told": 0} for d, s in sorted(costs)]
+    if rows:
+        statement = insert_of(connection, spending)
+        more = {"removed": spending.c.removed + statement.excluded.removed}
+        connection.execute(statement.on_conflict_do_update(index_elements=["day", "service"], set_=more), rows)
+
+
+def tell(connection: sa.Connection, day: int, service: str, percent: int) -> bool:
+    """Whether nobody was told yet that a service used up so many percent of its day's budget: the caller is to."""
+    statement = insert_of(connection, spending)
+    made = statement.values(day=day, service=service, removed=0.0, told=percent).on_conflict_do_update(
+        index_elements=["day", "service"], set_={"told": percent}, where=spending.c.told < percent
+    )
+    return connection.execute(made, execution_options={"preserve_rowcount": True}).rowcount == 1
+
+
+def expire(connection: sa.Connection, now_ns: int) -> None:
+    """Let go of the days that are over; of yesterday not yet, for clocks differ."""
+    connection.execute(sa.delete(spending).where(spending.c.day < now_ns // DAY_NS - 1))
