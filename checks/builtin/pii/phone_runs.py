@@ -159,14 +159,15 @@ class Run(NamedTuple):
 def runs(sieved: Sieved) -> Iterator[Run]:
     """Every run of seven digits or more, with the plus or bracket it begins with."""
     text, classes = sieved.text, sieved.classes
+    is_rare = b"?" in classes
     for start, end, is_long in sieved.numbers:
         if not is_long:
             continue
-        if classes.find(b"?", start, end) < 0:  # there is only punctuation between the digits
+        if is_rare and classes.find(b"?", start, end) >= 0:  # there may be more than punctuation between the digits
+            for digits in PHONE_DIGITS.finditer(text, start, end):
+                yield from _cut(text, _start(text, digits.start()), digits.end())
+        else:
             yield from _cut(text, _start(text, start), end)
-            continue
-        for digits in PHONE_DIGITS.finditer(text, start, end):
-            yield from _cut(text, _start(text, digits.start()), digits.end())
 
 
 def _cut(text: str, start: int, end: int) -> Iterable[Run]:

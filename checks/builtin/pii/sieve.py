@@ -69,6 +69,9 @@ _FILLED = 12
 _SEVEN, _LONG_WORD = 1, 2
 """Groups of the pattern."""
 _WORD = re.compile(rb"0[0ax]{25}")
+_ALNUM = bytes.maketrans(b"0x", b"aa")
+_AS_LONG = b"a" * 26
+"""In every word: a search for it leaps over a text of digits that the pattern would try one by one."""
 _WORD_END = re.compile(rb"[^0ax]")
 _LETTERS = b"ax"
 _CODE = re.compile(rb"[ax][ax]00(?:-?[0ax]{4}){2}")
@@ -169,7 +172,8 @@ def sieve(text: str) -> Sieved | None:
     long = [classes[start:end] for start, end, _ in numbers if end - start > _FILLED]
     if any(_GAP in stretch.translate(_PUNCTUATION) for stretch in long):
         numbers = _numbers(_NUMBER_TO_GAP.finditer(classes))
-    return Sieved(text, plain, classes, numbers, _find(_WORD, classes) if found else -1, at)
+    has_words = found and _AS_LONG in classes.translate(_ALNUM)
+    return Sieved(text, plain, classes, numbers, _find(_WORD, classes) if has_words else -1, at)
 
 
 def _numbers(found: Iterable[re.Match[bytes]]) -> list[Number]:
