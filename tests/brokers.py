@@ -81,12 +81,12 @@ class Broker:
         scram = (f"{kind}=[name={USER},password={SCRAM_PASSWORD}]" for kind in ("SCRAM-SHA-256", "SCRAM-SHA-512"))
         users = [part for user in scram for part in ("--add-scram", user)]
         cluster = ("-t", "c2lkZWNoZWNrLXRlc3RzIQ")
-        command = self._command("kafka.tools.StorageTool", "format", *cluster, "-c", "server.properties", *users)
+        command = self.command("kafka.tools.StorageTool", "format", *cluster, "-c", "server.properties", *users)
         subprocess.run(command, check=True, cwd=self.folder, capture_output=True, timeout=UP_WITHIN_S)
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        command = self._command("kafka.Kafka", "server.properties")
+        command = self.command("kafka.Kafka", "server.properties")
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log)
         until("Kafka is up", self._answers, UP_WITHIN_S)
@@ -116,7 +116,8 @@ class Broker:
         finally:
             client.close(timeout=DOWN_WITHIN_S)
 
-    def _command(self, program: str, *arguments: str) -> list[str]:
+    def command(self, program: str, *arguments: str) -> list[str]:
+        """How a program among the jars is started."""
         log4j = f"-Dlog4j.configuration=file:{HOME / 'log4j.properties'}"
         return [str(self.java), *HEAP, log4j, "-cp", f"{self.jars}/*", program, *arguments]
 

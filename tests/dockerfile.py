@@ -41,6 +41,10 @@ def instructions(text: str) -> list[tuple[str, str]]:
     return [(name, rest.strip()) for name, _, rest in (line.partition(" ") for line in joined.splitlines())]
 
 
+ABOUT = ("ENV", "VOLUME", "HEALTHCHECK", "ENTRYPOINT", "CMD", "USER")
+"""What says how a container is started, and makes nothing."""
+
+
 @dataclass
 class Image:
     """What the steps made below ``folder``: ``root`` is the last stage's file system."""
@@ -70,6 +74,13 @@ class Image:
             if step:
                 step(argument)
         self._lock()
+        return self
+
+    def read(self, dockerfile: Path) -> "Image":
+        """Take from the file how a container is started, and make nothing."""
+        for name, argument in instructions(dockerfile.read_text()):
+            if name in ABOUT:
+                getattr(self, f"_{name.lower()}")(argument)
         return self
 
     def start(self, command: list[str], env: Mapping[str, str] = {}, **options: Any) -> "subprocess.Popen[bytes]":

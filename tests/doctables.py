@@ -1,7 +1,7 @@
-"""The tables of the README, made from the code they describe.
+"""The tables of the documentation, made from the code they describe.
 
-``python tests/doctables.py`` prints them all; ``python tests/doctables.py --write README.md`` puts them between their
-markers (``<!-- options -->`` ... ``<!-- /options -->``). ``tests/unit/test_docs.py`` compares.
+``python tests/doctables.py`` prints them all; ``python tests/doctables.py --write`` puts them between their markers
+(``<!-- options -->`` ... ``<!-- /options -->``) on their pages. ``tests/unit/test_docs.py`` compares.
 """
 
 import argparse
@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -84,6 +85,33 @@ def alerts_table() -> str:
     return _table(("alert", "severity", ""), rows)
 
 
+def api_table() -> str:
+    """Every path of the API's port, with the first sentence of what it says of itself."""
+    from collector.receivers.feedback import feedback_router
+    from collector.reloading import reload_router
+    from exporters.review.routes import create_api
+
+    anything: Any = object()  # nothing is asked for
+    app = create_api(anything, forget=anything, explain=anything, draft_case=anything)
+    for router in (reload_router(anything), feedback_router(anything)):
+        app.include_router(router)
+    paths = sorted(app.openapi()["paths"].items())
+    rows = (
+        (f"`{method.upper()} {path}`", " ".join(operation["description"].partition("\n\n")[0].split()))
+        for path, operations in paths
+        for method, operation in operations.items()
+    )
+    return _table(("request", ""), rows)
+
+
+def capacity_table() -> str:
+    """What a machine takes, by the benchmark's tables."""
+    import capacity
+
+    page = capacity.PAGE.read_text(encoding="utf-8")
+    return f"{_table(('', 'measured', 'so'), capacity.rows(page))}\n\n{capacity.machine(page)}"
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "options": options_table,
     "destination": destination_table,
@@ -93,7 +121,24 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "commands": commands_table,
     "formats": formats_table,
     "alerts": alerts_table,
+    "api": api_table,
+    "capacity": capacity_table,
 }
+
+
+PAGES: Mapping[str, str] = {
+    "options": "collector/README.md",
+    "destination": "collector/README.md",
+    "webhook": "exporters/README.md",
+    "metrics": "exporters/README.md",
+    "checks": "README.md",
+    "commands": "collector/README.md",
+    "formats": "exporters/README.md",
+    "alerts": "deploy/README.md",
+    "api": "exporters/README.md",
+    "capacity": "deploy/README.md",
+}
+"""The page that each table is on."""
 
 
 def block(name: str, text: str) -> str | None:
@@ -108,6 +153,11 @@ def filled(text: str) -> str:
         if block(name, text) is not None:
             text = put(name, text, table())
     return text
+
+
+def write(page: Path) -> None:
+    """Fill in the tables of a page."""
+    page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def put(name: str, text: str, content: str) -> str:
@@ -135,14 +185,14 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the tables, or write them into a file."""
+    """Print the tables, or write them into their pages."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--write", type=Path, metavar="FILE", help="fill the tables of this file in place")
-    target = parser.parse_args(arguments).write
-    if target is None:
-        sys.stdout.write("\n\n".join(f"<!-- {n} -->\n{table()}\n<!-- /{n} -->" for n, table in TABLES.items()) + "\n")
+    parser.add_argument("--write", action="store_true", help="fill the tables of the documentation in place")
+    if parser.parse_args(arguments).write:
+        for name in sorted(set(PAGES.values())):
+            write(ROOT / name)
     else:
-        target.write_text(filled(target.read_text(encoding="utf-8")), encoding="utf-8")
+        sys.stdout.write("\n\n".join(f"<!-- {n} -->\n{table()}\n<!-- /{n} -->" for n, table in TABLES.items()) + "\n")
 
 
 if __name__ == "__main__":

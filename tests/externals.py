@@ -23,6 +23,8 @@ from servers import until
 
 POSTGRES_USER = "postgres"
 POSTGRES_SETTINGS = {"listen_addresses": "127.0.0.1", "fsync": "off", "full_page_writes": "off", "max_connections": 60}
+PROGRAMS = ("curl", "git", "jq", "sqlite3")
+"""What the commands in the documentation use."""
 UP_WITHIN_S = 30.0
 
 
@@ -57,6 +59,11 @@ def _chromium() -> Path | None:
     return Path(found).parent if found else None
 
 
+def _programs() -> Path | None:
+    """The folder of ``curl``, where all that the documentation uses beside it is there, too."""
+    return next(iter(_in_path("curl")), None) if all(map(shutil.which, PROGRAMS)) else None
+
+
 def _in_path(program: str) -> list[Path]:
     found = shutil.which(program)
     return [Path(found).resolve().parent] if found else []
@@ -66,6 +73,7 @@ EXTERNALS: Mapping[str, External] = {
     "chromium": External(_chromium, "apt-get install chromium"),
     "kafka": External(_kafka, "apt-get install default-jre-headless maven"),
     "postgres": External(_postgres, "apt-get install postgresql"),
+    "programs": External(_programs, f"apt-get install {' '.join(PROGRAMS)}"),
     "prometheus": External(_prometheus, "apt-get install prometheus"),
 }
 
@@ -156,12 +164,17 @@ def postgres_cluster(programs: Path) -> Iterator[PostgresCluster]:
             cluster.stop()
 
 
+def account() -> str:
+    """The name of a user that servers run as that do not run as root."""
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return "postgres" if "postgres" in names else "nobody"
+
+
 def _unprivileged() -> dict[str, Any]:
     """Arguments of ``subprocess`` that give root's rights away; none where there are none to give."""
     if os.geteuid() != 0:
         return {}
-    names = {account.pw_name for account in pwd.getpwall()}
-    return {"user": "postgres" if "postgres" in names else "nobody", "extra_groups": []}
+    return {"user": account(), "extra_groups": []}
 
 
 def _answers(url: str, process: subprocess.Popen[bytes], log: Path) -> bool:

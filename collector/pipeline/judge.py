@@ -176,7 +176,9 @@ class Judge:
 
     def _interaction(self, job: Job) -> Interaction:
         made = read(assemble(job.trace_id, job.spans, job.logs, job.closed_by, job.feedback, job.truncated))
-        return made if self._prices is None else self._prices.priced(made)
+        if self._prices is not None:
+            self._prices.price(made)
+        return made
 
     def _facts(self, call: ModelCall) -> CallFacts:
         return CallFacts(

@@ -6,11 +6,11 @@ not recorded, has no cost: ``None``, and never 0.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from checks.interaction import Interaction, ModelCall
 from checks.selection import matches_any
@@ -33,8 +33,7 @@ OwnPrices = Mapping[str, Mapping[str, float]]
 """For each model, as a glob: dollars for a million tokens, ``input``, ``output`` and ``cached_input``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tokens:
+class Tokens(NamedTuple):
     """What is billed. ``input`` includes ``cached``."""
 
     input: int
@@ -52,13 +51,15 @@ class Rates:
 
     def cost(self, tokens: Tokens, _at_ns: int) -> float | None:
         """The dollars for these tokens, ``None`` where some have no price."""
-        parts = (
-            (tokens.input - tokens.cached, self.input),
-            (tokens.cached, self.input if self.cached is None else self.cached),
-            (tokens.output, self.output),
-        )
-        billed = [(number, rate) for number, rate in parts if number]
-        return None if any(rate is None for _, rate in billed) else sum(number * (rate or 0) for number, rate in billed)
+        cost = 0.0
+        cached_rate = self.input if self.cached is None else self.cached
+        parts = (tokens.input - tokens.cached, self.input), (tokens.cached, cached_rate), (tokens.output, self.output)
+        for number, rate in parts:
+            if number:
+                if rate is None:
+                    return None
+                cost += number * rate
+        return cost
 
 
 Price = Callable[[Tokens, int], float | None]
@@ -72,10 +73,11 @@ class Prices:
         self._own = tuple((glob, _own_rates(price)) for glob, price in own.items())
         self._known: dict[tuple[str | None, str], Price | None] = {}
 
-    def priced(self, interaction: Interaction) -> Interaction:
-        """The interaction with the cost of each model call."""
-        steps = (replace(s, cost=self.cost(s)) if isinstance(s, ModelCall) else s for s in interaction.steps)
-        return replace(interaction, steps=tuple(steps))
+    def price(self, interaction: Interaction) -> None:
+        """Give each model call its cost; of an interaction that was just read, and that nobody else has seen."""
+        for call in interaction.model_calls:
+            if (cost := self.cost(call)) is not None:
+                object.__setattr__(call, "cost", cost)  # a copy of each, and of the whole, would cost thrice as much
 
     def cost(self, call: ModelCall) -> float | None:
         """The dollars that a call cost, by the model that answered; ``None`` where there is no price or no usage."""
@@ -130,10 +132,9 @@ def _billed(call: ModelCall) -> Tokens | None:
     usage = call.usage
     if usage.input is None and usage.output is None:
         return None
-    numbers = [number or 0 for number in (usage.input, usage.cached_input, usage.output)]
-    if any(not 0 <= number <= MOST_TOKENS for number in numbers):
+    whole, cached, output = usage.input or 0, usage.cached_input or 0, usage.output or 0
+    if min(whole, cached, output) < 0 or max(whole, cached, output) > MOST_TOKENS:
         return None
-    whole, cached, output = numbers
     return Tokens(whole, min(cached, whole), output)
 
 

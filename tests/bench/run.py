@@ -18,7 +18,7 @@ if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).parents[1])  # as in pytest; this file's own folder would hide the package `checks`
 
 from bench.lines import Line, as_markdown, as_text
-from doctables import block, put
+from doctables import PAGES, ROOT, block, put, write
 
 PAGE = Path(__file__).with_name("README.md")
 GIB = 2**30
@@ -31,7 +31,9 @@ def main(given: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", help=f"which of: {', '.join(PARTS)}; all by default")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the lines there, too")
-    parser.add_argument("--table", action="store_true", help=f"write the tables into {PAGE.name}, too")
+    parser.add_argument(
+        "--table", action="store_true", help=f"write the tables into {PAGE.name} and {PAGES['capacity']}, too"
+    )
     parser.add_argument("--long", action="store_true", help="with 100 k and 1 M traces; up to an hour, by its speed")
     arguments = parser.parse_args(given)
     unknown = [name for name in arguments.parts if name not in PARTS]
@@ -48,6 +50,7 @@ def main(given: Sequence[str] | None = None) -> None:
         arguments.json.write_text(as_json(found, machine), encoding="utf-8")
     if arguments.table:
         PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8"), found, machine), encoding="utf-8")
+        write(ROOT / PAGES["capacity"])
 
 
 def describe() -> str:

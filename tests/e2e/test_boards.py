@@ -5,25 +5,22 @@ a sidecar with Kafka counts comes from a metrics port whose figures are set by h
 """
 
 import filecmp
-import json
-import math
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from boards import BOARDS, GRAFANA, TARGETS, configured, figures, panels, variables
 from e2e.browser import hosted
 from expectations import recordings
 from otlp_senders import TRACES, by_grpc, post
 from prometheus_server import Prometheus, prometheus_server
-from promql import PROMETHEUS_FOLDER, known_labels, mistakes, names
+from promql import known_labels, mistakes, names
 from servers import CLIENT, Serving, serving, until
 
 from exporters.metrics.catalogue import METRICS
@@ -31,54 +28,7 @@ from exporters.metrics.prometheus import Metrics
 from exporters.metrics.web import Health, create_metrics_app
 
 pytestmark = pytest.mark.timeout(300)  # what all of them share is made within the first
-GRAFANA = Path(__file__).parents[2] / "deploy" / "grafana"
-BOARDS = sorted((GRAFANA / "dashboards").glob("*.json"))
-ALL = {"$service": ".*", "$check": ".*", "$instance": ".*", "$__rate_interval": "10m", "$__range": "10m"}
 KAFKA = {"topic": "otlp_spans", "partition": "0", "reason": "malformed", "event": "assigned"}
-
-
-@dataclass(frozen=True)
-class Target:
-    """One query of a panel."""
-
-    board: str
-    panel: str
-    letter: str
-    expr: str
-    has_exemplars: bool
-
-    def __str__(self) -> str:
-        return f"{self.board}: {self.panel} {self.letter}"
-
-    @property
-    def asked(self) -> str:
-        """The expression as Grafana asks it where everything is chosen."""
-        text = self.expr
-        for variable, value in ALL.items():
-            text = text.replace(variable, value)
-        assert "$" not in text, text
-        return text
-
-
-def panels() -> Iterator[tuple[str, dict[str, Any]]]:
-    for path in BOARDS:
-        for panel in json.loads(path.read_text())["panels"]:
-            if panel["type"] != "row":
-                yield path.stem, panel
-
-
-def variables() -> Iterator[str]:
-    for path in BOARDS:
-        for variable in json.loads(path.read_text())["templating"]["list"]:
-            if variable["type"] == "query":
-                yield variable["query"]
-
-
-TARGETS = [
-    Target(board, panel["title"], target["refId"], target["expr"], target["exemplar"])
-    for board, panel in panels()
-    for target in panel["targets"]
-]
 
 
 @dataclass(frozen=True)
@@ -100,16 +50,6 @@ def scraped(require, tmp_path_factory) -> Iterator[Scraped]:
             for wave in (recordings()[::2], recordings()[1::2]):
                 send_and_see(both, wave)
             yield both
-
-
-def configured(folder: Path, *targets: str) -> Path:
-    """``deploy/prometheus`` in a folder of its own, with other targets and in a hurry."""
-    made = Path(shutil.copytree(PROMETHEUS_FOLDER, folder / "prometheus"))
-    config = yaml.safe_load((made / "prometheus.yml").read_text())
-    config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
-    (made / "prometheus.yml").write_text(yaml.safe_dump(config))
-    (made / "targets" / "sidecheck.yaml").write_text(yaml.safe_dump([{"targets": list(targets)}]))
-    return made / "prometheus.yml"
 
 
 @contextmanager
@@ -156,12 +96,6 @@ def test_a_panel_names_metrics_and_labels_that_there_are(target):
 @pytest.mark.parametrize("target", TARGETS, ids=str)
 def test_a_panel_gives_data(scraped, target):
     assert until(f"{target} gives data: {target.asked}", lambda: figures(scraped.prometheus, target.asked), 10)
-
-
-def figures(prometheus: Prometheus, expression: str) -> list[float]:
-    """The values that an expression has now, but for those that are not a number: 0 / 0 is no data."""
-    values = (float(series["value"][1]) for series in prometheus.query(expression))
-    return [value for value in values if not math.isnan(value)]
 
 
 @pytest.mark.parametrize("target", [t for t in TARGETS if t.has_exemplars], ids=str)
@@ -213,10 +147,11 @@ def test_grafana_is_given_what_its_provisioning_asks_for():
     (source,) = provisioned("datasources")["datasources"]
     (provider,) = provisioned("dashboards")["providers"]
     readme = (GRAFANA.parents[1] / "README.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"-e (\w+)=", readme)) == {"PROMETHEUS_URL", "SIDECHECK_URL"}
+    (command,) = re.findall(r"docker run (?:(?!docker run)[^`])* grafana/grafana:", readme)
+    assert set(re.findall(r"-e (\w+)=", command)) == {"PROMETHEUS_URL", "SIDECHECK_URL"}
     assert source["url"] == "$PROMETHEUS_URL"
-    assert f"$PWD/deploy/grafana/dashboards:{provider['options']['path']}" in readme
-    assert "$PWD/deploy/grafana/provisioning:/etc/grafana/provisioning" in readme
+    assert f"$PWD/deploy/grafana/dashboards:{provider['options']['path']}" in command
+    assert "$PWD/deploy/grafana/provisioning:/etc/grafana/provisioning" in command
 
 
 def provisioned(kind: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from prometheus_server import Prometheus, prometheus_server
 from servers import Serving, serving, until
 
 pytestmark = pytest.mark.timeout(300)  # what all of them share is made within the first
-README = Path(__file__).parents[2] / "README.md"
+README = Path(__file__).parents[2] / "exporters" / "README.md"
 CONFIG = """
 global: {{scrape_interval: 500ms, scrape_timeout: 500ms}}
 scrape_configs: [{{job_name: sidecheck, static_configs: [{{targets: ["{target}"]}}]}}]

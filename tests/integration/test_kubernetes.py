@@ -234,7 +234,7 @@ def test_the_group_grows_with_its_lag_and_keeps_most_of_itself(tmp_path):
     assert "replicas" not in stateful["spec"]  # else every upgrade would take back what the scaler did
     assert scaler["spec"]["scaleTargetRef"]["name"] == stateful["metadata"]["name"]
     (metric,) = scaler["spec"]["metrics"]
-    assert f"| `{metric['external']['metric']['name']}` |" in (DEPLOY.parent / "README.md").read_text()
+    assert f"| `{metric['external']['metric']['name']}` |" in (DEPLOY.parent / "exporters" / "README.md").read_text()
     (budget,) = of_kind(objects, "PodDisruptionBudget")
     assert budget["spec"]["selector"] == stateful["spec"]["selector"]
 

@@ -20,7 +20,7 @@ from exporters.store import Store, TraceQuery
 
 PAGES = ("/", "/traces", f"/traces/{trace_id(1)}")
 HOSTILE = "<script>alert(1)</script>\x00\x1b[31m\u202egnp.exe{{7*7}}"
-README = Path(__file__).parents[2] / "README.md"
+README = Path(__file__).parents[2] / "exporters" / "README.md"
 BROWSER = {"Accept": "text/html,application/xhtml+xml"}
 
 

@@ -114,7 +114,7 @@ def test_the_keys_in_the_readme_are_those_of_the_page(client):
     post(client, "case-4/dismiss")
     html = page(client, "/review/case-2?done=case-4&at=1")
     of_shell = {f"g {key}" for key in "otrd"}
-    written = block("review keys", (ROOT / "README.md").read_text(encoding="utf-8"))
+    written = block("review keys", (ROOT / "exporters" / "README.md").read_text(encoding="utf-8"))
     assert (
         set(re.findall("^[|] `(.)`", written, re.MULTILINE)) == set(re.findall('data-key="([^"]+)"', html)) - of_shell
     )

@@ -1,21 +1,25 @@
 """The documentation says what the code does: tables, sample configuration, JSON Schema."""
 
+import re
 from pathlib import Path
 
 import jsonschema_rs
 import pytest
+import typer
 import yaml
-from doctables import TABLES, block, filled
+from doctables import PAGES, TABLES, block, filled
+from documented import Block, blocks, pages
 
+from collector.cli import app
 from collector.settings import Settings, as_yaml, describe, json_schema
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_the_tables_of_the_readme_are_those_of_the_code(name):
-    written = block(name, (ROOT / "README.md").read_text(encoding="utf-8"))
-    assert written == TABLES[name](), "run: python tests/doctables.py --write README.md"
+def test_the_tables_of_the_documentation_are_those_of_the_code(name):
+    written = block(name, (ROOT / PAGES[name]).read_text(encoding="utf-8"))
+    assert written == TABLES[name](), "run: python tests/doctables.py --write"
 
 
 def test_a_table_is_filled_in_between_its_markers_and_the_rest_stays():
@@ -57,3 +61,48 @@ def test_the_schema_refuses_what_the_program_refuses(mistake):
 def test_the_schema_gives_defaults_as_they_are_written():
     assembly = json_schema()["$defs"]["Assembly"]["properties"]
     assert (assembly["settle"]["default"], assembly["max_bytes"]["default"]) == ("2s", "16MiB")
+
+
+A_LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)")
+
+
+@pytest.mark.parametrize("name", pages())
+def test_every_link_of_a_page_leads_to_what_is_there(name):
+    page = ROOT / name
+    for path, heading in A_LINK.findall(without_code(page)):
+        target = (page.parent / path) if path else page
+        assert target.exists(), f"{path} is not there"
+        assert not heading or heading in anchors(target), f"{path} has no heading #{heading}"
+
+
+def without_code(page: Path) -> str:
+    return re.sub(r"^ *```.*?^ *```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+
+
+def anchors(page: Path) -> set[str]:
+    """What GitHub makes of the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", without_code(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", [name for name in pages() if name != "CHANGELOG.md"])
+def test_every_command_that_a_text_names_is_one_of_sidecheck_with_its_options(name):
+    for text in re.findall(r"`sidecheck ([a-z][^`]*)`", without_code(ROOT / name).replace("\n", " ")):
+        command, words = typer.main.get_command(app), text.split()
+        while getattr(command, "commands", None) and words:
+            assert words[0] in command.commands, f"there is no `sidecheck {text}`"
+            command = command.commands[words.pop(0)]
+        options = {option for parameter in command.params for option in parameter.opts}
+        assert {word for word in words if word.startswith("-")} <= options, f"`sidecheck {text}`"
+
+
+def test_a_console_s_commands_end_where_their_quotes_and_backslashes_do():
+    text = "make demo  # a 'quoted' word\ncurl -d '{\n}' \\\n  http://a\nls\n"
+    found = Block("page", "section", 1, "console", text).commands
+    assert found == ["make demo  # a 'quoted' word", "curl -d '{\n}' \\\n  http://a", "ls"]
+
+
+def test_a_block_knows_its_section_and_is_read_without_the_indent_of_its_list():
+    start, *_ = blocks("README.md", "console", "Five minutes: a Python app")
+    assert start.text.startswith("make env\n")
+    assert (ROOT / "README.md").read_text(encoding="utf-8").splitlines()[start.line - 1] == "   ```console"

@@ -101,5 +101,5 @@ def test_the_names_that_apps_choose_are_not_remembered_for_good(monkeypatch):
 
 def test_every_model_call_of_an_interaction_gets_its_cost(prices):
     calls = [a_model_call(model=model, usage=Usage(MILLION, 0)) for model in ("mine", "tuned-1")]
-    priced = prices.priced(an_interaction(steps=tuple(calls)))
-    assert [call.cost for call in priced.model_calls] == pytest.approx([2, 1])
+    prices.price(an_interaction(steps=tuple(calls)))
+    assert [call.cost for call in calls] == pytest.approx([2, 1])

@@ -4,7 +4,7 @@ set -euo pipefail
 version="$1"
 here="$(cd "$(dirname "$0")" && pwd)"
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/sidecheck/kafka"
-jars="$cache/$version"
+jars="$cache/$version-with-tools"
 if [ ! -d "$jars" ]; then
     mkdir -p "$cache"
     new="$(mktemp -d "$cache/new.XXXXXX")"
