@@ -8,7 +8,9 @@ safe there. Owns the pool's start and its calls; what becomes of a call that fai
 import asyncio
 import multiprocessing
 import sys
+import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from multiprocessing import forkserver
 from multiprocessing.context import BaseContext
 from typing import Any
@@ -24,6 +26,8 @@ _NEEDED_BY_ALL = ("collector.pipeline.mould", "collector.cli")
 """The second as ``multiprocessing`` runs the script of the front process once more in every worker."""
 _PRESIDIO = "checks.builtin.pii.preloaded"
 _PRICES = "genai_prices.data"
+LOADED_WITHIN_S = 60.0
+"""After so long the pool is started all the same, and waits itself."""
 KILLED_AFTER_S = 0.5
 """Workers ignore the polite signal (see ``start_worker``); after so long comes the other one."""
 
@@ -39,7 +43,8 @@ class Workers:
         self._pool = ProcessPool(
             max_workers=count, initializer=start_worker, initargs=[options, memory_bytes], context=_context()
         )
-        self._preloaded = [*_NEEDED_BY_ALL, *([_PRESIDIO] if finds_pii else []), _PRICES]
+        wanted = {_PRESIDIO: finds_pii, _PRICES: options.prices is not None}
+        self._preloaded = [*_NEEDED_BY_ALL, *(name for name, is_wanted in wanted.items() if is_wanted)]
         self._start: asyncio.Future[Any] | None = None
 
     async def call(self, function: Callable[..., Any], arguments: Sequence[Any], within_s: float) -> Any:
@@ -73,11 +78,34 @@ class Workers:
             self._pool.join()
 
     async def _begin(self) -> None:
-        """Start the processes without holding up the event loop: the first waits until all is loaded."""
         if _FORKS:
             forkserver.set_forkserver_preload(self._preloaded)
             forkserver.ensure_running()  # here, as it ends with the thread that starts it
-        await asyncio.to_thread(self._pool.schedule, _nothing)
+            await _all_loaded()
+
+
+async def _all_loaded() -> None:
+    """Wait until all is loaded that workers are copied with, which is when the first copy is there.
+
+    On a thread that nobody waits for: a process that is to end meanwhile ends.
+    """
+    loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+    def copy() -> None:
+        first = multiprocessing.get_context("forkserver").Process(target=_nothing, daemon=True)
+        with suppress(OSError, EOFError):  # there will be no worker either, and the pool tells of that
+            first.start()
+            first.join()
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(done.set)
+
+    threading.Thread(target=copy, daemon=True, name="first copy").start()
+    with suppress(TimeoutError):
+        await asyncio.wait_for(done.wait(), LOADED_WITHIN_S)
+
+
+def _nothing() -> None:
+    """What the first copy does."""
 
 
 def _kill_all() -> None:
@@ -88,7 +116,3 @@ def _kill_all() -> None:
 
 def _context() -> BaseContext:
     return multiprocessing.get_context("forkserver" if _FORKS else "spawn")
-
-
-def _nothing() -> None:
-    """The first call."""
