@@ -29,8 +29,8 @@ class Form(NamedTuple):
     clear: re.Pattern[bytes] | None = None
 
     def may_fit(self, sieved: Sieved, start: int, end: int, shape: bytes) -> bool:
-        """Whether a number of this kind, that the policy accepts, may be in a stretch that holds its ``part``."""
-        if not self.shape.search(shape):
+        """Whether a number of this kind, that the policy accepts, may be in a stretch."""
+        if self.part not in shape or not self.shape.search(shape):
             return False
         if self.first and not self.first.search(sieved.text, start, end):
             return False
@@ -49,7 +49,6 @@ _FORMS: Mapping[str, Form] = {
     "US_ITIN": Form("US_ITIN", 9, b"0000", _SOCIAL, _FIRST_OF_ITIN, _CLEAR),
     "IPV4": Form("IP_ADDRESS", 4, b".0", _QUAD),
 }
-_PARTS = frozenset(form.part for form in _FORMS.values())
 _FEWEST = 9
 _DOTS = 3
 """A number has nine digits, or is a dotted quad."""
@@ -77,8 +76,7 @@ def find_numbers(finders: Iterable[tuple[Form, FindIn]], sieved: Sieved) -> list
         digits = shape.count(b"0")
         if digits < _FEWEST and shape.count(b".") < _DOTS:
             continue
-        held = [part for part in _PARTS if part in shape]
         for form, find in finders:
-            if form.part in held and digits >= form.digits and form.may_fit(sieved, start, end, shape):
+            if digits >= form.digits and form.may_fit(sieved, start, end, shape):
                 found += find(sieved.text, start, end + _BEYOND)
     return found

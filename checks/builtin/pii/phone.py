@@ -94,12 +94,13 @@ class PhoneScanner:
             the raw findings, and where the scan stopped early (``None`` where it did not).
         """
         found: list[PiiMatch] = []
-        known, tried = _Known(), 0
+        known, tried = None, 0
         for run in runs(sieved):
             if run.gives_way_to(sure) or not run.is_promising():
                 continue
             if limit is not None and tried >= limit:
                 return found, run.start
+            known = known or _Known()
             numbers, parts_tried = self._numbers(run, known)
             for start, end in numbers:
                 found.append(PiiMatch(run.start + start, run.start + end, "PHONE_NUMBER", self._score))

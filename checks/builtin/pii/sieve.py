@@ -51,7 +51,9 @@ def _number(further: bytes) -> re.Pattern[bytes]:
     """Matches a stretch of digits, where ``further`` matches what follows the seventh."""
     return re.compile(
         rb"0(?<!00)(?:"  # of digits side by side, only the first: what begins at another one is shorter
-        rb"((?:000000|(?:[-.x?]{0,4}+0){6})" + further + rb")"  # seven digits or more, punctuation between them
+        rb"((?:[-.x?]{0,4}+0){2}+(?:0000|(?:[-.x?]{0,4}+0){4}+)"  # seven digits, with punctuation between them
+        + further
+        + rb")"
         rb"|0{0,2}+(?:\.0{1,3}+){3}"  # 1.2.3.4
         rb"|(?<=[ax][ax]0)0(?=(?:-?[0ax]{4}){2})"  # behind two letters, two digits: as an IBAN begins
         rb"|(?=[0ax]{25})((?:0*+[ax]++)++)"  # a long word, but for digits at its end: with them a number may begin
@@ -71,7 +73,8 @@ _SEVEN, _LONG_WORD = 1, 2
 _WORD = re.compile(rb"0[0ax]{25}")
 _ALNUM = bytes.maketrans(b"0x", b"aa")
 _AS_LONG = b"a" * 26
-"""In every word: a search for it leaps over a text of digits that the pattern would try one by one."""
+"""In every word: a search for it leaps over digits that the pattern would try one by one, where there are many."""
+_MANY_DIGITS = 500
 _WORD_END = re.compile(rb"[^0ax]")
 _LETTERS = b"ax"
 _CODE = re.compile(rb"[ax][ax]00(?:-?[0ax]{4}){2}")
@@ -169,11 +172,14 @@ def sieve(text: str) -> Sieved | None:
     if not found and at < 0 and "@" not in text:
         return None
     numbers = _numbers(found)
-    long = [classes[start:end] for start, end, _ in numbers if end - start > _FILLED]
-    if any(_GAP in stretch.translate(_PUNCTUATION) for stretch in long):
-        numbers = _numbers(_NUMBER_TO_GAP.finditer(classes))
-    has_words = found and _AS_LONG in classes.translate(_ALNUM)
-    return Sieved(text, plain, classes, numbers, _find(_WORD, classes) if has_words else -1, at)
+    filled = 0
+    for start, end, _ in numbers:
+        filled += end - start
+        if end - start > _FILLED and _GAP in classes[start:end].translate(_PUNCTUATION):
+            numbers = _numbers(_NUMBER_TO_GAP.finditer(classes))
+            break
+    may_hold_word = found and (filled < _MANY_DIGITS or _AS_LONG in classes.translate(_ALNUM))
+    return Sieved(text, plain, classes, numbers, _find(_WORD, classes) if may_hold_word else -1, at)
 
 
 def _numbers(found: Iterable[re.Match[bytes]]) -> list[Number]:
