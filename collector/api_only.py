@@ -18,6 +18,7 @@ from collector.pipeline.feedback import FeedbackDesk
 from collector.pipeline.forgetting import forget_beside
 from collector.pipeline.inspection import InspectionPool
 from collector.pipeline.losses import Losses
+from collector.pipeline.rolling import RollingPool
 from collector.pipeline.showing import read_trace
 from collector.ports import Ports
 from collector.process import Addresses, Process
@@ -37,10 +38,10 @@ class ApiOnly(Process):
 
     async def _start(self) -> None:
         settings = self.settings
-        ports = Ports(settings, self._stack, ("api", "metrics"))
+        ports = Ports(settings, self._stack, ("api", "metrics"), self.spans)
         # Nothing is held back for this process: it judges nothing.
         self.store = await self._open_store(hold_ns=0)
-        pool = self._make_pool()
+        pool = RollingPool(self._make_pool(), self.spans)
         self._stack.push_async_callback(asyncio.to_thread, pool.close)
         desk = FeedbackDesk(self.store, self.metrics, Losses(self.metrics, time.time_ns), time.time_ns)
         metrics = ports.serve_metrics(self.metrics, self.health)

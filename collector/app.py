@@ -6,15 +6,18 @@ The other processes, which are less, have one of their own: ``collector.api_only
 import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 from fastapi import FastAPI
 
 from checks import catalogue
+from collector.change import NO_CHANGE, Change, put_to_use
 from collector.intake import Batch
 from collector.logs import place_of
-from collector.part_options import front_options, judge_options, kafka_options, receiver_limits, worker_memory
+from collector.outlets import Outlets
+from collector.part_options import front_options, judge_options, kafka_options, worker_memory
 from collector.pipeline import upkeep
 from collector.pipeline.drafting import Admission, Drafting
 from collector.pipeline.explanation import Explainer
@@ -22,20 +25,23 @@ from collector.pipeline.forgetting import Forgetting
 from collector.pipeline.front import Front
 from collector.pipeline.inspection import InspectionPool, available_cores
 from collector.pipeline.journal import Entry, Journal, Sync
+from collector.pipeline.judge import JudgeOptions
+from collector.pipeline.options import FrontOptions
 from collector.pipeline.rolling import RollingPool
 from collector.pipeline.showing import read_trace
 from collector.pipeline.worker import MEMORY_BYTES
 from collector.ports import Ports
-from collector.process import Addresses, Process
+from collector.process import Addresses, Process, allow_connections
 from collector.receivers import decode
 from collector.receivers.limits import ReceiverLimits
-from collector.reloading import CannotReload, Reloading, reload_router
+from collector.reloading import CannotReload, Reloaded, Reloading, reload_router
 from collector.settings import ConfigError, Settings
+from collector.spans import Kind
 from exporters.review.routes import create_api
+from exporters.review.site import TraceLinks
 from exporters.store.reopenings import HOLD_NS
 
 if TYPE_CHECKING:
-    from collector.forwarding import Forwarding
     from collector.receivers.kafka.receiver import KafkaReceiver
 
 WORKERS_WITHIN_S = 120.0
@@ -62,8 +68,8 @@ class Sidecar(Process):
         super().__init__(settings)
         self._reloading = Reloading(settings, load or (lambda: settings), self._apply, self.metrics)
         self._quarantine = settings.data_dir / "quarantine"
+        self._trace_links = TraceLinks(settings.api.trace_url)
         self._kafka: KafkaReceiver | None = None
-        self._forwarding: Forwarding | None = None
 
     @property
     def unfinished(self) -> int:
@@ -74,30 +80,29 @@ class Sidecar(Process):
         front = self.front
         journal_problem = self._journal.problem if self._journal else None
         kafka_problem = self._kafka.problem if self._kafka else None
-        forward_problem = self._forwarding.problem if self._forwarding else None
         own = front.dispatch.problem, front.decided.problem, journal_problem, self._pool.problem
-        return *own, kafka_problem, forward_problem
+        return *own, kafka_problem, self._outlets.problem
 
     async def _start(self) -> None:
         settings = self.settings
-        ports = Ports(settings, self._stack, tuple(settings.ports))
+        ports = self._ports = Ports(settings, self._stack, tuple(settings.ports), self.spans)
         self.store = await self._open_store(settings.assembly.settle + HOLD_NS)
-        self._refuse_loops()
-        self._pool = RollingPool(self._make_pool(settings))
+        await self._start_outlets(ports.limits)
+        self._pool = RollingPool(self._make_pool(settings), self.spans)
         self._stack.push_async_callback(asyncio.to_thread, self._pool.close)
         self._journal = self._open_journal()
-        self._forwarding = self._start_forwarding()
-        self.front = Front(front_options(settings), self._pool, self.store, self.metrics, self._journal)
-        self._tell_results()
-        self._start_notifying()
+        self.front = Front(
+            front_options(settings), self._pool, self.store, self.metrics, self._journal, spans=self.spans
+        )
+        self.front.on_saved += (self._outlets.tell_results, self._outlets.tell_webhooks)
         metrics = ports.serve_metrics(self.metrics, self.health)  # last to stop: a drain can be watched
         self._stack.push_async_callback(self.front.stop, STOP_WITHIN_S)
         self.front.start()
         self._in_background(self.front.replay(self._decode_again), "replay")
-        api = ports.serve_api(self._api(), self.front, reload_router(self._reloading))
-        otlp_http = ports.serve_otlp_http(self.front, self._forwarding)
-        self._kafka = self._start_kafka()
-        otlp_grpc = await ports.serve_otlp_grpc(self.front, self._forwarding)
+        api = ports.serve_api(self._api(), self.front, reload_router(self._reload))
+        otlp_http = ports.serve_otlp_http(self.front, self._outlets)
+        self._kafka = self._start_kafka(ports.limits)
+        otlp_grpc = await ports.serve_otlp_grpc(self.front, self._outlets)
         self.addresses = Addresses(otlp_grpc, otlp_http, api, metrics)
         self._watch()
         self._in_background(self._pool.warm_up(), "warm-up")  # telemetry is taken meanwhile
@@ -107,7 +112,7 @@ class Sidecar(Process):
         self._explainer = Explainer(self.store, settings.checks, self._quarantine, self.front)
         return create_api(
             self.store,
-            trace_url=settings.api.trace_url,
+            trace_url=self._trace_links,
             draft_case=Drafting(self.store, self._pool, asyncio.get_running_loop()),
             admit_case=Admission(self._pool, asyncio.get_running_loop()),
             forget=self._forgetting(),
@@ -117,23 +122,26 @@ class Sidecar(Process):
         )
 
     def _forgetting(self) -> Forgetting:
-        scrub = None if self._forwarding is None else self._forwarding.scrub
+        scrub = self._outlets.scrub
         return Forgetting(self.front, self.store, self._journal, self.settings.data_dir, scrub_forwarded=scrub)
 
     async def hang_up(self) -> None:
         """See ``Process.hang_up``."""
         with suppress(ConfigError, CannotReload):  # which are logged
-            await self._reloading()
+            await self._reload()
+
+    async def _reload(self) -> Reloaded:
+        with self.spans("reload", Kind.INTERNAL, {}):
+            return await self._reloading()
 
     async def _apply(self, settings: Settings) -> None:
-        """Put other settings to use: first new workers, that all else may still fail without harm."""
-        if judge_options(settings) != judge_options(self.settings):
-            await self._replace_workers(settings)
-        self._explainer.adopt(settings.checks)
-        self.front.adopt(front_options(settings))
-        self.settings = settings
+        """Put other settings to use: first all that may fail is made ready, then all of it changes."""
+        parts = (self._prepare_workers, self._prepare_numbers, *self._outlets.parts, self._refuse_at_the_end)
+        await put_to_use(settings, parts)
 
-    async def _replace_workers(self, settings: Settings) -> None:
+    async def _prepare_workers(self, settings: Settings) -> Change:
+        if self._workers_of(settings) == self._workers_of(self.settings):
+            return NO_CHANGE
         pool = self._make_pool(settings)
         try:
             async with asyncio.timeout(WORKERS_WITHIN_S):
@@ -141,7 +149,31 @@ class Sidecar(Process):
         except Exception as error:
             await asyncio.to_thread(pool.retire)
             raise CannotReload(f"workers do not start with these checks: {place_of(error)}") from error
-        self._pool.replace(pool)
+        return Change(partial(self._pool.replace, pool), partial(asyncio.to_thread, pool.retire))
+
+    async def _prepare_numbers(self, settings: Settings) -> Change:
+        """What only has to be written down where it is read."""
+        return Change(partial(self._adopt, settings, front_options(settings)))
+
+    async def _refuse_at_the_end(self, _settings: Settings) -> Change:
+        if self._stopping:
+            raise CannotReload("the sidecar is stopping")
+        return NO_CHANGE
+
+    def _adopt(self, settings: Settings, options: FrontOptions) -> None:
+        self._explainer.adopt(settings.checks)
+        self.front.adopt(options)
+        self._ports.adopt(settings)
+        self._trace_links.template = settings.api.trace_url
+        self.metrics.limit(settings.metrics.max_series)
+        allow_connections(settings)
+        self._outlets.adopted(settings)
+        self.settings = settings
+
+    def _workers_of(self, settings: Settings) -> tuple[JudgeOptions, int]:
+        """What workers are made from: their options, and the memory of each."""
+        workers = self._pool.workers
+        return judge_options(settings), worker_memory(settings, workers, MEMORY_BYTES)
 
     def _make_pool(self, settings: Settings) -> InspectionPool:
         workers = settings.worker_count(available_cores())
@@ -168,47 +200,18 @@ class Sidecar(Process):
             log.info("requests that the last run did not finish are judged now", requests=journal.recovery.entries)
         return journal
 
-    def _refuse_loops(self) -> None:
-        if self.settings.forward or self.settings.results.otlp is not None:
-            from collector.forwarding import refuse_loops
-
-            refuse_loops(self.settings)
-
-    def _start_forwarding(self) -> "Forwarding | None":
+    async def _start_outlets(self, limits: ReceiverLimits) -> None:
         """Sends from now on; ends after whatever hands it something."""
-        if not self.settings.forward:
-            return None
-        from collector.forwarding import Forwarding  # an HTTP and a gRPC client: most have nothing to send
+        self._outlets = Outlets(limits, self.metrics)
+        self._stack.push_async_callback(self._outlets.stop)
+        await self._outlets.start(self.settings)
 
-        forwarding = Forwarding(self.settings, receiver_limits(self.settings), self.metrics)
-        self._stack.push_async_callback(forwarding.stop)
-        forwarding.start()
-        return forwarding
-
-    def _tell_results(self) -> None:
-        backend = self.settings.results.otlp
-        if backend is not None:
-            from collector.forwarding import results_to
-
-            results = results_to(backend, self.metrics)
-            self._stack.push_async_callback(asyncio.to_thread, results.close)
-            self.front.on_saved.append(lambda records, _: results.tell(records))
-
-    def _start_notifying(self) -> None:
-        if self.settings.notify:
-            from collector.notifying import Notifying
-
-            notifying = Notifying(self.settings, self.metrics)
-            self._stack.push_async_callback(notifying.stop)
-            self.front.on_saved.append(notifying.saved)
-            notifying.start()
-
-    def _start_kafka(self) -> "KafkaReceiver | None":
+    def _start_kafka(self, limits: ReceiverLimits) -> "KafkaReceiver | None":
         if not self.settings.kafka.bootstrap_servers:
             return None
         from collector.receivers.kafka.receiver import KafkaReceiver
 
-        receiver = KafkaReceiver(kafka_options(self.settings), receiver_limits(self.settings), self.front, self.metrics)
+        receiver = KafkaReceiver(kafka_options(self.settings), limits, self.front, self.metrics, spans=self.spans)
         self.front.set_aside = receiver.set_aside
         self._stack.push_async_callback(receiver.stop)
         receiver.start()

@@ -5,6 +5,7 @@ idle. Here each connection has a stage, and each stage that waits for the other 
 """
 
 import asyncio
+import math
 from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any
@@ -134,6 +135,7 @@ class HttpConnection(H11Protocol):
 
     def on_response_complete(self) -> None:
         """Go on to the next request."""
+        self.timeout_keep_alive = math.ceil(self.limits.idle_s)  # of this moment, for uvicorn's own timer
         super().on_response_complete()
         self._follow()
 

@@ -1,4 +1,4 @@
-"""What is sent to OTLP backends: made from the settings, refused where it would come back here.
+"""What is sent to OTLP backends: made from the settings, and changed with them.
 
 Owns how requests that came as JSON reach destinations that speak protobuf only. What is sent, and when, is
 ``exporters.otlp``'s business.
@@ -6,24 +6,24 @@ Owns how requests that came as JSON reach destinations that speak protobuf only.
 
 import asyncio
 import contextlib
-import ipaddress
-import socket
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from google.protobuf.message import Message
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from collector.backends import target_of
 from collector.intake import Refusal, Refused
 from collector.receivers import otlp_json
 from collector.receivers.limits import ReceiverLimits
 from collector.settings import ConfigError, Problem, Settings
-from collector.settings_backends import Backend, ForwardSection
+from collector.settings_backends import Backend
 from exporters.metrics.prometheus import Metrics
-from exporters.otlp.destination import Destination, Signal, Target
-from exporters.otlp.forwarder import Forwarder
+from exporters.otlp.destination import Destination, Signal
+from exporters.otlp.forwarder import Connected, Forwarder
 from exporters.otlp.lane import Counts
 from exporters.otlp.queue_file import QueueError
 from exporters.otlp.results import Results
@@ -45,22 +45,21 @@ class Forwarding:
 
     def __init__(self, settings: Settings, limits: ReceiverLimits, metrics: Metrics) -> None:
         self._limits = limits
-        destinations = [_destination(section) for section in settings.forward]
+        self._metrics = metrics
+        destinations = destinations_of(settings)
         counts = Counts(
             forwarded=lambda name, signal: metrics.inc(
                 "sidecheck_forwarded_requests_total", destination=name, signal=signal.value
             ),
             dropped=lambda reason, count: metrics.inc("sidecheck_dropped_total", count, what="forward", reason=reason),
+            gone=lambda name: metrics.forget("sidecheck_forward_queue_bytes", destination=name),
         )
-        try:
+        with _usable():
             self._forwarder = Forwarder(
                 destinations, settings.data_dir, counts, full_sync=settings.journal.sync == "full"
             )
-        except (OSError, QueueError) as error:  # of TLS, too: its errors are such
-            raise ConfigError(Problem("forward", f"cannot be used: {error}")) from error
         self._converting = ThreadPoolExecutor(1, thread_name_prefix="forward-json")
-        for destination in destinations:
-            self._watch(destination, metrics)
+        self._watch(destinations)
 
     @property
     def problem(self) -> str | None:
@@ -84,6 +83,16 @@ class Forwarding:
         """See ``Forwarder.scrub``."""
         return await self._forwarder.scrub()
 
+    def connected(self, settings: Settings) -> Connected:
+        """The destinations that the settings want, to ``adopt``. Raises ``ConfigError``, as at the start."""
+        with _usable():
+            return self._forwarder.connected(destinations_of(settings))
+
+    def adopt(self, connected: Connected) -> None:
+        """See ``Forwarder.adopt``."""
+        self._forwarder.adopt(connected)
+        self._watch(connected.destinations)
+
     def start(self) -> None:
         """Begin to send."""
         self._forwarder.start()
@@ -99,27 +108,36 @@ class Forwarding:
 
         return await asyncio.get_running_loop().run_in_executor(self._converting, convert)
 
-    def _watch(self, destination: Destination, metrics: Metrics) -> None:
-        name = destination.name
-        metrics.watch("sidecheck_forward_queue_bytes", lambda: self._forwarder.size(name), destination=name)
-        for signal in destination.signals:
-            metrics.inc("sidecheck_forwarded_requests_total", 0, destination=name, signal=signal.value)
+    def _watch(self, destinations: Iterable[Destination]) -> None:
+        for destination in destinations:
+            size = partial(self._forwarder.size, destination.name)
+            self._metrics.watch("sidecheck_forward_queue_bytes", size, destination=destination.name)
+            for signal in destination.signals:
+                self._metrics.inc(
+                    "sidecheck_forwarded_requests_total", 0, destination=destination.name, signal=signal.value
+                )
 
 
-def target_of(backend: Backend) -> Target:
-    """A section of the settings that names an OTLP server, in that server's own terms."""
-    return Target(
-        backend.label,
-        backend.endpoint,
-        backend.protocol,
-        backend.headers,
-        backend.headers_file,
-        backend.tls.ca,
-        backend.tls.cert,
-        backend.tls.key,
-        gzip=backend.compression == "gzip",
-        timeout_s=backend.timeout / 1e9,
-    )
+def destinations_of(settings: Settings) -> list[Destination]:
+    """The destinations that the settings want."""
+    return [
+        Destination(
+            target_of(section),
+            frozenset(Signal(signal) for signal in section.signals),
+            section.queue.size,
+            section.queue.age,
+        )
+        for section in settings.forward
+    ]
+
+
+@contextlib.contextmanager
+def _usable() -> Iterator[None]:
+    """What stands in the way, as a problem of the configuration."""
+    try:
+        yield
+    except (OSError, QueueError) as error:  # of TLS, too: its errors are such
+        raise ConfigError(Problem("forward", f"cannot be used: {error}")) from error
 
 
 def results_to(backend: Backend, metrics: Metrics) -> Results:
@@ -129,73 +147,6 @@ def results_to(backend: Backend, metrics: Metrics) -> Results:
         metrics.inc("sidecheck_dropped_total", count, what="result", reason=reason)
 
     try:
-        results = Results(target_of(backend), dropped)
+        return Results(target_of(backend), dropped)
     except (OSError, ValueError) as error:
         raise ConfigError(Problem("results.otlp", f"cannot be used: {error}")) from error
-    metrics.watch("sidecheck_queue_length", lambda: results.waiting, queue="results")
-    return results
-
-
-def refuse_loops(settings: Settings) -> None:
-    """Find what would be sent to this very process, whose receivers would send it on again.
-
-    Raises:
-        ConfigError: naming each destination that is an address of the sidecar's own.
-    """
-    problems = [
-        Problem(
-            f"{key}.endpoint", f"{backend.endpoint} is {listener}, where sidecheck itself listens; name another server"
-        )
-        for key, backend in _backends(settings)
-        for listener in _reached(target_of(backend), settings)
-    ]
-    if problems:
-        raise ConfigError(*problems)
-
-
-def _backends(settings: Settings) -> Iterator[tuple[str, Backend]]:
-    for index, section in enumerate(settings.forward):
-        yield f"forward.{index}", section
-    if settings.results.otlp is not None:
-        yield "results.otlp", settings.results.otlp
-
-
-def _reached(target: Target, settings: Settings) -> Iterable[str]:
-    host, port = target.host_port
-    for key, section in (("otlp.grpc", settings.otlp.grpc), ("otlp.http", settings.otlp.http)):
-        if section.listen.port == port and _same_host(host, section.listen.host):
-            yield f"{key}.listen"
-
-
-def _same_host(host: str, listened: str) -> bool:
-    """Whether a connection to ``host`` ends where ``listened`` listens, as far as the name service knows now."""
-    here = _addresses(listened)
-    return any(
-        address in here or (any(a.is_unspecified for a in here) and _is_local(address)) for address in _addresses(host)
-    )
-
-
-def _addresses(host: str) -> set[ipaddress.IPv4Address | ipaddress.IPv6Address]:
-    with contextlib.suppress(ValueError):
-        return {ipaddress.ip_address(host)}
-    try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except OSError:  # not known now; a server that is not there yet is no mistake
-        return set()
-    return {ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found}
-
-
-def _is_local(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """Whether it is an address of this machine: only such a one can be bound."""
-    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind((str(address), 0))
-        except OSError:
-            return False
-    return True
-
-
-def _destination(section: ForwardSection) -> Destination:
-    signals = frozenset(Signal(signal) for signal in section.signals)
-    return Destination(target_of(section), signals, section.queue.size, section.queue.age)

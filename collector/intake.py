@@ -34,6 +34,7 @@ class Refusal(StrEnum):
     STORAGE = "storage"
     SHUTTING_DOWN = "shutting_down"
     OWN_RESULT = "own_result"
+    OWN_TELEMETRY = "own_telemetry"
     METRICS_SIGNAL = "metrics_signal"
     UNAUTHENTICATED = "unauthenticated"
     TOO_SLOW = "too_slow"
@@ -111,6 +112,11 @@ class Batch:
     def rejected_count(self) -> int:
         """Spans or log records that were refused."""
         return sum(self.rejected.values())
+
+    @property
+    def is_own_telemetry(self) -> bool:
+        """Whether it holds nothing but what a sidecar told of itself."""
+        return self.rejected.keys() == {Refusal.OWN_TELEMETRY} and not (self.pieces or self.said)
 
 
 class Room(Protocol):

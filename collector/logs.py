@@ -6,6 +6,7 @@ A line that cannot be written is left out: a full disk, or a reader that hung up
 import logging
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
@@ -56,6 +57,20 @@ def configure(level: int = logging.INFO) -> None:
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+
+
+def tell(also: structlog.typing.Processor) -> Callable[[], None]:
+    """Have every line of sidecheck's own seen by ``also`` as well, first of all; returns what ends that.
+
+    Not those of libraries: what they quote is for them to know.
+    """
+    structlog.configure(processors=[also, *structlog.get_config()["processors"]])
+
+    def end() -> None:
+        kept = [processor for processor in structlog.get_config()["processors"] if processor is not also]
+        structlog.configure(processors=kept)
+
+    return end
 
 
 def place_of(error: BaseException) -> str:

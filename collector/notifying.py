@@ -1,85 +1,165 @@
-"""Webhooks, as the sidecar runs them: made from the settings, fed with what the store took.
+"""Webhooks, as the sidecar runs them: made from the settings, fed with what the store took, changed while they run.
 
 Owns their tasks and the rhythm. What is worth telling is ``exporters.notify.watch``'s business.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
 
 from collector.settings import ConfigError, Problem, Settings
 from collector.settings_backends import NotifySection
 from exporters.metrics.prometheus import Metrics
 from exporters.notify.event import DEFAULT_TEMPLATE, Kind, Template, TemplateProblem
-from exporters.notify.watch import Threshold, Watch
-from exporters.notify.webhook import Counts, Webhook, key_of
+from exporters.notify.watch import Links, Threshold, Watch
+from exporters.notify.webhook import Counts, Receiver, Webhook, key_of
 from exporters.packed import Packed
 from exporters.store import SaveResult
 
 LOOK_EVERY_S = 5.0
+LEAVE_WITHIN_S = 30.0
+"""How long a webhook that was taken out is still told of what waits for it."""
+
+log = structlog.get_logger()
 
 
-class Notifying:
-    """Tells webhooks of what happens.
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A webhook as the settings want it, everything read and tried."""
+
+    name: str
+    receiver: Receiver
+    kinds: frozenset[str]
+    thresholds: tuple[Threshold, ...]
+    links: Links
+
+
+def hooks_of(settings: Settings) -> tuple[Hook, ...]:
+    """The webhooks that the settings want.
 
     Raises:
         ConfigError: a template or the file of a secret cannot be used.
     """
+    links = Links(settings.api.public_url, settings.api.trace_url)
+    return tuple(
+        Hook(
+            section.label, _receiver(f"notify.{index}", section), frozenset(section.events), _thresholds(section), links
+        )
+        for index, section in enumerate(settings.notify)
+    )
+
+
+@dataclass(slots=True)
+class _Running:
+    """A webhook that is told of things. ``wanted`` is what it goes by now."""
+
+    wanted: Hook
+    webhook: Webhook
+    watch: Watch
+    task: "asyncio.Task[None]"
+
+
+class Notifying:
+    """Tells webhooks of what happens. Used on one event loop."""
 
     def __init__(
-        self,
-        settings: Settings,
-        metrics: Metrics,
-        wall_ns: Callable[[], int] = time.time_ns,
-        look_every_s: float = LOOK_EVERY_S,
+        self, metrics: Metrics, wall_ns: Callable[[], int] = time.time_ns, leave_within_s: float = LEAVE_WITHIN_S
     ) -> None:
-        counts = Counts(
+        self._counts = Counts(
             sent=lambda name: metrics.inc("sidecheck_notifications_sent_total", hook=name),
             dropped=lambda reason: metrics.inc("sidecheck_dropped_total", what="notification", reason=reason),
         )
         self._wall_ns = wall_ns
-        self._look_every_s = look_every_s
-        self._hooks = [
-            (_webhook(f"notify.{index}", section, counts), _watch(section), frozenset(section.events))
-            for index, section in enumerate(settings.notify)
-        ]
-        self._tasks: list[asyncio.Task[None]] = []
+        self._leave_within_s = leave_within_s
+        self._running: dict[str, _Running] = {}
+        self._leaving: dict[asyncio.Task[None], _Running] = {}
+        self._looking: asyncio.Task[None] | None = None
+
+    def adopt(self, hooks: Sequence[Hook]) -> None:
+        """Tell these from now on, and no others.
+
+        What waits for one whose name stays goes to where that name leads now. One that is left out gets what waits for
+        a while; what is left then is dropped and counted.
+        """
+        self.look()  # what was seen so far is for those that were there
+        wanted = {hook.name: hook for hook in hooks}
+        for name in self._running.keys() - wanted.keys():
+            running = self._running.pop(name)
+            seeing_off = asyncio.create_task(self._see_off(running), name="webhook ends")
+            self._leaving[seeing_off] = running
+            seeing_off.add_done_callback(self._leaving.pop)
+        for hook in hooks:
+            self._keep(hook)
 
     def saved(self, records: Sequence[Packed], result: SaveResult) -> None:
         """Take in what the store took."""
         now_ns = self._wall_ns()
-        for _, watch, _ in self._hooks:
-            watch.saw(records, result.clusters_opened, now_ns)
+        for running in self._running.values():
+            running.watch.saw(records, now_ns, result.opened, result.joined)
 
-    def start(self) -> None:
-        """Begin to send."""
-        self._tasks = [asyncio.create_task(hook.run(), name="webhook") for hook, _, _ in self._hooks]
-        self._tasks.append(asyncio.create_task(self._look_for_ever(), name="notify"))
+    def look(self) -> None:
+        """Tell of what there is to tell since the last time."""
+        for running in self._running.values():
+            for event in running.watch.events(self._wall_ns()):
+                if event.kind in running.wanted.kinds:
+                    running.webhook.tell(event)
+
+    def start(self, look_every_s: float = LOOK_EVERY_S) -> None:
+        """Look so often."""
+        self._looking = asyncio.create_task(self._look_for_ever(look_every_s), name="notify")
 
     async def stop(self) -> None:
         """End; what waits is given up."""
-        for task in self._tasks:
+        hooks = [*self._running.values(), *self._leaving.values()]
+        tasks = [*(hook.task for hook in hooks), *self._leaving, *([self._looking] if self._looking else [])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for hook, _, _ in self._hooks:
-            await hook.close()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for hook in hooks:
+            await hook.webhook.close()
 
-    async def _look_for_ever(self) -> None:
+    def _keep(self, hook: Hook) -> None:
+        """Go on with a webhook in its new form, or begin with it."""
+        running = self._running.get(hook.name)
+        if running is None:
+            webhook = Webhook(hook.name, hook.receiver, self._counts)
+            task = asyncio.create_task(webhook.run(), name="webhook")
+            self._running[hook.name] = _Running(hook, webhook, Watch(hook.thresholds, hook.links), task)
+            return
+        running.wanted = hook
+        running.watch.adopt(hook.thresholds, hook.links)
+        running.webhook.turn_to(hook.receiver)
+
+    async def _see_off(self, running: _Running) -> None:
+        """End a webhook once it is told of all that waits, or has had its time."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._leave_within_s):
+                await running.webhook.emptied()
+        running.task.cancel()
+        await asyncio.gather(running.task, return_exceptions=True)
+        left = running.webhook.waiting
+        for _ in range(left):
+            self._counts.dropped("no_destination")
+        log.info("a webhook that was taken out has ended", hook=running.wanted.name, dropped=left)
+        await running.webhook.close()
+
+    async def _look_for_ever(self, every_s: float) -> None:
         while True:
-            await asyncio.sleep(self._look_every_s)
-            for hook, watch, kinds in self._hooks:
-                for event in watch.events(self._wall_ns()):
-                    if event.kind in kinds:
-                        hook.tell(event)
+            await asyncio.sleep(every_s)
+            self.look()
 
 
-def _watch(section: NotifySection) -> Watch:
+def _thresholds(section: NotifySection) -> tuple[Threshold, ...]:
     if Kind.THRESHOLD not in section.events:
-        return Watch()
-    return Watch([Threshold(t.check, t.below, t.over, t.at_least) for t in section.thresholds])
+        return ()
+    return tuple(Threshold(t.check, t.below, t.over, t.at_least) for t in section.thresholds)
 
 
-def _webhook(key: str, section: NotifySection, counts: Counts) -> Webhook:
+def _receiver(key: str, section: NotifySection) -> Receiver:
     try:
         template = Template(section.template or DEFAULT_TEMPLATE)
     except TemplateProblem as problem:
@@ -91,4 +171,4 @@ def _webhook(key: str, section: NotifySection, counts: Counts) -> Webhook:
         raise ConfigError(Problem(f"{key}.secret_file", text)) from error
     except ValueError as error:
         raise ConfigError(Problem(f"{key}.secret_file", f"{section.secret_file}: {error}")) from error
-    return Webhook(section.label, section.url, secret, template, counts)
+    return Receiver(section.url, secret, template)

@@ -22,6 +22,7 @@ from collector.part_options import connection_limits, receiver_limits
 from collector.receivers import feedback, otlp_grpc, otlp_http
 from collector.servers import CannotListen, HttpServer, bind, listen_problem
 from collector.settings import Settings
+from collector.spans import Spans, no_spans
 from exporters.metrics.prometheus import Metrics
 from exporters.metrics.web import Health, create_metrics_app
 
@@ -32,14 +33,20 @@ GRPC_GRACE_S = 2.0
 class Ports:
     """The ports of these ``sections`` of the configuration. Those that were served end with ``stack``, the last first.
 
+    ``limits`` are those of each request, to share with other ways in. Requests of OTLP are told of to ``spans``.
+
     Raises:
         CannotListen: an address is taken.
         ConfigError: a file of an entrance is missing or cannot be used.
     """
 
-    def __init__(self, settings: Settings, stack: AsyncExitStack, sections: Sequence[str]) -> None:
+    def __init__(
+        self, settings: Settings, stack: AsyncExitStack, sections: Sequence[str], spans: Spans = no_spans
+    ) -> None:
         self._settings = settings
+        self._spans = spans
         self._stack = stack
+        self.limits = receiver_limits(settings)
         self._connections = connection_limits(settings)
         ports = {section: settings.ports[section] for section in sections}
         self._entrances = {section: Entrance.of(section, port) for section, port in ports.items()}
@@ -52,6 +59,11 @@ class Ports:
                 self._listeners[section] = listener
                 stack.callback(listener.close)
         stack.callback(asyncio.create_task(self._look_at_tokens(), name="tokens").cancel)
+
+    def adopt(self, settings: Settings) -> None:
+        """Go by the ``limits`` of these settings from now on, as far as a server that runs can."""
+        self.limits.adopt(receiver_limits(settings))
+        self._connections.adopt(connection_limits(settings))
 
     def serve_metrics(self, metrics: Metrics, health: Callable[[], Health]) -> str:
         """Serve ``/metrics``, ``/healthz`` and ``/readyz``; gives the address."""
@@ -68,16 +80,15 @@ class Ports:
 
     def serve_otlp_http(self, intake: Intake, forwarding: Forwarding | None = None) -> str:
         """Take OTLP in over HTTP; gives the address."""
-        app = otlp_http.create_app(intake, receiver_limits(self._settings), forwarding)
+        app = otlp_http.create_app(intake, self.limits, forwarding, self._spans)
         guarded = guard_otlp(app, self._entrances["otlp.http"], intake)
         return self._serve("otlp.http", guarded, when_busy=otlp_http.when_busy(intake))
 
     async def serve_otlp_grpc(self, intake: Intake, forwarding: Forwarding | None = None) -> str:
         """Take OTLP in over gRPC; gives the address."""
         listen, door = self._settings.otlp.grpc.listen, self._entrances[GRPC]
-        limits = receiver_limits(self._settings)
         server = otlp_grpc.create_server(
-            intake, limits, self._connections, guard_calls(door.tokens, intake), forwarding
+            intake, self.limits, self._connections, guard_calls(door.tokens, intake), forwarding, self._spans
         )
         credentials = door.credentials()
         try:

@@ -14,9 +14,11 @@ from typing import Any, Self
 
 import structlog
 
+from collector.own_telemetry import OwnTelemetry
 from collector.pipeline import heap
 from collector.servers import allow_open_files
 from collector.settings import Settings
+from collector.spans import Spans
 from exporters.metrics.prometheus import Metrics
 from exporters.metrics.web import Health
 from exporters.store import Store, StoreError
@@ -50,6 +52,7 @@ class Process(ABC):
         self.settings = settings
         self.metrics = Metrics(settings.metrics.max_series)
         self.metrics.set("sidecheck_build_info", 1, version=version("sidecheck"))
+        self._own = OwnTelemetry()
         self._stack = AsyncExitStack()
         self._ready = False
         self._stopping = False
@@ -58,16 +61,23 @@ class Process(ABC):
     async def __aenter__(self) -> Self:
         """Start everything; returns when work is taken."""
         try:
+            self._own.begin(self.settings, self.metrics)
+            # Ends after all else, which tells of its own end.
+            self._stack.push_async_callback(asyncio.to_thread, self._own.close)
             await self._start()
-        except BaseException:
+        except BaseException as error:
+            self._own.past("start", type(error).__name__)
+            self._own.stopping()
             await self._stack.aclose()
             raise
+        self._own.past("start")
         self._ready = True
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Stop everything, what was started last first."""
         self._stopping = True
+        self._own.stopping()
         await self._stack.aclose()
 
     def health(self) -> Health:
@@ -76,6 +86,11 @@ class Process(ABC):
             return Health(ready=False)
         problems = [*self._problems(), *self._failing.values()]
         return Health(ready=not self._stopping, problems=tuple(dict.fromkeys(filter(None, problems))))
+
+    @property
+    def spans(self) -> Spans:
+        """Where the parts say what they do; to be asked once the start has begun."""
+        return self._own.spans
 
     @property
     def unfinished(self) -> int:
@@ -128,12 +143,17 @@ class Process(ABC):
             await asyncio.sleep(min(every_s, AGAIN_S) if name in self._failing else every_s)
 
 
+def allow_connections(settings: Settings) -> None:
+    """Let the process have as many files open as ``limits.connections`` needs, as far as it may."""
+    too_few = allow_open_files(settings.limits.connections)
+    if too_few is not None:
+        log.warning("fewer files may be open than limits.connections needs; raise `ulimit -n`", open_files=too_few)
+
+
 async def run_until_signal(process: Process) -> None:
     """Run a process until SIGINT or SIGTERM."""
     heap.keep_small()
-    too_few = allow_open_files(process.settings.limits.connections)
-    if too_few is not None:
-        log.warning("fewer files may be open than limits.connections needs; raise `ulimit -n`", open_files=too_few)
+    allow_connections(process.settings)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):

@@ -5,18 +5,43 @@ old one stays. What is done with a new one is the sidecar's business.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import structlog
 from fastapi import APIRouter
+from pydantic import BaseModel
 
-from collector.settings import ConfigError, Settings, changed_keys
+from collector.settings import ConfigError, Settings, changed_keys, warnings
 from exporters.metrics.prometheus import Metrics
 from exporters.review.answers import ApiError, SafeJson
 
-LIVE = ("assembly", "checks", "prices", "promotion", "store.retention")
+LIVE = (
+    "api.public_url",
+    "api.trace_url",
+    "assembly",
+    "checks",
+    "forward",
+    "limits",
+    "metrics.max_series",
+    "notify",
+    "prices",
+    "promotion",
+    "results",
+    "store.retention",
+)
 """What takes effect at once: these options, and all below them."""
+
+IN_PART = (
+    "limits.request",
+    "limits.connections",
+    "limits.header_timeout",
+    "limits.body_timeout",
+    "limits.idle_timeout",
+)
+"""What takes effect at once, but for what a server that runs cannot be told: those of gRPC take these numbers when they
+are made, and so does the TLS handshake."""
 
 log = structlog.get_logger()
 
@@ -27,7 +52,7 @@ class CannotReload(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reloaded:
-    """What a reload did: the keys that changed and hold now, and those that changed and wait for a restart."""
+    """What a reload did: the keys that changed and hold now, and those that wait for a restart, in part or whole."""
 
     changed: tuple[str, ...] = ()
     needs_restart: tuple[str, ...] = ()
@@ -41,7 +66,7 @@ class Reloading:
     """Reloads, one at a time. ``load`` reads the configuration again, on a thread; raises ``ConfigError``."""
 
     def __init__(self, settings: Settings, load: Callable[[], Settings], apply: Apply, metrics: Metrics) -> None:
-        self._settings = settings
+        self._settings = self._started = settings
         self._load = load
         self._apply = apply
         self._metrics = metrics
@@ -73,7 +98,10 @@ class Reloading:
             effective = with_live(self._settings, new)
             await self._apply(effective)
             self._settings = effective
-        return Reloaded(changed, tuple(key for key in keys if not _is_live(key)))
+            for warning in warnings(effective):
+                log.warning("a new configuration may surprise", problem=warning)
+        waiting = (key for key in changed_keys(self._started, new) if not _is_live(key) or key in IN_PART)
+        return Reloaded(changed, tuple(waiting))
 
     def _count(self, result: str, *, success: bool) -> None:
         self._metrics.inc("sidecheck_config_reloads_total", result=result)
@@ -82,9 +110,19 @@ class Reloading:
 
 def with_live(old: Settings, new: Settings) -> Settings:
     """The old settings with what may change out of the new ones."""
-    store = old.store.model_copy(update={"retention": new.store.retention})
-    live = {name: getattr(new, name) for name in ("assembly", "checks", "prices", "promotion")}
-    return old.model_copy(update={**live, "store": store})
+    for key in LIVE:
+        old = _with(old, new, key.split("."))
+    return old
+
+
+_Part = TypeVar("_Part", bound=BaseModel)
+
+
+def _with(old: _Part, new: _Part, path: Sequence[str]) -> _Part:
+    """The old section with one option out of the new one."""
+    name, *below = path
+    value = getattr(new, name)
+    return old.model_copy(update={name: _with(getattr(old, name), value, below) if below else value})
 
 
 def reload_router(reload: Callable[[], Awaitable[Reloaded]]) -> APIRouter:

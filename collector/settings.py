@@ -32,6 +32,7 @@ OPEN_KEYS = (
     ("prices",),
     ("forward",),
     ("results", "otlp"),
+    ("telemetry", "otlp"),
     ("notify",),
 )
 """Below these users name their own keys."""

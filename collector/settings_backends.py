@@ -95,8 +95,8 @@ class ForwardSection(Backend):
         return self.name or super().label
 
 
-class ResultsBackend(Backend):
-    """Where verdicts are told of."""
+class SdkBackend(Backend):
+    """An OTLP server that the SDK's exporters send to: these read a file of headers once."""
 
     headers_file: OptionalFile = Field(None, description="file with more of them, one `name: value` a line")
 
@@ -104,9 +104,30 @@ class ResultsBackend(Backend):
 class ResultsSection(Section):
     """Verdicts as telemetry."""
 
-    otlp: ResultsBackend | None = Field(
+    otlp: SdkBackend | None = Field(
         None, description="an OTLP server that is told of every verdict; the options of a destination, see Results"
     )
+
+
+class TelemetrySection(Section):
+    """What sidecheck tells of itself."""
+
+    otlp: SdkBackend | None = Field(
+        None,
+        description="an OTLP server that gets sidecheck's own traces and log lines; the options of a destination, see "
+        "Its own telemetry",
+    )
+    traces: bool = Field(default=True, description="send spans of its own work: requests, batches, writes")
+    logs: bool = Field(default=True, description="send the lines of its own log")
+    sample: Share = Field(
+        0.01, description="share of its own traces that are sent, 0 to 1; start, stop and reload always are"
+    )
+
+    @model_validator(mode="after")
+    def _sends_something(self) -> Self:
+        if self.otlp is not None and not (self.traces or self.logs):
+            raise conflict("otlp", "gets nothing: both traces and logs are off; turn one on, or leave otlp out")
+        return self
 
 
 class ThresholdSection(Section):

@@ -11,6 +11,9 @@ from collector.settings_errors import Path, without_password
 from collector.settings_models import Settings
 from collector.settings_section import Section
 
+_APART = {("checks",), ("results", "otlp"), ("telemetry", "otlp")}
+"""Keys below which there is not always the same."""
+
 
 @dataclass(frozen=True, slots=True)
 class Option:
@@ -64,10 +67,13 @@ def changed_keys(old: Settings, new: Settings) -> tuple[str, ...]:
 
 def _pairs(old: Settings, new: Settings) -> Iterator[tuple[str, Any, Any]]:
     before, after = (
-        {path: value for path, value, _ in _options(settings, ()) if path != ("checks",)} for settings in (old, new)
+        {path: value for path, value, _ in _options(settings, ()) if not {path[:1], path[:2]} & _APART}
+        for settings in (old, new)
     )
     for path, value in before.items():
         yield ".".join(path), value, after[path]
+    yield "results.otlp", old.results.otlp, new.results.otlp
+    yield "telemetry.otlp", old.telemetry.otlp, new.telemetry.otlp
     for name in dict.fromkeys((*old.checks, *new.checks)):
         yield f"checks.{name}", old.checks.get(name), new.checks.get(name)
 
@@ -95,8 +101,9 @@ def as_yaml(settings: Settings, *, show_passwords: bool = False) -> str:
     if not show_passwords:
         written["forward"] = [hidden(backend) for backend in written["forward"]]
         written["notify"] = [{**hook, "url": "***"} for hook in written["notify"]]  # an address is often the secret
-        if written["results"]["otlp"] is not None:
-            written["results"]["otlp"] = hidden(written["results"]["otlp"])
+        for section in ("results", "telemetry"):
+            if written[section]["otlp"] is not None:
+                written[section]["otlp"] = hidden(written[section]["otlp"])
         written["kafka"]["consumer"] = {key: _hidden(key, value) for key, value in settings.kafka.consumer.items()}
     return yaml.safe_dump(written, sort_keys=False, allow_unicode=True)
 

@@ -10,7 +10,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from checks.catalogue import DEFAULT_CHECKS
-from collector.settings_backends import ForwardSection, NotifySection, ResultsSection
+from collector.settings_backends import ForwardSection, NotifySection, ResultsSection, TelemetrySection
 from collector.settings_section import Section
 from collector.settings_units import (
     Address,
@@ -36,6 +36,7 @@ from collector.settings_values import (
     OptionalFile,
     Placeholders,
     Prices,
+    PublicUrl,
     Servers,
     StoreUrl,
     Topic,
@@ -104,6 +105,9 @@ class Api(Listener):
     listen: Listen = Field(Address("127.0.0.1", 8321), description="where the pages and the JSON API are served")
     trace_url: TraceUrl = Field(
         None, description="link to a trace in your tracing backend, with `{trace_id}` where the id goes"
+    )
+    public_url: PublicUrl = Field(
+        None, description="where people reach the pages, such as `https://sidecheck.example`: messages link there"
     )
 
 
@@ -304,6 +308,7 @@ class Settings(Section):
     )
 
     results: ResultsSection = ResultsSection()
+    telemetry: TelemetrySection = TelemetrySection()
     notify: tuple[NotifySection, ...] = Field(
         (), description="webhooks that are told of new kinds of failure and of pass rates that fall; see Notify"
     )

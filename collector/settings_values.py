@@ -135,6 +135,10 @@ def _endpoint(value: Any) -> str:
     raise broken_rule("must be http://host:port or https://host:port, without a user, a query or a fragment")
 
 
+def _public_url(value: Any) -> str | None:
+    return None if _optional_text(value) is None else _endpoint(value)
+
+
 def _is_endpoint(text: str) -> bool:
     try:
         parts = urlsplit(text)
@@ -264,6 +268,7 @@ ClientOptions = Annotated[Mapping[str, Any], PlainValidator(_client_options), Wi
 Compression = Annotated[Literal["zstd", "gzip", "lz4", "snappy"] | None, BeforeValidator(_none)]
 KafkaEncoding = Literal["auto", "otlp_proto", "otlp_json"]
 Endpoint = Annotated[str, PlainValidator(_endpoint), WithJsonSchema({"type": "string", "pattern": "^https?://"})]
+PublicUrl = Annotated[str | None, PlainValidator(_public_url), WithJsonSchema({**_Text, "pattern": "^https?://"})]
 Label = Annotated[str | None, PlainValidator(_label), WithJsonSchema({**_Text, "maxLength": 63})]
 Signals = Annotated[
     tuple[str, ...],

@@ -75,8 +75,14 @@ def _make(words: list[str], _folder: Path) -> str | None:
 
 
 ELSEWHERE: Mapping[str, Elsewhere] = {
-    "docker": Elsewhere("no container engine runs here; test_container.py executes the image's own steps", _docker),
-    "kubectl": Elsewhere("no cluster runs here; test_kubernetes.py holds the manifests against the schemas", _kubectl),
+    "docker": Elsewhere(
+        "no container engine runs here; test_container.py performs the image's steps, test_compose.py the files",
+        _docker,
+    ),
+    "kubectl": Elsewhere(
+        "no cluster runs here; test_kubernetes.py validates the manifests, test_pods.py starts the pods",
+        _kubectl,
+    ),
     "helm": Elsewhere("no cluster runs here; what would be installed is rendered", _helm),
     "make": Elsewhere("the tests would run within a test; what a target would do is asked for", _make),
 }

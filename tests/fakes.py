@@ -1,11 +1,16 @@
 """Fakes of the seams between parts: each keeps the contract of the protocol it stands in for, and remembers."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from checks.trace import Feedback, FeedbackTarget
 from collector.intake import Batch, Piece, Refusal, Refused, Source
 from collector.pipeline.admission import Admission, Reservation
+from exporters.otlp.client import Client
+from exporters.otlp.destination import Signal
 
 
 class FakeIntake:
@@ -69,3 +74,66 @@ class FakeIntake:
 def overloaded(retry_after_s: float | None = 7.0) -> Refused:
     """The refusal of an intake that has no room."""
     return Refused(Refusal.OVERLOADED, "no room; send it again later", retry_after_s)
+
+
+class FakeClient(Client):
+    """Takes what it is sent, or answers as it was told; waits while it is held."""
+
+    def __init__(self) -> None:
+        self.got: list[tuple[Signal, bytes, bool]] = []
+        self.answers: defaultdict[bytes, deque[Exception]] = defaultdict(deque)
+        self.free = asyncio.Event()
+        self.free.set()
+        self.under_way: Counter[Signal] = Counter()
+        self.most: Counter[Signal] = Counter()
+        self.is_closed = False
+
+    async def send(self, signal: Signal, body: bytes, *, is_json: bool) -> None:
+        self.under_way[signal] += 1
+        self.most[signal] = max(self.most[signal], self.under_way[signal])
+        try:
+            await asyncio.sleep(0)
+            await self.free.wait()
+            if self.answers[body]:
+                raise self.answers[body].popleft()
+            self.got.append((signal, body, is_json))
+        finally:
+            self.under_way[signal] -= 1
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+
+@dataclass
+class FakeSpan:
+    """A span of the sidecar's own work, as it was told of."""
+
+    name: str
+    kind: str
+    attributes: dict[str, str | int]
+    failed: str | None = None
+    is_left_out: bool = False
+
+    def note(self, attributes: Mapping[str, str | int]) -> None:
+        self.attributes.update(attributes)
+
+    def fail(self, error: str) -> None:
+        self.failed = error
+
+    def leave_out(self) -> None:
+        self.is_left_out = True
+
+
+class FakeSpans:
+    """``Spans`` that keeps what it is told in ``told``, in the order of the ends."""
+
+    def __init__(self) -> None:
+        self.told: list[FakeSpan] = []
+
+    @contextmanager
+    def __call__(self, name: str, kind: str, attributes: Mapping[str, str | int]) -> Iterator[FakeSpan]:
+        span = FakeSpan(name, kind, dict(attributes))
+        try:
+            yield span
+        finally:
+            self.told.append(span)

@@ -18,6 +18,7 @@ from collector.pipeline.buffer import AssemblyLimits
 from collector.pipeline.front import Front
 from collector.pipeline.judge import Job, Judge, Judged, JudgeOptions
 from collector.pipeline.options import FrontOptions
+from collector.spans import Spans, no_spans
 from exporters.metrics.prometheus import Metrics
 from exporters.store import Store, StoreContended, StoreError, StoreUnavailable
 
@@ -158,6 +159,10 @@ class FlakyStore:
         """Call ``act`` once on the thread that next calls ``method``."""
         self._before[method] = act
 
+    @property
+    def system(self) -> str:
+        return self._store.system
+
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._store, name)
 
@@ -183,7 +188,12 @@ class Line:
     LIMITS = AssemblyLimits(settle_ns=2 * S, idle_ns=30 * S, max_age_ns=600 * S, max_spans=5, max_bytes=20_000)
 
     def __init__(
-        self, store: Store, memory_bytes: int = 1_000_000, journal: Any = None, pool: InProcessPool | None = None
+        self,
+        store: Store,
+        memory_bytes: int = 1_000_000,
+        journal: Any = None,
+        pool: InProcessPool | None = None,
+        spans: Spans = no_spans,
     ) -> None:
         self.pool, self.metrics, self.clock = pool or InProcessPool(), Metrics(1_000), Clock()
         self.store = FlakyStore(store)
@@ -195,6 +205,7 @@ class Line:
             journal,
             self.clock,
             self.clock,
+            spans,
         )
 
     async def __aenter__(self) -> "Line":

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -130,7 +130,7 @@ class Terminal:
         started = " ".join([Path(words[0]).name, *words[1:2]])
         server = next((name for name in SERVERS if started.startswith(name)), None)
         if server:
-            return self._start(server, text, own)
+            return self._start(server, words, own)
         if words[0] in ELSEWHERE:
             problem = ELSEWHERE[words[0]].look(words[1:], self.folder)
             assert problem is None, f"{where}: {command}: {problem}"
@@ -154,19 +154,17 @@ class Terminal:
         assert not EMPTY.search(done.stdout), f"{where}: {text}\nshows nothing: {done.stdout}"
         return done.stdout
 
-    def _start(self, name: str, text: str, own: Mapping[str, str]) -> None:
+    def _start(self, name: str, words: Sequence[str], own: Mapping[str, str]) -> None:
         if name in self.servers:
             return
-        if name == "prometheus":
-            text += f" --web.listen-address={self.address(9090)}"
+        env = environment({**self.env, **own})
+        ready = f"http://{env['SIDECHECK_METRICS__LISTEN']}/readyz"
+        if name == "prometheus":  # its port is an option
+            words = [*words, f"--web.listen-address={self.address(9090)}"]
             ready = f"http://{self.address(9090)}/-/ready"
-        else:
-            ready = f"http://{ {**self.env, **own}['SIDECHECK_METRICS__LISTEN'] }/readyz"
         log = self.folder / f"{name}.{time.monotonic_ns()}.log"
         with log.open("wb") as file:
-            env = environment(self.env)
-            command = text if own else f"exec {text}"
-            process = subprocess.Popen(["bash", "-c", command], cwd=self.folder, env=env, stdout=file, stderr=file)
+            process = subprocess.Popen(words, cwd=self.folder, env=env, stdout=file, stderr=file)
         self.servers[name] = process
         until(f"{name} is up", lambda: _is_up(process, ready, log), UP_WITHIN_S)
 

@@ -35,6 +35,7 @@ from collector.pipeline.reopening import Reopening
 from collector.pipeline.replay import replayed
 from collector.pipeline.rolling import Workers
 from collector.progress import Position, Progress
+from collector.spans import Spans, no_spans
 from exporters.metrics.prometheus import Metrics
 from exporters.packed import Packed
 from exporters.store import SaveResult, Store
@@ -59,6 +60,7 @@ class Front:
         journal: Journal | None = None,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
         wall_ns: Callable[[], int] = time.time_ns,
+        spans: Spans = no_spans,
     ) -> None:
         self._pool = pool
         self._store = store
@@ -76,7 +78,9 @@ class Front:
         ours = self.hand_over.still_ours
         self._reopening = Reopening(options, self.decided, metrics, self._release)
         jobs = self._reopening.jobs_at_once
-        self._keep = Keeping(options, store, pool, metrics, self.losses, ours, jobs, self.reopen, wall_ns, self._saved)
+        self._keep = Keeping(
+            options, store, pool, metrics, self.losses, ours, jobs, self.reopen, wall_ns, self._saved, spans
+        )
         self.dispatch = Dispatch(self._keep, self._ended, partial(asyncio.to_thread, store.takes_writes))
         self._slots = asyncio.Semaphore(pool.workers * BATCHES_A_WORKER)
         self._batches: set[asyncio.Task[None]] = set()
@@ -153,7 +157,8 @@ class Front:
         count_refused(self._metrics, source, reason, records)
 
     def adopt(self, options: FrontOptions) -> None:
-        """Go by other options from now on: limits of assembly, and what becomes of failures. Memory stays as it is."""
+        """Go by other options from now on. Where memory is less than what is held, all wait until that is judged."""
+        self.admission.memory_bytes = options.memory_bytes
         self._keep.adopt(options)
         self._reopening.adopt(options)
         self.buffer.limits = options.assembly

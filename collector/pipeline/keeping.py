@@ -16,6 +16,7 @@ from collector.pipeline.judge import Job
 from collector.pipeline.losses import Losses
 from collector.pipeline.options import FrontOptions
 from collector.pipeline.rolling import Workers
+from collector.spans import Kind, Spans, Value, no_spans
 from exporters import codec
 from exporters.metrics.prometheus import Metrics
 from exporters.packed import Packed
@@ -43,7 +44,9 @@ class Keeping:
         reopen: Callable[[Iterable[str]], None],
         wall_ns: Callable[[], int],
         saved: Saved,
+        spans: Spans = no_spans,
     ) -> None:
+        self._spans = spans
         self._saved = saved
         self._options = options
         self._store = store
@@ -69,9 +72,10 @@ class Keeping:
         """Save what nobody else was faster with. Returns the ids of the others."""
         options = self._options
         ours = self._ours(records)
-        result = await asyncio.to_thread(
-            self._store.save, ours, options.case_status, options.case_limits, self._wall_ns()
-        )
+        with self._spans("save traces", Kind.CLIENT, self._described(ours)):
+            result = await asyncio.to_thread(
+                self._store.save, ours, options.case_status, options.case_limits, self._wall_ns()
+            )
         for service, number in result.clusters_opened.items():
             self._metrics.inc("sidecheck_failure_clusters_total", number, service=service)
         self._reopen(result.reopen)  # feedback had been waiting for these
@@ -81,6 +85,15 @@ class Keeping:
         left_out = {*result.overtaken, *result.forgotten}
         self._saved([record for record in ours if record.trace_id not in left_out], result)
         return result.overtaken
+
+    def _described(self, records: Sequence[Packed]) -> dict[str, Value]:
+        """A write in the words of https://opentelemetry.io/docs/specs/semconv/database/database-spans/."""
+        return {
+            "db.system.name": self._store.system,
+            "db.operation.name": "save",
+            "db.collection.name": "traces",
+            "db.operation.batch.size": len(records),
+        }
 
     async def _judge_again(self, records: Sequence[Packed]) -> Sequence[Packed]:
         again: list[Packed] = []

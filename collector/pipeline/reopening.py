@@ -30,15 +30,15 @@ class Reopening:
     def __init__(
         self, options: FrontOptions, decided: Decided, metrics: Metrics, release: Callable[[Sequence[Position]], None]
     ) -> None:
-        self._limits = options.assembly
-        self._most_loaded = int(LOADED_SHARE * options.memory_bytes)
         self._decided = decided
         self._metrics = metrics
         self._release = release
+        self.adopt(options)
 
     def adopt(self, options: FrontOptions) -> None:
-        """Go by other limits of assembly from now on."""
+        """Go by these limits of assembly and of memory from now on."""
         self._limits = options.assembly
+        self._most_loaded = int(LOADED_SHARE * options.memory_bytes)
 
     async def jobs(self, closed: Sequence[ClosedTrace]) -> AsyncIterator[list[Job]]:
         """Jobs of a batch of closed traces, in batches: mostly it is one. Waits for room.

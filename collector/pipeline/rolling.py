@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from collector.pipeline.judge import Job, Judged
+from collector.spans import Kind, Spans, no_spans
 from exporters.dataset.case import Case
 
 
@@ -64,9 +65,13 @@ class _Shift:
 
 
 class RollingPool:
-    """The pool of the moment. Used on one event loop; has as many workers as the first pool, always."""
+    """The pool of the moment. Used on one event loop; has as many workers as the first pool, always.
 
-    def __init__(self, pool: Pool) -> None:
+    What it is given to do is told of to ``spans``.
+    """
+
+    def __init__(self, pool: Pool, spans: Spans = no_spans) -> None:
+        self._spans = spans
         self.workers = pool.workers
         self._now = _Shift(pool)
         self._retiring: set[asyncio.Task[None]] = set()
@@ -82,17 +87,17 @@ class RollingPool:
 
     async def inspect(self, jobs: Sequence[Job]) -> Judged:
         """See ``InspectionPool.inspect``."""
-        with self._shift() as pool:
+        with self._spans("judge", Kind.INTERNAL, {"sidecheck.batch.traces": len(jobs)}), self._shift() as pool:
             return await pool.inspect(jobs)
 
     async def draft(self, job: Job) -> Case | None:
         """See ``InspectionPool.draft``."""
-        with self._shift() as pool:
+        with self._spans("draft case", Kind.INTERNAL, {}), self._shift() as pool:
             return await pool.draft(job)
 
     async def admit(self, case: Case, trusted: Case | None, redact: bool) -> Case:
         """See ``InspectionPool.admit``."""
-        with self._shift() as pool:
+        with self._spans("admit case", Kind.INTERNAL, {}), self._shift() as pool:
             return await pool.admit(case, trusted, redact)
 
     def replace(self, pool: Pool) -> None:

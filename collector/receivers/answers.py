@@ -22,7 +22,7 @@ DEFAULT_RETRY_AFTER_S = 5.0
 CHALLENGE = 'Bearer realm="sidecheck"'
 """The ``WWW-Authenticate`` header of a request without a valid token (RFC 6750, section 3)."""
 
-QUIET = frozenset({Refusal.NO_TRACE_ID, Refusal.OWN_RESULT})
+QUIET = frozenset({Refusal.NO_TRACE_ID, Refusal.OWN_RESULT, Refusal.OWN_TELEMETRY})
 """Refusals of records that a sender is not told of: an app or a Collector that sends all of its logs here does nothing
 wrong."""
 

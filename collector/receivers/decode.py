@@ -24,7 +24,7 @@ from collector.receivers.records import (
     Record,
     check_log,
     check_span,
-    is_own_result,
+    own,
     read_log,
     read_logs,
     read_resource_logs,
@@ -81,7 +81,7 @@ def traces_from_protobuf(body: bytes, source: Source, limits: ReceiverLimits) ->
 
     Returns:
         The pieces in the order in which their traces first appear, and the spans that were refused, by reason
-        (``INVALID_ID``, ``INVALID_TIME``).
+        (``INVALID_ID``, ``INVALID_TIME``; ``OWN_TELEMETRY``: what a sidecar told of itself).
 
     Raises:
         Refused: ``MALFORMED``, ``TOO_MANY_SPANS`` or ``TOO_LARGE``: nothing of the request can be taken.
@@ -92,8 +92,8 @@ def traces_from_protobuf(body: bytes, source: Source, limits: ReceiverLimits) ->
 def logs_from_protobuf(body: bytes, source: Source, limits: ReceiverLimits) -> Batch:
     """Decode an ``ExportLogsServiceRequest`` (the same on the wire as ``LogsData``).
 
-    Records without a trace are counted in the batch as ``NO_TRACE_ID``, what a sidecar told of its verdicts as
-    ``OWN_RESULT``. Returns and raises as ``traces_from_protobuf``.
+    Records without a trace are counted in the batch as ``NO_TRACE_ID``, what a sidecar told as ``OWN_RESULT`` (of its
+    verdicts) and ``OWN_TELEMETRY``. Returns and raises as ``traces_from_protobuf``.
     """
     return _Decoding(body, limits, _LOGS).batch(source)
 
@@ -161,8 +161,9 @@ class _Decoding:
         _, start, end = scope
         header, records = self._split(start, end, RECORD_FIELD, are_records=True)
         read = self._signal.read_scope(header, f"the scope at byte {start}")
-        if is_own_result(read):
-            self._rejected[Refusal.OWN_RESULT] += len(records)
+        refusal = own(read)
+        if refusal is not None:
+            self._rejected[refusal] += len(records)
             return
         self._grouping.start_scope(header)
         for run in _runs(records):

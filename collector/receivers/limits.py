@@ -1,12 +1,27 @@
-"""How much one request may hold, and what a connection may cost. Owns the numbers; who reads enforces them itself."""
+"""How much one request may hold, and what a connection may cost. Owns the numbers; who reads enforces them itself.
 
-from dataclasses import dataclass
+Whoever enforces limits holds on to the object and reads it anew for each request: a reload changes the numbers in it.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Self
 
 MIB = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class ReceiverLimits:
+class _Adjustable:
+    """Limits that hold for many at once, and change for all of them."""
+
+    __slots__ = ()
+
+    def adopt(self, other: Self) -> None:
+        """Be these limits from now on. Threads that are reading see each number either before or after."""
+        for field in fields(self):  # type: ignore[arg-type]  # those below are dataclasses
+            setattr(self, field.name, getattr(other, field.name))
+
+
+@dataclass(slots=True)
+class ReceiverLimits(_Adjustable):
     """The limits of one request; the ``limits:`` section of the configuration sets them.
 
     Attributes:
@@ -22,8 +37,8 @@ class ReceiverLimits:
     compression_ratio: int = 200
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionLimits:
+@dataclass(slots=True)
+class ConnectionLimits(_Adjustable):
     """The limits of one listener's connections; the ``limits:`` section of the configuration sets them.
 
     Attributes:

@@ -19,6 +19,7 @@ from collector.receivers import answers
 from collector.receivers.compression import is_zlib
 from collector.receivers.limits import ConnectionLimits, ReceiverLimits
 from collector.receivers.reception import LOGS, TRACES, Encoded, Read, Reception
+from collector.spans import Spans, no_spans
 
 PACKAGE = "opentelemetry.proto.collector"
 
@@ -45,6 +46,7 @@ def create_server(
     connections: ConnectionLimits = DEFAULT_CONNECTIONS,
     interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
     forwarding: Forwarding | None = None,
+    spans: Spans = no_spans,
 ) -> grpc.aio.Server:
     """Return the OTLP/gRPC server, without a port and not started. To be called with a running event loop.
 
@@ -54,8 +56,9 @@ def create_server(
         connections: What connections may cost.
         interceptors: What sees a call first, such as access control.
         forwarding: Where requests go on to as they came.
+        spans: Where each call is told of.
     """
-    reception = Reception(intake, limits, Source.OTLP_GRPC, forwarding)
+    reception = Reception(intake, limits, Source.OTLP_GRPC, forwarding, spans)
     calls = _Calls(connections, reception)
     server = grpc.aio.server(options=_options(limits, connections), interceptors=interceptors)
     server.add_generic_rpc_handlers(

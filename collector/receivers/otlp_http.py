@@ -21,6 +21,7 @@ from collector.receivers.feedback import feedback_router
 from collector.receivers.http_body import read_body
 from collector.receivers.limits import ReceiverLimits
 from collector.receivers.reception import LOGS, TRACES, Encoded, Read, Reception, Signal
+from collector.spans import Spans, no_spans
 
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
@@ -32,16 +33,19 @@ _HINTS = {
 }
 
 
-def create_app(intake: Intake, limits: ReceiverLimits, forwarding: Forwarding | None = None) -> FastAPI:
+def create_app(
+    intake: Intake, limits: ReceiverLimits, forwarding: Forwarding | None = None, spans: Spans = no_spans
+) -> FastAPI:
     """Return the OTLP/HTTP app, with ``POST /v1/feedback`` in it.
 
     Args:
         intake: Where decoded requests and feedback go.
         limits: What one request may hold.
         forwarding: Where requests go on to as they came.
+        spans: Where each request is told of.
     """
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
-    reception = Reception(intake, limits, Source.OTLP_HTTP, forwarding)
+    reception = Reception(intake, limits, Source.OTLP_HTTP, forwarding, spans)
     for path, answer in (
         ("/v1/traces", _exporter(reception, TRACES)),
         ("/v1/logs", _exporter(reception, LOGS)),

@@ -16,10 +16,11 @@ from google.protobuf.message import Message
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 
 from collector.intake import Batch, Forwarding, Intake, Refusal, Refused, Room, Source
-from collector.receivers import answers, decode
+from collector.receivers import answers, decode, own_spans
 from collector.receivers.compression import decompress
 from collector.receivers.faults import own_fault
 from collector.receivers.limits import MIB, ReceiverLimits
+from collector.spans import OwnSpan, Spans, no_spans
 
 METRICS = "metrics"
 
@@ -72,9 +73,15 @@ class Reception:
     """Takes requests from one source. Every refusal is counted once, by the intake's ``accept`` or here."""
 
     def __init__(
-        self, intake: Intake, limits: ReceiverLimits, source: Source, forwarding: Forwarding | None = None
+        self,
+        intake: Intake,
+        limits: ReceiverLimits,
+        source: Source,
+        forwarding: Forwarding | None = None,
+        spans: Spans = no_spans,
     ) -> None:
         self._intake = intake
+        self._spans = spans
         self._forwarding = forwarding
         self._limits = limits
         self._source = source
@@ -92,9 +99,15 @@ class Reception:
             Refused: The request is not taken. A fault of the sidecar's own is ``OVERLOADED``: the sender keeps the data
                 and tries again.
         """
+        with own_spans.request(self._spans, self._source, signal.name) as span:
+            return await self._take(signal, read, span)
+
+    async def _take(self, signal: Signal, read: Read, span: OwnSpan) -> Message:
         with self._counted(), self._intake.reserve() as room:
             sent = await read(room)
             body, batch = await self._decoded(signal, sent, room)
+        if batch.is_own_telemetry:  # which would go on for ever, where a Collector brings it back
+            span.leave_out()
         if self._goes_on(signal.name):
             await self._accept_and_forward(signal.name, batch, body, is_json=sent.is_json)
         else:
@@ -108,7 +121,11 @@ class Reception:
         Raises:
             Refused: as ``take`` does.
         """
-        with self._counted(), self._intake.reserve() as room:
+        with (
+            own_spans.request(self._spans, self._source, METRICS),
+            self._counted(),
+            self._intake.reserve() as room,
+        ):
             sent = await read(room)
             if self._goes_on(METRICS):
                 body = await self._computed(sent, lambda: self._unpacked(sent, room, 1))

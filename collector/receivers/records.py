@@ -10,8 +10,8 @@ Decisions:
 - A parent id of zeros means "no parent".
 - A log record without a valid trace id belongs to no trace (``logs.proto`` says so of both cases). It is counted and
   dropped; an app sends all of its logs here, so that is no error. An invalid span id is taken off it.
-- What a sidecar tells of its verdicts, and a Collector brings back, is none of an app's telemetry: to judge the trace
-  again for it would go on for ever.
+- What a sidecar tells of its verdicts or of itself, and a Collector brings back, is none of an app's telemetry: to
+  judge the trace again for it, or to tell of it, would go on for ever.
 - Feedback that names no trace but a response is not: it is sent when the trace is long over.
 """
 
@@ -40,8 +40,8 @@ MAX_FIELDS = 100_000
 RECORD_FIELD = 2
 """``spans`` and ``log_records`` are field 2 of a scope."""
 
-RESULTS_SCOPE = "sidecheck.results"
-"""``exporters.otlp.results.SCOPE``; a test compares them."""
+OWN_SCOPES = {"sidecheck.results": Refusal.OWN_RESULT, "sidecheck.telemetry": Refusal.OWN_TELEMETRY}
+"""``SCOPE`` of ``exporters.otlp.results`` and of ``exporters.otlp.telemetry``; a test compares them."""
 _RESPONSE_ID = b"gen_ai.response.id"
 
 _Message = TypeVar("_Message", bound=Message)
@@ -170,9 +170,9 @@ def said_in(log: LogRecord, field: bytes) -> Said | None:
     return feedback.on_response(log_record(log, {})) if _RESPONSE_ID in field and feedback.may_be_in(field) else None
 
 
-def is_own_result(scope: ScopeSpans | ScopeLogs) -> bool:
-    """Whether a scope holds what a sidecar told of its verdicts."""
-    return scope.scope.name == RESULTS_SCOPE
+def own(scope: ScopeSpans | ScopeLogs) -> Refusal | None:
+    """What a scope is refused as that holds what a sidecar told: of its verdicts, or of itself."""
+    return OWN_SCOPES.get(scope.scope.name)
 
 
 def _spans(message: TracesData) -> Sequence[Span]:

@@ -33,7 +33,7 @@ class Relay(Process):
 
     async def _start(self) -> None:
         options = _options(self.settings)
-        ports = Ports(self.settings, self._stack, ("otlp.grpc", "otlp.http", "metrics"))
+        ports = Ports(self.settings, self._stack, ("otlp.grpc", "otlp.http", "metrics"), self.spans)
         producer = Producer(options)
         self._front = RelayFront(options, producer, self.metrics)
         metrics = ports.serve_metrics(self.metrics, self.health)

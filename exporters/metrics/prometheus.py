@@ -40,6 +40,11 @@ class Metrics:
         self._children: dict[tuple[Any, ...], Any] = {}
         self._most_children = max_series
 
+    def limit(self, max_series: int) -> None:
+        """Have so many series at most from now on. Those that are there stay, also where they are more."""
+        self._series.most = max_series
+        self._most_children = max_series
+
     def inc(self, name: str, by: float = 1, exemplar: Mapping[str, str] | None = None, **labels: Any) -> None:
         """Add to a counter; ``by=0`` makes its series be there. A negative or non-finite amount is left out."""
         child = self._child(name, Kind.COUNTER, labels)
@@ -141,7 +146,7 @@ class _Series:
     """
 
     def __init__(self, most: int) -> None:
-        self._most = most
+        self.most = most
         self._count = 0
         self._known: set[tuple[str, tuple[str, ...]]] = set()
         self._lock = threading.Lock()
@@ -154,7 +159,7 @@ class _Series:
         with self._lock:
             if key in self._known:
                 return values, False
-            if self._count + metric.series_each <= self._most:
+            if self._count + metric.series_each <= self.most:
                 self._count += metric.series_each
                 self._known.add(key)
                 return values, False

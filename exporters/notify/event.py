@@ -22,11 +22,50 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class NewCluster:
+    """A kind of failure that was not known: the checks that failed, each with its finding codes, and where to look.
+
+    ``traces`` failed in this way so far; ``trace_id`` is the first of them, ``page`` its page here, ``trace_url`` its
+    place in the tracing backend, ``None`` where that is not configured.
+    """
+
+    id: str
+    failures: Mapping[str, tuple[str, ...]]
+    traces: int
+    trace_id: str
+    page: str | None = None
+    trace_url: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The cluster in a line."""
+        failed = ", ".join(
+            f"{check} ({', '.join(codes)})" if codes else check for check, codes in self.failures.items()
+        )
+        link = self.page or self.trace_url
+        return f"{failed}: {self.traces} trace{'s' * (self.traces != 1)}, {link or f'trace {self.trace_id}'}"
+
+    def context(self) -> dict[str, Any]:
+        """What a template may use of it."""
+        failures = {check: list(codes) for check, codes in self.failures.items()}
+        return {
+            "id": self.id,
+            "failures": failures,
+            "traces": self.traces,
+            "trace_id": self.trace_id,
+            "page": self.page,
+            "trace_url": self.trace_url,
+            "text": self.text,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One thing that happened: in which service, and the figures of its kind.
 
-    ``new_cluster``: ``count`` kinds of failure that were not known before. ``threshold``: of ``count`` results of
-    ``check`` in the last ``minutes``, the share ``rate`` passed, which is ``below`` what it should be.
+    ``new_cluster``: ``count`` kinds of failure that were not known before; ``clusters`` are the first of them.
+    ``threshold``: of ``count`` results of ``check`` in the last ``minutes``, the share ``rate`` passed, which is
+    ``below`` what it should be.
     """
 
     kind: Kind
@@ -36,6 +75,7 @@ class Event:
     rate: float | None = None
     below: float | None = None
     minutes: float | None = None
+    clusters: tuple[NewCluster, ...] = ()
 
     def context(self, time_s: int) -> dict[str, Any]:
         """What a template may use."""
@@ -47,22 +87,33 @@ class Event:
             "rate": self.rate,
             "below": self.below,
             "minutes": self.minutes,
+            "clusters": [cluster.context() for cluster in self.clusters],
+            "more": self.more,
             "time": time_s,
             "text": self.text,
         }
 
     @property
+    def more(self) -> int:
+        """How many new kinds of failure are not among ``clusters``."""
+        return self.count - len(self.clusters) if self.kind is Kind.NEW_CLUSTER else 0
+
+    @property
     def text(self) -> str:
-        """The event in a sentence."""
+        """The event in a sentence, with a line for each new kind of failure."""
         if self.kind is Kind.NEW_CLUSTER:
-            return f"{self.service}: {self.count} new kind{'s' * (self.count != 1)} of failure"
+            first = f"{self.service}: {self.count} new kind{'s' * (self.count != 1)} of failure"
+            rest = [f"and {self.more} more"] if self.clusters and self.more else []
+            return "\n".join([first, *(cluster.text for cluster in self.clusters), *rest])
         passed = f"{self.check} passed {self.rate or 0:.0%} of {self.count} traces in {self.minutes:g} minutes"
         return f"{self.service}: {passed}, which is below {self.below or 0:.0%}"
 
 
+_TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+_CLUSTER = NewCluster("5f2b", {"citations": ("unknown_source",)}, 3, _TRACE)
 EXAMPLES: Mapping[Kind, Event] = MappingProxyType(
     {
-        Kind.NEW_CLUSTER: Event(Kind.NEW_CLUSTER, "shop", 2),
+        Kind.NEW_CLUSTER: Event(Kind.NEW_CLUSTER, "shop", 2, clusters=(_CLUSTER,)),
         Kind.THRESHOLD: Event(Kind.THRESHOLD, "shop", 50, "citations", 0.8, 0.9, 10.0),
     }
 )

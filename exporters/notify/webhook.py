@@ -8,7 +8,7 @@ import base64
 import binascii
 import hmac
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from uuid import uuid4
@@ -17,7 +17,7 @@ import httpx
 import structlog
 
 from exporters.notify.event import Event, Template, TemplateProblem
-from exporters.otlp.backoff import Backoff
+from exporters.otlp.backoff import Backoff, Patience, Sleep
 from exporters.otlp.client import seconds_of
 
 MOST_WAITING = 100
@@ -30,7 +30,6 @@ _PREFIX = "whsec_"
 _TRY_AGAIN = frozenset({408, 425, 429})
 
 log = structlog.get_logger()
-Sleep = Callable[[float], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +38,15 @@ class Counts:
 
     sent: Callable[[str], None]
     dropped: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """Where messages go, what they are signed with (``None``: nothing), and what makes them."""
+
+    url: str
+    key: bytes | None
+    template: Template
 
 
 def key_of(secret: str) -> bytes:
@@ -61,14 +69,12 @@ def signed(key: bytes, message_id: str, time_s: int, body: bytes) -> dict[str, s
 
 
 class Webhook:
-    """Sends messages to one address until it is stopped, and to no other: redirects are not followed."""
+    """Sends messages to one receiver until it is stopped, and to no other: redirects are not followed."""
 
     def __init__(
         self,
         name: str,
-        url: str,
-        key: bytes | None,
-        template: Template,
+        receiver: Receiver,
         counts: Counts,
         *,
         backoff: Backoff | None = None,
@@ -76,14 +82,13 @@ class Webhook:
         wall_s: Callable[[], float] = time.time,
     ) -> None:
         self._name = name
-        self._url = url
-        self._key = key
-        self._template = template
+        self._receiver = receiver
         self._counts = counts
         self._backoff = backoff or Backoff()
-        self._sleep = sleep
+        self._patience = Patience(sleep)
         self._wall_s = wall_s
         self._queue: asyncio.Queue[Event] = asyncio.Queue(MOST_WAITING)
+        self._under_way = False
         self._http = httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False, headers={"User-Agent": "sidecheck"})
 
     def tell(self, event: Event) -> None:
@@ -93,47 +98,71 @@ class Webhook:
         except asyncio.QueueFull:
             self._counts.dropped("queue_full")
 
+    def turn_to(self, receiver: Receiver) -> None:
+        """Send what waits and what comes to another receiver, and at once: whatever the last one had to wait for."""
+        self._receiver = receiver
+        self._backoff.reset()
+        self._patience.end()
+
+    @property
+    def waiting(self) -> int:
+        """Messages that are not sent yet."""
+        return self._queue.qsize() + self._under_way
+
     async def run(self) -> None:
         """Send what comes, for ever."""
         while True:
             event = await self._queue.get()
-            try:
-                body = self._template.render(event, int(self._wall_s()))
-            except TemplateProblem as problem:
-                log.error("a message could not be made", hook=self._name, problem=str(problem))
-                self._counts.dropped("template")
-                continue
-            await self._deliver(body)
+            self._under_way = True
+            await self._tell(event)
+            self._under_way = False
+            self._queue.task_done()
+
+    async def emptied(self) -> None:
+        """Wait until nothing waits."""
+        await self._queue.join()
 
     async def close(self) -> None:
         """Give up what is under way."""
         await self._http.aclose()
 
+    async def _tell(self, event: Event) -> None:
+        try:
+            body = self._receiver.template.render(event, int(self._wall_s()))
+        except TemplateProblem as problem:
+            log.error("a message could not be made", hook=self._name, problem=str(problem))
+            self._counts.dropped("template")
+            return
+        await self._deliver(body)
+
     async def _deliver(self, body: bytes) -> None:
         message_id = f"msg_{uuid4().hex}"
-        problem = ""
+        problem, is_final = "", False
         for _ in range(TRIES):
-            problem, after_s, is_final = await self._post(message_id, body)
+            receiver = self._receiver
+            problem, after_s, is_final = await self._post(receiver, message_id, body)
             if not problem:
                 self._backoff.reset()
                 self._counts.sent(self._name)
                 return
+            if receiver is not self._receiver:
+                continue
             if is_final:
                 break
-            await self._sleep(self._backoff.wait_s(after_s))
+            await self._patience.wait(self._backoff.wait_s(after_s))
         log.warning("a message was given up", hook=self._name, problem=problem)
         self._backoff.reset()
         self._counts.dropped("refused" if is_final else "retries")
 
-    async def _post(self, message_id: str, body: bytes) -> tuple[str, float | None, bool]:
+    async def _post(self, receiver: Receiver, message_id: str, body: bytes) -> tuple[str, float | None, bool]:
         """What went wrong (empty: nothing), the seconds that the receiver asks for, and whether it is of no use."""
         headers = {"Content-Type": "application/json"}
-        if self._key is not None:
-            headers |= signed(self._key, message_id, int(self._wall_s()), body)
+        if receiver.key is not None:
+            headers |= signed(receiver.key, message_id, int(self._wall_s()), body)
         try:
             async with (
                 asyncio.timeout(TIMEOUT_S),
-                self._http.stream("POST", self._url, content=body, headers=headers) as r,
+                self._http.stream("POST", receiver.url, content=body, headers=headers) as r,
             ):
                 status, retry_after = r.status_code, r.headers.get("retry-after")
         except (httpx.HTTPError, TimeoutError, OSError) as error:

@@ -5,12 +5,12 @@ in the queue on disk, and stays there until the destination has it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 
-from exporters.otlp.backoff import Backoff
+from exporters.otlp.backoff import Backoff, Patience, Sleep
 from exporters.otlp.client import Client, Never, NotNow
 from exporters.otlp.destination import Destination, Signal
 from exporters.otlp.queue import ForwardQueue
@@ -23,15 +23,18 @@ ASK_AGAIN_S = 5.0
 """How soon a queue that could not be read is read again."""
 
 log = structlog.get_logger()
-Sleep = Callable[[float], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Told of what became of requests: taken (their signal), dropped (a reason, how many)."""
+    """Told of what became of requests: taken (their signal), dropped (a reason, how many).
+
+    ``gone`` is told of a destination that is no longer there, nor anything that waited for it.
+    """
 
     forwarded: Callable[[str, Signal], None]
     dropped: Callable[[str, int], None]
+    gone: Callable[[str], None] = lambda _destination: None
 
 
 @dataclass(slots=True)
@@ -56,24 +59,40 @@ class Lane:
         backoff: Backoff,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        self._destination = destination
+        self._name = destination.name
         self._signal = signal
         self._queue = queue
-        self._client = client
+        self.client = client
         self._counts = counts
         self._backoff = backoff
         self._sleep = sleep
         self._queued = asyncio.Event()
         self._queued.set()  # what the last run left
+        self._idle = asyncio.Event()
+        self._patience = Patience(sleep)
         self._is_down = False
         self._has_refused = False
-        self.is_idle = False
-        """Whether all is sent that was there."""
 
     def wake(self) -> None:
         """Something was queued."""
-        self.is_idle = False
+        self._idle.clear()
         self._queued.set()
+
+    def turn_to(self, client: Client) -> None:
+        """Send by another client from now on, and at once: whatever the last one had to wait for."""
+        self.client = client
+        self._backoff.reset()
+        self._has_refused = False
+        self._patience.end()
+
+    async def emptied(self) -> None:
+        """Wait until all is sent that was there."""
+        await self._idle.wait()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether all is sent that was there."""
+        return self._idle.is_set()
 
     @property
     def is_stuck(self) -> bool:
@@ -87,19 +106,18 @@ class Lane:
             self._queued.clear()
             while page := await self._page():
                 await self._send_all(page)
-            self.is_idle = not self._queued.is_set()
+            if not self._queued.is_set():
+                self._idle.set()
 
     async def _page(self) -> Sequence[Waiting]:
         while True:
             try:
-                return await self._queue.first(
-                    self._destination.name, self._signal, AT_ONCE[self._signal], BYTES_AT_ONCE
-                )
+                return await self._queue.first(self._name, self._signal, AT_ONCE[self._signal], BYTES_AT_ONCE)
             except QueueError:  # which has told of it
                 await self._sleep(ASK_AGAIN_S)
 
     async def _send_all(self, page: Sequence[Waiting]) -> None:
-        became = _Round()
+        became, client = _Round(), self.client
         await asyncio.gather(*(self._send(request, became) for request in page))
         await self._forget(became.ended)
         if became.problem is None:
@@ -108,11 +126,12 @@ class Lane:
         self._down(became.problem)
         if became.ended:  # it takes others: no reason to come less and less often
             self._backoff.reset()
-        await self._sleep(self._backoff.wait_s(became.after_s))
+        if client is self.client:
+            await self._patience.wait(self._backoff.wait_s(became.after_s))
 
     async def _send(self, request: Waiting, became: _Round) -> None:
         try:
-            await self._client.send(self._signal, request.body, is_json=request.is_json)
+            await self.client.send(self._signal, request.body, is_json=request.is_json)
         except NotNow as later:
             became.problem = str(later)
             if later.after_s is not None:
@@ -125,7 +144,7 @@ class Lane:
             became.problem = type(error).__name__
             return
         else:
-            self._counts.forwarded(self._destination.name, self._signal)
+            self._counts.forwarded(self._name, self._signal)
         became.ended.append(request.position)
 
     async def _forget(self, positions: Sequence[int]) -> None:
@@ -157,4 +176,4 @@ class Lane:
 
     @property
     def _where(self) -> dict[str, str]:
-        return {"destination": self._destination.name, "signal": self._signal.value}
+        return {"destination": self._name, "signal": self._signal.value}

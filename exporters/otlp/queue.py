@@ -4,6 +4,7 @@ Owns the thread that the file is used on. The bounds and the file are ``queue_fi
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -67,6 +68,19 @@ class ForwardQueue:
     async def expire(self) -> None:
         """See ``QueueFile.expire``."""
         await self._on_thread(self._file.expire)
+
+    async def settled(self) -> None:
+        """Wait until all that was asked for before is committed, or refused."""
+        with contextlib.suppress(QueueError):
+            await self._commit_soon((), ())
+
+    def rebound(self, bounds: Mapping[str, Bound]) -> None:
+        """See ``QueueFile.rebound``; holds for all that is asked for after it."""
+        self._thread.submit(self._file.rebound, bounds)
+
+    async def clear(self, destination: str, signal: Signal) -> int:
+        """See ``QueueFile.clear``."""
+        return await self._on_thread(self._file.clear, destination, signal)
 
     async def scrub(self) -> bool:
         """See ``QueueFile.scrub``."""

@@ -71,9 +71,9 @@ class Waiting:
 
 
 class QueueFile:
-    """The open file. Every method raises ``QueueError``, and the next call opens the file again.
+    """The open file. Every method that reads or writes raises ``QueueError``, and the next one opens the file again.
 
-    ``bounds`` are the destinations there are: what waits for another one is dropped.
+    ``bounds`` are the destinations there are: what waits for another one when the file is opened is dropped.
     """
 
     def __init__(
@@ -142,6 +142,19 @@ class QueueFile:
                 self.held.subtract(_sum(gone))
                 self._tell("expired", gone)
 
+    def rebound(self, bounds: Mapping[str, Bound]) -> None:
+        """Go by other bounds from now on. What is over them goes with the next commit or expiry."""
+        self._bounds = bounds
+
+    def clear(self, destination: str, signal: Signal) -> int:
+        """Drop what waits in a queue; returns how many requests these are."""
+        query = f"DELETE FROM waiting WHERE destination = ? AND signal = ? {_GONE}"  # noqa: S608 - a constant
+        with self._connected() as connection:
+            gone = connection.execute(query, (destination, signal.value)).fetchall()
+            self.held.subtract(_sum(gone))
+            self._tell("no_destination", gone)
+        return len(gone)
+
     def scrub(self) -> bool:
         """Write over what was sent, if nothing waits. Returns whether no byte of anything is left."""
         with self._connected() as connection:
@@ -203,10 +216,14 @@ class QueueFile:
                 connection.execute(statement)
             held = connection.execute("SELECT destination, SUM(size), COUNT(*) FROM waiting GROUP BY destination")
             for name, size, count in held.fetchall():
-                self.held[name] = size
-                if name not in self._bounds:
+                if name in self._bounds:
+                    self.held[name] = size
+                else:
                     connection.execute("DELETE FROM waiting WHERE destination = ?", (name,))
                     self._dropped("no_destination", count)
+                    log.warning(
+                        "what waited for a destination that was taken out is dropped", destination=name, requests=count
+                    )
         except Exception:
             connection.close()
             raise
@@ -223,6 +240,15 @@ class QueueFile:
         log.error("the queue of what is forwarded was damaged and is put aside", problem=str(error), moved=str(moved))
         self._dropped("damaged", 1)
         self.held.clear()
+
+
+def drop_left_over(folder: Path, dropped: Dropped, wall_ns: Callable[[], int]) -> None:
+    """Where there is no destination any more: drop what still waits, count it, and write over it."""
+    if (folder / FILE_NAME).exists():
+        with contextlib.suppress(QueueError):  # which has told of it
+            left = QueueFile(folder, {}, dropped, wall_ns)
+            left.scrub()
+            left.close()
 
 
 def scrub_at_rest(folder: Path) -> bool:

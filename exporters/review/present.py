@@ -31,10 +31,10 @@ def summary(trace: TraceSummary) -> dict[str, Any]:
 
 
 def trace(stored: StoredTrace, trace_url: str | None) -> dict[str, Any]:
-    """All that is kept of a trace but its raw telemetry. ``trace_url`` is the link template of the tracing backend."""
+    """All that is kept of a trace but its raw telemetry. ``trace_url`` leads to it in the tracing backend."""
     return {
         **_head(stored),
-        "traceUrl": trace_url.replace("{trace_id}", stored.trace_id) if trace_url else None,
+        "traceUrl": trace_url,
         "view": stored.view,
         "verdicts": [verdict(v) for v in stored.verdicts],
         "feedback": [_feedback(f) for f in stored.feedback],

@@ -28,7 +28,7 @@ from exporters.review.schemas import (
     TraceFilter,
     TraceId,
 )
-from exporters.review.site import Problems, ReadTrace, Site
+from exporters.review.site import Problems, ReadTrace, Site, TraceLinks
 from exporters.review.static_files import static_routes
 from exporters.store import Store, StoredTrace
 
@@ -36,7 +36,7 @@ from exporters.store import Store, StoredTrace
 def create_api(
     store: Store,
     *,
-    trace_url: str | None = None,
+    trace_url: str | TraceLinks | None = None,
     draft_case: DraftCase | None = None,
     admit_case: AdmitCase | None = None,
     forget: Forget | None = None,
@@ -49,7 +49,7 @@ def create_api(
 
     Args:
         store: where traces and cases are kept.
-        trace_url: link to a trace in the tracing backend, with ``{trace_id}`` in it.
+        trace_url: link to a trace in the tracing backend, with ``{trace_id}`` in it; as ``TraceLinks`` it may change.
         draft_case: makes a case of a trace that has none, for a person who promotes it; ``None``: such a trace cannot
             be promoted.
         admit_case: looks at a case before it is promoted or changed; ``None``: none is looked at.
@@ -63,7 +63,8 @@ def create_api(
     app = FastAPI(title="sidecheck", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
     app.add_middleware(Guard)
     answers.install(app)
-    app.include_router(_traces(store, trace_url, now))
+    links = trace_url if isinstance(trace_url, TraceLinks) else TraceLinks(trace_url)
+    app.include_router(_traces(store, links, now))
     desk = Desk(store, now, draft_case, admit_case)
     app.include_router(_decisions(desk))
     app.include_router(_cases(store, desk, now))
@@ -71,7 +72,7 @@ def create_api(
     app.include_router(dataset_routes(store, now, admit_case))
     app.include_router(_status(store))
     app.include_router(static_routes())
-    app.include_router(page_routes(Site(store, now, trace_url, draft_case, problems, read_trace, admit_case)))
+    app.include_router(page_routes(Site(store, now, links, draft_case, problems, read_trace, admit_case)))
     if forget is not None:
         app.include_router(forget_routes(forget))
     if explain is not None:
@@ -79,7 +80,7 @@ def create_api(
     return app
 
 
-def _traces(store: Store, trace_url: str | None, now: Callable[[], int]) -> APIRouter:
+def _traces(store: Store, trace_links: TraceLinks, now: Callable[[], int]) -> APIRouter:
     router = APIRouter(default_response_class=SafeJson, tags=["traces"])
 
     @router.get("/api/traces")
@@ -91,7 +92,8 @@ def _traces(store: Store, trace_url: str | None, now: Callable[[], int]) -> APIR
     @router.get("/api/traces/{trace_id}")
     def get_trace(trace_id: TraceId) -> SafeJson:
         """One trace: what was asked and answered, the verdicts with their evidence, feedback, history, its case."""
-        return SafeJson(present.trace(_trace(store, trace_id), trace_url))
+        stored = _trace(store, trace_id)
+        return SafeJson(present.trace(stored, trace_links(stored.trace_id)))
 
     @router.get("/api/traces/{trace_id}/online-eval")
     def get_online_eval(trace_id: TraceId) -> SafeJson:

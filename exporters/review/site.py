@@ -1,7 +1,7 @@
 """What the pages are made of: the store and all else that the composition root gives them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from checks.interaction import Interaction
 from exporters.review.admission import AdmitCase
@@ -18,17 +18,27 @@ Takes long where it is large.
 """
 
 
+class TraceLinks:
+    """Links to traces in the tracing backend. ``template`` has ``{trace_id}`` in it, and may change; ``None``: none."""
+
+    def __init__(self, template: str | None = None) -> None:
+        self.template = template
+
+    def __call__(self, trace_id: str) -> str | None:
+        """The link to a trace."""
+        return self.template.replace("{trace_id}", trace_id) if self.template else None
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """What pages are given.
 
-    ``now`` gives nanoseconds since the epoch, ``trace_url`` is the link template of the tracing backend. A ``None``:
-    the page does without.
+    ``now`` gives nanoseconds since the epoch. A ``None``: the page does without.
     """
 
     store: Store
     now: Callable[[], int]
-    trace_url: str | None = None
+    trace_links: TraceLinks = field(default_factory=TraceLinks)
     draft_case: DraftCase | None = None
     problems: Problems | None = None
     read_trace: ReadTrace | None = None

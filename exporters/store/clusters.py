@@ -15,6 +15,7 @@ from exporters import codec
 from exporters.dataset.likeness import Likeness, bands_of, similarity
 from exporters.packed import Packed
 from exporters.store.engine import chunks, upsert
+from exporters.store.model import Opened
 from exporters.store.tables import cases, cluster_bands, clusters, traces
 from exporters.store.traces import Prior
 
@@ -29,18 +30,22 @@ MOST_AT_ONCE = 250
 
 def join(
     connection: sa.Connection, batch: Sequence[Packed], prior: Mapping[str, Prior], now_ns: int
-) -> tuple[list[Packed], Counter[str]]:
-    """``batch`` with each clustered trace in its cluster, and how many clusters were opened, by service."""
+) -> tuple[list[Packed], tuple[Opened, ...]]:
+    """``batch`` with each clustered trace in its cluster, and the clusters that were opened by failing ones."""
     clustered = [packed for packed in batch if packed.fingerprint is not None]
     if not clustered:
-        return list(batch), Counter()
+        return list(batch), ()
     places = _Places(connection, clustered)
     # The oldest first, so that a cluster is opened by the first trace that failed in this way.
     for packed in sorted(clustered, key=lambda packed: (packed.start_ns, packed.trace_id)):
         places.take(packed, prior[packed.trace_id].fingerprint)
     places.write(connection, now_ns)
-    opened = Counter(one.service for one in places.opened.values() if one.failures)
-    return [places.placed(packed) for packed in batch], opened
+    opened = [
+        Opened(fingerprint, one.service, one.failures, places.openers[fingerprint])
+        for fingerprint, one in places.opened.items()
+        if one.failures
+    ]
+    return [places.placed(packed) for packed in batch], tuple(opened)
 
 
 def count(connection: sa.Connection, batch: Sequence[Packed], prior: Mapping[str, Prior], now_ns: int) -> None:
@@ -129,10 +134,14 @@ def _example(packed: Packed) -> dict[str, Any]:
 
 
 class _Places:
-    """Where the traces of one save belong. ``opened`` are the clusters that they open, by fingerprint."""
+    """Where the traces of one save belong.
+
+    ``opened`` are the clusters that they open, ``openers`` the traces that open them, both by fingerprint.
+    """
 
     def __init__(self, connection: sa.Connection, clustered: Sequence[Packed]) -> None:
         self.opened: dict[str, Likeness] = {}
+        self.openers: dict[str, str] = {}
         self._of: dict[str, str] = {}
         self._known = _existing(connection, sorted({packed.fingerprint or "" for packed in clustered}))
         unknown = [p.likeness for p in clustered if p.fingerprint not in self._known and p.likeness is not None]
@@ -146,6 +155,7 @@ class _Places:
         fingerprint, own = packed.fingerprint or "", packed.likeness
         if fingerprint not in self._known and own is not None:
             fingerprint = self._nearest(own, before) or self._opened(fingerprint, own)
+            self.openers.setdefault(fingerprint, packed.trace_id)
         self._of[packed.trace_id] = fingerprint
 
     def placed(self, packed: Packed) -> Packed:

@@ -1,5 +1,6 @@
 """What goes into the store and what comes out of it, as plain data. Knows no SQL."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -27,12 +28,22 @@ class CaseLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class Opened:
+    """A kind of failure that was not known: which checks failed, each with its codes, and the first such trace."""
+
+    fingerprint: str
+    service: str
+    failures: Mapping[str, tuple[str, ...]]
+    trace_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class SaveResult:
     """What a save did beyond writing. ``reopen`` names saved traces with feedback that their verdicts do not know.
 
     ``forgotten`` names traces that were not saved, since they are to be forgotten; ``overtaken`` those that were not,
     since another replica saved something of them that these records do not know: they have to be judged with it.
-    ``clusters_opened`` counts the kinds of failure that were not known, by service.
+    ``opened`` are the kinds of failure that were not known, ``joined`` counts the traces that joined each cluster.
     """
 
     cases_created: int = 0
@@ -41,7 +52,13 @@ class SaveResult:
     reopen: tuple[str, ...] = ()
     forgotten: tuple[str, ...] = ()
     overtaken: tuple[str, ...] = ()
-    clusters_opened: Mapping[str, int] = field(default_factory=dict)
+    opened: tuple[Opened, ...] = ()
+    joined: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def clusters_opened(self) -> Mapping[str, int]:
+        """How many kinds of failure were not known, by service."""
+        return Counter(one.service for one in self.opened)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from exporters.packed import Packed
 from exporters.store import candidates, cases, clusters, feedback, forgetting, overtaken, reopenings, traces
 from exporters.store.candidates import Outcomes
 from exporters.store.engine import Lock, take
-from exporters.store.model import CaseLimits, SaveResult
+from exporters.store.model import CaseLimits, Opened, SaveResult
 from exporters.store.traces import Prior
 
 
@@ -46,18 +46,25 @@ def _write(
     changed = traces.write(connection, batch, prior, now_ns)
     reopen = feedback.attach(connection, batch)
     reopenings.settle(connection, {each.trace_id: each for each in batch if each.replaces_ns is not None})
-    outcomes, opened = Outcomes(), Counter[str]()
+    outcomes, opened, joined = Outcomes(), tuple[Opened, ...](), Counter[str]()
     if any(each.case is not None or prior[each.trace_id].verdicts for each in batch):
         take(connection, Lock.CASES)
         unplaced = batch
         batch, opened = clusters.join(connection, batch, prior, now_ns)
+        joined = _joined(batch, prior)
         traces.note_clusters(connection, _moved(unplaced, batch, prior))
         outcomes = candidates.settle(connection, batch, prior, status, limits, now_ns)
         clusters.count(connection, batch, prior, now_ns)
         forgetting.note_owners(connection, {e.trace_id: e.owners for e in batch if e.trace_id in outcomes.statuses})
     _bring_up_to_date(connection, batch, prior, changed, outcomes)
     made = outcomes.created, outcomes.suppressed, outcomes.withdrawn
-    return SaveResult(*made, reopen, overtaken=tuple(sorted(late)), clusters_opened=opened)
+    return SaveResult(*made, reopen, overtaken=tuple(sorted(late)), opened=opened, joined=joined)
+
+
+def _joined(batch: Sequence[Packed], prior: Mapping[str, Prior]) -> Counter[str]:
+    """How many traces are in each cluster that were not before."""
+    new = [(each.fingerprint, prior[each.trace_id].fingerprint) for each in batch]
+    return Counter(fingerprint for fingerprint, before in new if fingerprint is not None and fingerprint != before)
 
 
 def _moved(before: Sequence[Packed], after: Sequence[Packed], prior: Mapping[str, Prior]) -> dict[int, str]:

@@ -98,6 +98,11 @@ class Store(Reading):
             raise
         return cls(database, hold_ns=hold_ns, lost=lost)
 
+    @property
+    def system(self) -> str:
+        """The database management system: ``sqlite`` or ``postgresql``."""
+        return "sqlite" if self._database.is_sqlite else "postgresql"
+
     def close(self) -> None:
         """Close the connections. The store is of no use afterwards."""
         self._database.close()

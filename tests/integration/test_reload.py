@@ -86,12 +86,13 @@ def test_checks_that_do_not_start_in_a_worker_are_refused(tmp_path, config):
 
 def test_the_answer_names_what_changed_and_what_waits_for_a_restart(tmp_path, config):
     with serving(tmp_path / "data", "-c", str(config)) as server:
-        config.write_text(STRICT + "workers: 3\napi: {trace_url: 'https://jaeger/{trace_id}'}\n")
+        config.write_text(STRICT + "workers: 3\njournal: {sync: full}\napi: {trace_url: 'https://jaeger/{trace_id}'}\n")
         answer = server.post("/api/reload").json()
         # The test's own variables win over the file: workers stays.
-        assert answer == {"changed": ["checks.latency"], "needsRestart": ["api.trace_url"]}
+        assert answer == {"changed": ["api.trace_url", "checks.latency"], "needsRestart": ["journal.sync"]}
         by_http(server, a_request(1))
-        server.judged(f"{1:032x}")
+        assert server.judged(f"{1:032x}")["traceUrl"] == f"https://jaeger/{1:032x}"
+        assert f"https://jaeger/{1:032x}" in server.get(f"/traces/{1:032x}").text
         assert server.outcomes(f"{1:032x}") == {"latency": "failed"}
         explained = {check["check"]: check for check in server.get(f"/api/explain/{1:032x}").json()["checks"]}
         assert set(explained) == {"latency"}

@@ -11,7 +11,7 @@ from checks.finding import Finding, Severity
 from checks.report import Outcome
 from exporters.dataset.case import CaseStatus, Source
 from exporters.dataset.likeness import BANDS, likeness, similarity
-from exporters.store import CaseLimits, CaseQuery, ClusterOrder, ClusterQuery, ForgetTarget, clusters
+from exporters.store import CaseLimits, CaseQuery, ClusterOrder, ClusterQuery, ForgetTarget, Opened, clusters
 from exporters.store.tables import cluster_bands
 
 REFUND = "Hello, my name is {} and my order {} from last week has not arrived yet. Can I please get a refund for it?"
@@ -88,6 +88,15 @@ def test_traces_of_one_save_find_each_other(store):
     result = save(store, *(asking(n, REFUND.format(name, n)) for n, name in enumerate(("Anna", "Tom", "Eve"), 1)))
     assert (result.clusters_opened, result.cases_created) == ({"shop": 1}, 3)
     assert {case.case.fingerprint for case in store.cases(CaseQuery()).items} == {listed(store)[0].fingerprint}
+
+
+def test_a_save_tells_which_kinds_of_failure_are_new_and_how_many_traces_joined_each(store):
+    first = save(store, asking(1, REFUND.format("Anna", 1)), asking(2, REFUND.format("Tom", 2)))
+    (opened,) = first.opened
+    assert opened == Opened(listed(store)[0].fingerprint, "shop", {"citations": ("missing",)}, trace_id(1))
+    assert first.joined == {opened.fingerprint: 2}
+    second = save(store, asking(2, REFUND.format("Tom", 2)), asking(3, REFUND.format("Eve", 3)), a_record(4))
+    assert (second.opened, second.joined) == ((), {opened.fingerprint: 1})
 
 
 def test_a_cluster_tells_what_failed_without_its_cases(store):

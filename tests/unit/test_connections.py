@@ -89,3 +89,13 @@ def test_a_connection_that_had_to_go_does_not_come_back_by_what_it_still_does(po
     assert len(pool) == 2
     opened(pool, 5)
     assert len(pool) == 2
+
+
+def test_a_limit_that_is_changed_holds_for_the_next_connection(pool):
+    first, _ = opened(pool, 2, Stage.IDLE)
+    pool.limits.adopt(ConnectionLimits(connections=3))
+    opened(pool)
+    assert not first.gone
+    pool.limits.adopt(ConnectionLimits(connections=1))
+    assert not pool.opened(FakeConnection())
+    assert first.gone

@@ -8,7 +8,16 @@ import pytest
 
 from exporters.otlp.destination import Signal
 from exporters.otlp.queue import ForwardQueue
-from exporters.otlp.queue_file import FILE_NAME, ROW_BYTES, Bound, QueueError, QueueFile, Waiting, scrub_at_rest
+from exporters.otlp.queue_file import (
+    FILE_NAME,
+    ROW_BYTES,
+    Bound,
+    QueueError,
+    QueueFile,
+    Waiting,
+    drop_left_over,
+    scrub_at_rest,
+)
 
 HOUR = 3600 * 10**9
 MOST = (100, 10**9)
@@ -196,3 +205,35 @@ def test_a_file_at_rest_is_written_over_as_well(tmp_path, clock):
     file.close()
     assert scrub_at_rest(tmp_path)
     assert b"the-text-that-must-go" not in (tmp_path / FILE_NAME).read_bytes()
+
+
+async def test_what_waits_for_a_destination_of_before_is_no_part_of_one_that_gets_its_name_later(opened, dropped):
+    queue = await opened(tempo=10**6)
+    await queue.put([a_request()])
+    queue = await opened(other=10**6)
+    assert dropped == {"no_destination": 1}
+    queue.rebound({"tempo": Bound(10**6, HOUR)})
+    assert queue.size("tempo") == 0
+    await queue.put([a_request(b"new")])
+    assert queue.size("tempo") == ROW_BYTES + 3
+    assert await bodies(queue) == [b"new"]
+
+
+async def test_one_signal_of_a_destination_can_be_dropped_and_the_rest_stays(opened, dropped):
+    queue = await opened()
+    await queue.put([a_request(), a_request(signal=Signal.LOGS), a_request(signal=Signal.LOGS)])
+    assert await queue.clear("tempo", Signal.LOGS) == 2
+    assert (dropped, queue.size("tempo")) == ({"no_destination": 2}, ROW_BYTES + 5)
+    assert await bodies(queue) == [b"spans"]
+
+
+def test_what_is_left_where_nothing_is_forwarded_any_more_is_dropped_counted_and_written_over(dropped, tmp_path, clock):
+    count = lambda reason, number: dropped.update({reason: number})  # noqa: E731 - a Counter's update gives None
+    drop_left_over(tmp_path, count, clock)
+    assert not list(tmp_path.iterdir())
+    queue = QueueFile(tmp_path, {"tempo": Bound(10**6, HOUR)}, count, clock)
+    queue.commit([a_request(b"what a user said"), a_request()], ())
+    queue.close()
+    drop_left_over(tmp_path, count, clock)
+    assert dropped == {"no_destination": 2}
+    assert b"what a user said" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())

@@ -1,46 +1,19 @@
 """Forwarding: everything goes to whoever wants it, as long as it takes, and no destination holds another up."""
 
 import asyncio
-from collections import Counter, defaultdict, deque
+from collections import Counter, deque
 
 import pytest
+from fakes import FakeClient
 
 from exporters.otlp.backoff import FIRST_S, LONGEST_S, Backoff
-from exporters.otlp.client import Client, Never, NotNow
+from exporters.otlp.client import Never, NotNow
 from exporters.otlp.destination import Destination, Signal, Target
 from exporters.otlp.forwarder import EXPIRE_EVERY_S, Forwarder
 from exporters.otlp.lane import Counts
 from exporters.otlp.queue_file import QueueError
 
 ALL = frozenset(Signal)
-
-
-class FakeClient(Client):
-    """Takes what it is sent, or answers as it was told; waits while it is held."""
-
-    def __init__(self):
-        self.got = []
-        self.answers = defaultdict(deque)
-        self.free = asyncio.Event()
-        self.free.set()
-        self.under_way = Counter()
-        self.most = Counter()
-        self.is_closed = False
-
-    async def send(self, signal, body, *, is_json):
-        self.under_way[signal] += 1
-        self.most[signal] = max(self.most[signal], self.under_way[signal])
-        try:
-            await asyncio.sleep(0)
-            await self.free.wait()
-            if self.answers[body]:
-                raise self.answers[body].popleft()
-            self.got.append((signal, body, is_json))
-        finally:
-            self.under_way[signal] -= 1
-
-    async def close(self):
-        self.is_closed = True
 
 
 class World:

@@ -12,6 +12,7 @@ from checks.trace import CloseReason
 from collector.intake import Refusal, Refused
 from collector.pipeline.buffer import PIECE_BYTES, SPAN_BYTES, TRACE_BYTES, TraceBuffer
 from collector.pipeline.inspection import BATCH
+from collector.pipeline.options import FrontOptions
 
 pytestmark = pytest.mark.usefixtures("no_waiting")
 
@@ -215,3 +216,18 @@ async def test_late_spans_that_break_the_line_are_counted_as_dropped_spans(line)
 
 
 # The end
+
+
+async def test_another_memory_budget_holds_for_the_next_request_and_closes_what_is_too_much_now(line):
+    await line.receive(a_piece(1))
+    tight, wide = (FrontOptions(Line.LIMITS, memory_bytes) for memory_bytes in (held_by(a_piece(1)), 1_000_000))
+    line.front.adopt(tight)
+    with pytest.raises(Refused) as refused:
+        await line.receive(a_piece(2))
+    assert refused.value.reason is Refusal.OVERLOADED
+    await line.flow()  # half of it is for open traces
+    assert line.count("sidecheck_traces_evaluated_total", closed_by="evicted") == 1
+    line.front.adopt(wide)
+    await line.receive(a_piece(2))
+    await line.flow(40)
+    assert line.count("sidecheck_traces_evaluated_total") == 2

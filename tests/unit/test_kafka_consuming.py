@@ -3,10 +3,11 @@
 import json
 
 import pytest
+from fakes import FakeSpans
 from kafka.errors import KafkaTimeoutError
 from kafka.structs import TopicPartition
 from kafka_fakes import AT, FakeConsumer, FakeIntake, FakeRecord, on_loop
-from otlp import a_log_record, a_logs_request
+from otlp import a_log_record, a_logs_request, a_trace_request
 from pipeline_fakes import Clock, span_bytes
 from servers import total
 
@@ -26,7 +27,7 @@ class Bench:
     """A consumer that is turned by hand."""
 
     def __init__(self, folder) -> None:
-        self.clock, self.intake, self.metrics = Clock(), FakeIntake(), Metrics(1_000)
+        self.clock, self.intake, self.metrics, self.spans = Clock(), FakeIntake(), Metrics(1_000), FakeSpans()
         topics = {"traces": Content.TRACES, "logs": Content.LOGS, "said": Content.FEEDBACK}
         options = KafkaOptions(("kafka:9092",), "group", topics, folder)
         self.letters = folder / "dead-letters.jsonl"
@@ -39,6 +40,7 @@ class Bench:
             DeadLetters(options, self.metrics),
             self.metrics,
             lambda: self.clock.now_ns / S,
+            self.spans,
         )
         self.kafka: FakeConsumer = self.consuming._consumer
 
@@ -90,6 +92,22 @@ def test_what_is_committed_is_the_smallest_offset_that_is_still_needed(bench):
     assert bench.kafka.commits[2:] == [{AT: 3}]
     bench.turn()
     assert len(bench.kafka.commits) == 3
+
+
+def test_records_that_are_taken_in_together_are_one_span(bench):
+    bench.turn(*some(0, 1, 2))
+    bench.turn()
+    assert [(span.name, span.attributes["messaging.batch.message_count"]) for span in bench.spans.told] == [
+        ("process traces", 3)
+    ]
+
+
+def test_records_of_nothing_but_own_telemetry_are_no_span_and_are_passed(bench):
+    request = a_trace_request()
+    request.resource_spans[0].scope_spans[0].scope.name = "sidecheck.telemetry"
+    bench.turn(FakeRecord(0, request.SerializeToString()))
+    assert [span.is_left_out for span in bench.spans.told] == [True]
+    assert [batch.rejected for batch in bench.intake.batches] == [{Refusal.OWN_TELEMETRY: 1}]
 
 
 def test_a_partition_that_is_revoked_is_handed_over_and_its_mark_committed(bench):

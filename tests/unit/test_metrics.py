@@ -198,3 +198,18 @@ def test_a_gauge_that_is_forgotten_leaves_the_page_and_may_come_back(metrics):
     assert samples(metrics, "sidecheck_kafka_lag") == {("1", "spans"): 5}
     metrics.set("sidecheck_kafka_lag", 6, topic="spans", partition=0)
     assert samples(metrics, "sidecheck_kafka_lag") == {("0", "spans"): 6, ("1", "spans"): 5}
+
+
+def test_a_cap_that_is_raised_makes_room_and_one_that_is_lowered_leaves_what_is_there():
+    metrics = Metrics(max_series=1)
+    for service in ("a", "b"):
+        metrics.inc("sidecheck_flagged_traces_total", service=service)
+    metrics.limit(2)
+    metrics.inc("sidecheck_flagged_traces_total", service="c")
+    metrics.limit(1)
+    for service in ("a", "c", "d"):
+        metrics.inc("sidecheck_flagged_traces_total", service=service)
+    page = metrics.render()[0].decode()
+    counted = {name: f'sidecheck_flagged_traces_total{{service="{name}"}} {n}.0' in page
+               for name, n in {"a": 2, "c": 2, "other": 2}.items()}  # fmt: skip
+    assert all(counted.values()), counted

@@ -5,19 +5,22 @@ import base64
 import hmac
 import json
 import logging
+import re
+from pathlib import Path
 
 import pytest
 from otlp_backends import http_backend
 from store_builders import a_record, a_verdict
 
 from checks.report import Outcome
-from collector.notifying import Notifying
+from collector.notifying import Notifying, hooks_of
 from collector.settings import ConfigError, Settings, as_yaml, load
 from exporters.metrics.prometheus import Metrics
-from exporters.notify.event import EXAMPLES, Event, Kind, Template, TemplateProblem
-from exporters.notify.watch import MOST_SERVICES, Threshold, Watch
-from exporters.notify.webhook import MOST_WAITING, TRIES, Counts, Webhook, key_of
+from exporters.notify.event import EXAMPLES, Event, Kind, NewCluster, Template, TemplateProblem
+from exporters.notify.watch import MOST_CLUSTERS, MOST_NAMES, MOST_SERVICES, Links, Threshold, Watch
+from exporters.notify.webhook import MOST_WAITING, TRIES, Counts, Receiver, Webhook, key_of
 from exporters.packed import pack
+from exporters.store import Opened, SaveResult
 
 MINUTE = 60 * 10**9
 SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
@@ -33,46 +36,114 @@ def judged(passed, failed, service="shop", check="citations", **parts):
     return [pack(record) for record in records]
 
 
-def test_new_kinds_of_failure_are_one_event_a_service():
-    watch = Watch()
-    watch.saw((), {"shop": 2, "bank": 1}, 0)
-    watch.saw((), {"shop": 1}, 0)
-    assert watch.events(0) == [Event(Kind.NEW_CLUSTER, "shop", 3), Event(Kind.NEW_CLUSTER, "bank", 1)]
+def opened(number=1, service="shop", failures=None):
+    return Opened(f"cluster-{number}", service, failures or {"citations": ("missing",)}, f"{number:032x}")
+
+
+def test_new_kinds_of_failure_are_one_event_a_service_that_says_what_failed_how_often_and_where():
+    watch = Watch(links=Links("https://sidecheck.example/", "https://jaeger/{trace_id}"))
+    watch.saw((), 0, [opened(1), opened(2, "bank", {"pii": (), "valid_json": ("syntax", "schema")})], {"cluster-1": 2})
+    watch.saw((), 0, [opened(3)], {"cluster-1": 1, "cluster-3": 1, "another": 7})
+    shop, bank = watch.events(0)
+    assert (shop.service, shop.count, shop.more, bank.count) == ("shop", 2, 0, 1)
+    assert [cluster.traces for cluster in shop.clusters] == [3, 1]
+    assert shop.text.splitlines() == [
+        "shop: 2 new kinds of failure",
+        f"citations (missing): 3 traces, https://sidecheck.example/traces/{1:032x}",
+        f"citations (missing): 1 trace, https://sidecheck.example/traces/{3:032x}",
+    ]
+    assert bank.text.splitlines()[1].startswith("pii, valid_json (syntax, schema): 1 trace, ")
+    assert shop.clusters[0].trace_url == f"https://jaeger/{1:032x}"
     assert watch.events(0) == []
+
+
+def test_without_an_address_of_the_pages_a_message_leads_to_the_backend_else_it_names_the_trace():
+    for links, end in ((Links(None, "https://jaeger/{trace_id}"), f"https://jaeger/{1:032x}"), (Links(), f"{1:032x}")):
+        watch = Watch(links=links)
+        watch.saw((), 0, [opened()])
+        assert watch.events(0)[0].text.endswith(end)
+
+
+def test_a_burst_of_new_kinds_makes_a_message_that_is_bounded():
+    watch = Watch()
+    many = {f"check-{n}": tuple(f"code-{m}" for m in range(100)) for n in range(100)}
+    watch.saw((), 0, [opened(number, failures=many) for number in range(1, 101)])
+    (event,) = watch.events(0)
+    assert (event.count, len(event.clusters), event.more) == (100, MOST_CLUSTERS, 100 - MOST_CLUSTERS)
+    assert event.text.endswith(f"and {event.more} more")
+    shown = event.clusters[0].failures
+    assert (len(shown), {len(codes) for codes in shown.values()}) == (MOST_NAMES, {MOST_NAMES})
+
+
+def test_a_template_may_use_all_that_is_known_of_a_new_kind_of_failure():
+    text = """{"blocks": [{% for c in clusters %}{"what": {{ c.failures | tojson }}, "n": {{ c.traces }},
+      "where": [{{ c.page | tojson }}, {{ c.trace_url | tojson }}, {{ c.trace_id | tojson }}],
+      "id": {{ c.id | tojson }}, "line": {{ c.text | tojson }}}
+      {{ "," if not loop.last }}{% endfor %}], "more": {{ more }}}"""
+    cluster = NewCluster("f", {"pii": ("email",)}, 4, "ab", "https://here/traces/ab")
+    body = Template(text).render(Event(Kind.NEW_CLUSTER, "shop", 3, clusters=(cluster,)), 0)
+    assert json.loads(body) == {
+        "blocks": [
+            {
+                "what": {"pii": ["email"]},
+                "n": 4,
+                "where": ["https://here/traces/ab", None, "ab"],
+                "id": "f",
+                "line": "pii (email): 4 traces, https://here/traces/ab",
+            }
+        ],
+        "more": 2,
+    }
+
+
+def test_a_threshold_that_stays_keeps_its_window_and_what_was_told():
+    watch = Watch([RATE])
+    watch.saw(judged(passed=0, failed=6), 0)
+    other = Threshold("latency", below=0.5, over_ns=MINUTE)
+    watch.adopt([other, RATE], Links())
+    watch.saw(judged(passed=0, failed=6), 0)
+    assert [event.count for event in watch.events(0)] == [12]
+    watch.adopt([RATE], Links())
+    assert watch.events(0) == []
+    watch.adopt([], Links())
+    watch.adopt([RATE], Links())
+    watch.saw(judged(passed=0, failed=9), 0)
+    assert watch.events(0) == []  # it began anew, with too few results
 
 
 def test_a_rate_that_falls_is_told_of_once_and_again_after_it_was_well():
     watch = Watch([RATE])
-    watch.saw(judged(passed=8, failed=2), {}, 0)
+    watch.saw(judged(passed=8, failed=2), 0)
     (event,) = watch.events(0)
     assert event == Event(Kind.THRESHOLD, "shop", 10, "citations", 0.8, 0.9, 10.0)
     assert event.text == "shop: citations passed 80% of 10 traces in 10 minutes, which is below 90%"
     assert watch.events(MINUTE) == []
-    watch.saw(judged(passed=50, failed=0), {}, 2 * MINUTE)
+    watch.saw(judged(passed=50, failed=0), 2 * MINUTE)
     assert watch.events(2 * MINUTE) == []
-    watch.saw(judged(passed=0, failed=50), {}, 3 * MINUTE)
+    watch.saw(judged(passed=0, failed=50), 3 * MINUTE)
     assert len(watch.events(3 * MINUTE)) == 1
 
 
 def test_what_is_older_than_the_window_counts_no_more():
     watch = Watch([RATE])
-    watch.saw(judged(passed=0, failed=50), {}, 0)
-    watch.saw(judged(passed=10, failed=0), {}, 11 * MINUTE)
+    watch.saw(judged(passed=0, failed=50), 0)
+    watch.saw(judged(passed=10, failed=0), 11 * MINUTE)
     assert watch.events(11 * MINUTE) == []
 
 
 def test_few_results_other_checks_and_verdicts_that_changed_tell_nothing():
     watch = Watch([RATE])
-    watch.saw(judged(passed=0, failed=9), {}, 0)
-    watch.saw(judged(passed=0, failed=50, check="latency"), {}, 0)
-    watch.saw(judged(passed=0, failed=50, previous=()), {}, 0)
+    watch.saw(judged(passed=0, failed=9), 0)
+    watch.saw(judged(passed=0, failed=50, check="latency"), 0)
+    watch.saw(judged(passed=0, failed=50, previous=()), 0)
     assert watch.events(0) == []
 
 
 def test_services_are_apart_and_bounded():
     watch = Watch([RATE])
     for number in range(MOST_SERVICES + 50):
-        watch.saw(judged(0, 10, service=f"service-{number}"), {f"service-{number}": 1}, 0)
+        service = f"service-{number}"
+        watch.saw(judged(0, 10, service=service), 0, [opened(number, service)])
     events = watch.events(0)
     assert len([event for event in events if event.kind is Kind.THRESHOLD]) == MOST_SERVICES
     assert len([event for event in events if event.kind is Kind.NEW_CLUSTER]) == MOST_SERVICES
@@ -120,9 +191,8 @@ async def hook_to():
         def __init__(self, address):
             self.sent, self.dropped, self.slept = [], [], []
             counts = Counts(self.sent.append, self.dropped.append)
-            self.hook = Webhook(
-                "chat", f"{address}/hook", key_of(SECRET), Template(), counts, sleep=self.sleep, wall_s=lambda: NOW_S
-            )
+            receiver = Receiver(f"{address}/hook", key_of(SECRET), Template())
+            self.hook = Webhook("chat", receiver, counts, sleep=self.sleep, wall_s=lambda: NOW_S)
             self.task = asyncio.create_task(self.hook.run())
             made.append(self)
 
@@ -153,7 +223,8 @@ async def test_a_message_arrives_signed_as_standard_webhooks_are(hook_to):
     expected = base64.b64encode(hmac.digest(b"k" * 32, content, "sha256")).decode()
     assert got.headers["webhook-signature"] == f"v1,{expected}"
     assert got.headers["webhook-timestamp"] == str(NOW_S)
-    assert json.loads(got.body)["text"] == "shop: 2 new kinds of failure"
+    assert json.loads(got.body)["text"] == NEW.text
+    assert NEW.text.startswith("shop: 2 new kinds of failure\n")
     assert (made.sent, made.dropped) == (["chat"], [])
 
 
@@ -196,6 +267,91 @@ async def test_messages_that_find_no_room_are_counted(hook_to):
     assert made.dropped == ["queue_full"] * 3
 
 
+class Hooks:
+    """Webhooks that change. What is saved opens a cluster, and is told of when they ``look``."""
+
+    def __init__(self, leave_within_s=10.0):
+        self.metrics = Metrics(100)
+        self.notifying = Notifying(self.metrics, wall_ns=lambda: 0, leave_within_s=leave_within_s)
+
+    def adopt(self, *hooks, **api):
+        self.notifying.adopt(hooks_of(Settings.model_validate({"notify": hooks, "api": api})))
+
+    def tell(self, number=1):
+        self.notifying.saved((), SaveResult(opened=(opened(number),)))
+        self.notifying.look()
+
+    def dropped(self, reason):
+        wanted = f'sidecheck_dropped_total{{reason="{reason}",what="notification"}} '
+        lines = self.metrics.render()[0].decode().splitlines()
+        return sum(float(line.removeprefix(wanted)) for line in lines if line.startswith(wanted))
+
+
+@pytest.fixture
+async def hooks():
+    made = []
+
+    def make(**parts):
+        made.append(Hooks(**parts))
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.notifying.stop()
+
+
+async def got_by(backend, count=1):
+    return [json.loads((await asyncio.to_thread(backend.next)).body) for _ in range(count)]
+
+
+async def test_a_webhook_that_changes_gets_what_waited_for_it_at_once(hooks):
+    with http_backend() as old, http_backend() as new:
+        old.answers.extend([503] * 100)
+        old.retry_after = "600"
+        made = hooks()
+        made.adopt({"url": old.address, "name": "chat"})
+        made.tell()
+        await asyncio.to_thread(old.asked.wait, 20)
+        made.tell(2)
+        template = '{"moved": {{ count }}}'
+        made.adopt({"url": new.address, "name": "chat", "template": template}, public_url="https://here")
+        first, second = await got_by(new, 2)
+    assert first["text"].startswith("shop: 1 new kind of failure")  # it was made before, and has its id
+    assert second == {"moved": 1}
+    assert old.got == []
+
+
+async def test_a_webhook_that_is_taken_out_gets_what_waits_and_nothing_more(hooks):
+    with http_backend() as backend:
+        backend.gate.clear()
+        made = hooks()
+        made.adopt({"url": backend.address, "name": "chat"})
+        made.tell()
+        made.notifying.saved((), SaveResult(opened=(opened(2, "bank"),)))  # seen, and nobody has looked yet
+        made.adopt()
+        made.tell(3)
+        backend.gate.set()
+        assert [message["service"] for message in await got_by(backend, 2)] == ["shop", "bank"]
+        async with asyncio.timeout(10):
+            while made.notifying._leaving:  # noqa: ASYNC110 - a task of its own
+                await asyncio.sleep(0.005)
+    assert len(backend.got) == 2
+    assert made.dropped("no_destination") == 0
+
+
+async def test_what_a_webhook_that_is_taken_out_does_not_take_is_counted(hooks):
+    with http_backend() as backend:
+        backend.gate.clear()
+        made = hooks(leave_within_s=0.05)
+        made.adopt({"url": backend.address})
+        made.tell()
+        made.tell(2)
+        made.adopt()
+        async with asyncio.timeout(10):
+            while made.dropped("no_destination") < 2:  # noqa: ASYNC110 - a task of its own
+                await asyncio.sleep(0.005)
+
+
 def settings(**parts):
     return Settings.model_validate({"notify": [{"url": "http://localhost:1/T0/secret-part", **parts}]})
 
@@ -210,7 +366,7 @@ def settings(**parts):
 )
 def test_what_cannot_work_stops_the_start(parts, key, said):
     with pytest.raises(ConfigError, match=said) as raised:
-        Notifying(settings(**parts), Metrics(100))
+        hooks_of(settings(**parts))
     assert [problem.key for problem in raised.value.problems] == [key]
 
 
@@ -242,3 +398,11 @@ def test_a_mistake_is_told_with_its_key_and_never_the_address(tmp_path, text, ke
 def test_the_address_is_not_shown():
     assert "secret-part" not in as_yaml(settings())
     assert logging.getLogger("httpx").getEffectiveLevel() >= logging.WARNING  # it logs addresses
+
+
+def test_the_documentation_names_every_variable_of_a_template():
+    text = (Path(__file__).parents[2] / "exporters" / "README.md").read_text(encoding="utf-8")
+    section = text.partition("| variable | of |")[2].partition("\n## ")[0]
+    named = re.findall(r"^\| `([a-z_.\[\]]+)` \| (?:both|`)", section, re.MULTILINE)
+    event = EXAMPLES[Kind.NEW_CLUSTER]
+    assert set(named) == {*event.context(0), *(f"clusters[].{key}" for key in event.clusters[0].context())}

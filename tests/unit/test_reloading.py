@@ -1,13 +1,17 @@
 """A reload: what may change at once does, the rest is named, and what is bad changes nothing."""
 
 import asyncio
+import re
+from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from structlog.testing import capture_logs
 
-from collector.reloading import CannotReload, Reloaded, Reloading, reload_router, with_live
-from collector.settings import ConfigError, Problem, Settings
+from collector.change import Change, put_to_use
+from collector.reloading import IN_PART, LIVE, CannotReload, Reloaded, Reloading, reload_router, with_live
+from collector.settings import ConfigError, Problem, Settings, describe
 from exporters.metrics.prometheus import Metrics
 from exporters.review.answers import ApiError
 
@@ -110,9 +114,84 @@ async def test_reloads_do_not_overlap(config):
 
 
 def test_only_what_may_change_is_taken_over():
-    new = Settings.model_validate({"assembly": {"settle": "1s"}, "journal": {"sync": "full"}})
+    sections = {
+        "assembly": {"settle": "1s"},
+        "journal": {"sync": "full"},
+        "api": {"listen": "127.0.0.1:1", "public_url": "https://here"},
+        "forward": [{"endpoint": "http://tempo:4318"}],
+        "results": {"otlp": {"endpoint": "http://tempo:4318"}},
+        "metrics": {"listen": "127.0.0.1:2", "max_series": 7},
+    }
+    new = Settings.model_validate(sections)
     effective = with_live(Settings(), new)
     assert (effective.assembly.settle, effective.journal.sync) == (10**9, "normal")
+    assert (effective.api.listen, effective.api.public_url) == (Settings().api.listen, "https://here")
+    assert (effective.metrics.listen, effective.metrics.max_series) == (Settings().metrics.listen, 7)
+    assert (effective.forward, effective.results) == (new.forward, new.results)
+
+
+async def test_a_backend_of_results_that_comes_changes_and_goes_is_one_key(config):
+    for otlp in ({"endpoint": "http://a:1"}, {"endpoint": "http://a:1", "headers": {"a": "b"}}, None):
+        config.change(results={"otlp": otlp})
+        assert await config.reload() == Reloaded(("results.otlp",))
+
+
+async def test_its_own_telemetry_waits_for_a_restart(config):
+    config.change(telemetry={"otlp": {"endpoint": "http://a:1"}, "sample": 1})
+    assert await config.reload() == Reloaded((), ("telemetry.sample", "telemetry.otlp"))
+    assert config.applied == []
+
+
+async def test_what_a_running_server_cannot_be_told_is_named_until_it_is_as_at_the_start(config):
+    config.change(limits={"request": "1MiB", "spans_per_request": 5})
+    assert await config.reload() == Reloaded(("limits.request", "limits.spans_per_request"), ("limits.request",))
+    assert await config.reload() == Reloaded((), ("limits.request",))
+    config.change()
+    assert await config.reload() == Reloaded(("limits.request", "limits.spans_per_request"))
+
+
+def test_what_takes_effect_in_part_is_among_what_takes_effect():
+    assert all(key.partition(".")[0] in LIVE for key in IN_PART)
+    assert {option.key for option in describe()} >= set(IN_PART)
+
+
+async def test_what_may_still_surprise_is_said(config):
+    config.change(limits={"request": "2GiB"})
+    with capture_logs() as logs:
+        await config.reload()
+    (said,) = [line["problem"] for line in logs if "surprise" in line["event"]]
+    assert said.startswith("limits.request is 2GiB, more than limits.memory")
+
+
+class Part:
+    """A part that notes what becomes of it."""
+
+    def __init__(self, name, notes, error=None):
+        self.name, self.notes, self.error = name, notes, error
+
+    async def __call__(self, _settings):
+        self.notes.append(f"{self.name} ready")
+        if self.error is not None:
+            raise self.error
+        return Change(lambda: self.notes.append(f"{self.name} in use"), self.discard)
+
+    async def discard(self):
+        self.notes.append(f"{self.name} let go")
+
+
+async def test_all_is_made_ready_before_any_is_put_to_use():
+    notes = []
+    await put_to_use(Settings(), [Part("a", notes), Part("b", notes)])
+    assert notes == ["a ready", "b ready", "a in use", "b in use"]
+
+
+async def test_where_one_cannot_be_made_ready_the_others_are_let_go():
+    notes = []
+    with pytest.raises(ConfigError):
+        await put_to_use(
+            Settings(), [Part("a", notes), Part("b", notes), Part("c", notes, ConfigError(Problem("c", "bad")))]
+        )
+    assert notes == ["a ready", "b ready", "c ready", "b let go", "a let go"]
 
 
 def test_the_api_says_what_changed_or_why_not(config):
@@ -131,3 +210,23 @@ async def test_prices_are_taken_over_as_well(config):
     config.change(prices={"own-model": {"input": 1, "output": 2}})
     assert (await config.reload()).changed == ("prices",)
     assert config.applied[0].prices == config.now.prices
+
+
+def documented_reload():
+    """The section on reloads, and the rows of its two tables."""
+    text = (Path(__file__).parents[2] / "collector" / "README.md").read_text(encoding="utf-8")
+    section = text.partition("\n## Reload\n")[2].partition("\n## ")[0]
+    rows = [line.split(" | ") for line in section.splitlines() if line.startswith("| `")]
+    return rows[0], rows[1:]
+
+
+def keys_in(text):
+    return set(re.findall(r"`([a-z_.]+)`", text))
+
+
+def test_the_documentation_says_what_takes_effect_at_once_and_what_does_not():
+    (at_once, restart), parts = documented_reload()
+    assert keys_in(at_once) == set(LIVE)
+    assert [keys_in(row[0]) for row in parts] == [{key} for key in IN_PART]
+    sections = {name.partition(".")[0] for name in keys_in(restart)}
+    assert set(Settings.model_fields) - {key.partition(".")[0] for key in LIVE} <= sections | {"otlp"}

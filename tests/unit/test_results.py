@@ -8,7 +8,8 @@ from store_builders import NOW, a_record, a_verdict, trace_id
 
 from checks.finding import Evidence, Finding
 from checks.report import Outcome
-from collector.receivers.records import RESULTS_SCOPE
+from collector.intake import Refusal
+from collector.receivers.records import OWN_SCOPES
 from exporters.otlp import results as module
 from exporters.otlp.destination import Target
 from exporters.otlp.results import Results
@@ -86,12 +87,14 @@ class KeptExporter(LogRecordExporter):
         self.free.set()
         self.answer = LogRecordExportResult.SUCCESS
         self.records = []
+        self.asked = threading.Event()
 
     def export(self, batch):
+        self.asked.set()
         self.free.wait(10)
         if self.answer is None:
             raise RuntimeError("what a user said")
-        self.records += [readable.log_record for readable in batch]
+        self.records += [getattr(readable, "log_record", readable) for readable in batch]
         return self.answer
 
     def force_flush(self, timeout_millis=10_000):  # noqa: ARG002 - the SDK's
@@ -186,5 +189,21 @@ def test_an_end_does_not_wait_for_a_backend_that_hangs(telling, exporter, droppe
     exporter.free.set()
 
 
+def test_what_is_under_way_when_the_rest_is_given_up_is_counted_once(telling, exporter, dropped):
+    exporter.free.clear()
+    exporter.answer = LogRecordExportResult.FAILURE
+    counting = telling._counting
+    counting.admit(5, 5)
+    sending = threading.Thread(target=counting.export, args=(["a batch of two", "events"],))
+    sending.start()
+    exporter.asked.wait(10)
+    counting.give_up()
+    assert dropped == {"shutdown": 5}
+    exporter.free.set()
+    sending.join(10)
+    assert counting.export(["the rest"]) is LogRecordExportResult.FAILURE
+    assert dropped == {"shutdown": 5}
+
+
 def test_receivers_know_the_scope_that_results_are_sent_under():
-    assert RESULTS_SCOPE == module.SCOPE
+    assert OWN_SCOPES[module.SCOPE] is Refusal.OWN_RESULT

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from collector.forwarding import refuse_loops
+from collector.backends import refuse_loops
 from collector.settings import ConfigError, Settings, as_yaml, describe_destination, load
 
 SECRET = "Bearer 12345"

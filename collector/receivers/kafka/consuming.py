@@ -22,6 +22,7 @@ from collector.receivers.kafka.options import Content, KafkaOptions, consumer_co
 from collector.receivers.kafka.partition import Partition
 from collector.receivers.kafka.records import Reader
 from collector.receivers.limits import ReceiverLimits
+from collector.spans import Spans, no_spans
 
 POLL_MS = 200
 BUSY_POLL_MS = 50
@@ -53,10 +54,11 @@ class Consuming:
         letters: DeadLetters,
         meter: Meter,
         monotonic: Callable[[], float] = time.monotonic,
+        spans: Spans = no_spans,
     ) -> None:
         self._meter = meter
         self._monotonic = monotonic
-        self._hand = Hand(Reader(limits, options.encoding, options.headers), intake, on_loop, letters)
+        self._hand = Hand(Reader(limits, options.encoding, options.headers), intake, on_loop, letters, spans)
         self._early = Early()
         self._paused = False
         self._said: set[tuple[str, str]] = set()

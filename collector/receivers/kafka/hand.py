@@ -13,12 +13,14 @@ from typing import Any, Protocol, TypeVar
 from checks.trace import Feedback, FeedbackTarget
 from collector.intake import Batch, PullIntake, Refused
 from collector.progress import Position
+from collector.receivers import own_spans
 from collector.receivers.faults import own_fault
 from collector.receivers.kafka.dead_letters import DeadLetter, DeadLetters
 from collector.receivers.kafka.options import Content
 from collector.receivers.kafka.partition import Partition
 from collector.receivers.kafka.records import Reader
 from collector.receivers.reception import JSON_COST, PROTOBUF_COST
+from collector.spans import Spans
 
 RUN_RECORDS, RUN_BYTES = 64, 1 << 20
 """As many records, of as many bytes, are decoded before the event loop is asked to take them."""
@@ -52,7 +54,8 @@ class _Item:
 class Hand:
     """Used on the receiver's thread, but for what it runs on the event loop."""
 
-    def __init__(self, reader: Reader, intake: PullIntake, on_loop: OnLoop, letters: DeadLetters) -> None:
+    def __init__(self, reader: Reader, intake: PullIntake, on_loop: OnLoop, letters: DeadLetters, spans: Spans) -> None:
+        self._spans = spans
         self._reader = reader
         self._intake = intake
         self._on_loop = on_loop
@@ -132,6 +135,14 @@ class Hand:
 
     async def _take(self, items: Sequence[_Item]) -> tuple[int, bool]:
         """On the event loop: give items to the intake. Returns how many it has, and whether the next one broke it."""
+        if not items:
+            return 0, False
+        with own_spans.records(self._spans, {item.record.topic for item in items}, len(items)) as span:
+            if all(item.batch is not None and item.batch.is_own_telemetry for item in items):
+                span.leave_out()
+            return await self._take_each(items)
+
+    async def _take_each(self, items: Sequence[_Item]) -> tuple[int, bool]:
         for number, item in enumerate(items):
             try:
                 if not self._intake.has_room:

@@ -25,6 +25,7 @@ from collector.receivers.kafka.hand import OnLoop
 from collector.receivers.kafka.options import KafkaOptions
 from collector.receivers.kafka.partition import Partition
 from collector.receivers.limits import ReceiverLimits
+from collector.spans import Spans, no_spans
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
 MOST_FAILURES = 10
@@ -72,7 +73,9 @@ class KafkaReceiver:
         meter: Meter,
         consumer: Callable[..., Any] = GroupConsumer,
         backoff: Backoff | None = None,
+        spans: Spans = no_spans,
     ) -> None:
+        self._spans = spans
         self._options = options
         self._limits = limits
         self._intake = intake
@@ -144,6 +147,7 @@ class KafkaReceiver:
             _on_loop(loop, TAKEN_WITHIN_S),
             self._letters,
             self._meter,
+            spans=self._spans,
         )
         try:
             while not self._stopping.is_set():

@@ -43,7 +43,7 @@ def pages(site: Site) -> APIRouter:
             raise not_found("trace")
         case = site.store.case(stored.case_id) if stored.case_id else None
         parts = _parts(stored, site.read_trace, shows_all=shows_all)
-        link = _link(site.trace_url, stored.trace_id)
+        link = _safe(site.trace_links(stored.trace_id))
         return render("trace.html", here="/traces", title="Trace", trace=stored, case=case, link=link, **parts)
 
     @router.post("/traces/{trace_id}/promote")
@@ -128,8 +128,6 @@ def _marked(said: Conversation, marks: dict[str, list[Mark]]) -> frozenset[str]:
     return frozenset(path for path in marks if path in said.texts)
 
 
-def _link(template: str | None, trace_id: str) -> str | None:
-    """The trace in the tracing backend; only to where a link leads and runs nothing."""
-    if template is None or urlsplit(template).scheme.lower() not in LINKED:
-        return None
-    return template.replace("{trace_id}", trace_id)
+def _safe(link: str | None) -> str | None:
+    """A link that leads somewhere and runs nothing, else none."""
+    return link if link is not None and urlsplit(link).scheme.lower() in LINKED else None
