@@ -17,6 +17,7 @@ import typer
 
 from collector.commands import dataset
 from collector.commands.frame import UNUSABLE, ConfigPath, settings_of, stop, told
+from collector.pipeline import heap
 from collector.settings import Settings, as_yaml, json_schema, load, warnings
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ ClientKey = Annotated[Path | None, typer.Option("--key", help="Its private key, 
 
 def main() -> None:
     """Run ``sidecheck``."""
+    heap.collect_less()
     try:
         app()
     except BrokenPipeError:  # `sidecheck check --json ... | head`

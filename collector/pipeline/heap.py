@@ -31,6 +31,14 @@ GARBAGE_AFTER = 20_000
 """Objects that are made before Python looks for circles among the youngest; 700 by itself."""
 
 
+def collect_less() -> None:
+    """Have Python's collector look through new objects less often. To be called before much is loaded.
+
+    While modules load there is little to throw away: a tenth of the start went into looking.
+    """
+    gc.set_threshold(GARBAGE_AFTER)
+
+
 def collect_rarely() -> None:
     """Have Python's collector leave alone what is there by now, and look through the rest less often.
 
@@ -39,4 +47,12 @@ def collect_rarely() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(GARBAGE_AFTER)
+    collect_less()
+
+
+def keep_shared() -> None:
+    """Have Python's collector leave alone what came with the copy of another process.
+
+    It writes into each object that it looks at, and memory that is written to is no longer shared. To be called first.
+    """
+    gc.freeze()

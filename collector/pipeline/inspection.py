@@ -6,7 +6,6 @@ that kills a third worker is ``ERRORED`` while the others give their verdicts.
 """
 
 import asyncio
-import multiprocessing
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,11 +15,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
-from pebble import CONSTS, ProcessExpired, ProcessPool
-from pebble.pool.process import WORKERS_NAME
+from pebble import ProcessExpired
 
+from checks.builtin.pii import Pii
 from checks.plan import PlannedCheck
 from collector.logs import place_of
+from collector.pipeline.forking import Workers
 from collector.pipeline.judge import Job, Judged, JudgeOptions, unjudged
 from collector.pipeline.quarantine import Quarantine
 from collector.pipeline.suspects import Suspects
@@ -30,7 +30,6 @@ from collector.pipeline.worker import (
     admit_case,
     draft_case,
     judge_batch,
-    start_worker,
     try_check,
 )
 from exporters.dataset.case import Case
@@ -48,8 +47,6 @@ SECONDS_TO_READ = 10.0
 """What a check that is tried alone has beside its own deadline, for the trace to be read."""
 POOLS_TRIED = 3
 """How often a batch is given to a new set of workers, where all of them are gone."""
-KILLED_AFTER_S = 0.5
-"""Workers ignore the polite signal (see ``start_worker``); after so long comes the other one."""
 
 log = structlog.get_logger()
 Item = TypeVar("Item")
@@ -103,7 +100,6 @@ class InspectionPool:
         self._memory_bytes = memory_bytes
         self._is_closed = False
         self._inspecting = 0
-        CONSTS.term_timeout = KILLED_AFTER_S
         self._pool = self._new_pool()
 
     @property
@@ -149,31 +145,18 @@ class InspectionPool:
     def close(self, *, wait_s: float = 5.0) -> None:
         """End the workers: those still busy with a trace after ``wait_s`` are killed, those that only start at once."""
         self._is_closed = True
-        self._pool.close()
-        try:
-            self._pool.join(wait_s if self._inspecting else 0)
-        except TimeoutError:
-            self._pool.stop()
-            _kill_workers()
-            self._pool.join(wait_s)
+        self._pool.end(wait_s if self._inspecting else 0, kill_others=True)
 
     def retire(self, *, wait_s: float = 30.0) -> None:
         """End the workers, which have nothing to do any more. Those of other pools are left alone."""
         self._is_closed = True
-        self._pool.close()
-        try:
-            self._pool.join(wait_s)
-        except TimeoutError:
-            self._pool.stop()
-            self._pool.join(wait_s)
+        self._pool.end(wait_s)
 
-    def _new_pool(self) -> ProcessPool:
-        return ProcessPool(
-            max_workers=self.workers,
-            initializer=start_worker,
-            initargs=[self._options, self._memory_bytes],
-            context=multiprocessing.get_context("spawn"),
-        )
+    def _new_pool(self) -> Workers:
+        options = self._options
+        redacts = options.drafts_cases and options.redacts
+        finds_pii = redacts or any(isinstance(planned.check, Pii) for planned in self._plan)
+        return Workers(self.workers, options, self._memory_bytes, finds_pii=finds_pii)
 
     async def _inspect(self, jobs: Sequence[Job]) -> Judged:
         try:
@@ -193,23 +176,23 @@ class InspectionPool:
         for _ in range(POOLS_TRIED - 1):
             pool = self._pool
             try:
-                return await _call(pool, function, arguments, within_s)
+                return await pool.call(function, arguments, within_s)
             except Exception as error:
                 if _is_worn_out(error):
                     self._on_restart()
-                elif pool.active or self._is_closed:
+                elif pool.are_there or self._is_closed:
                     raise
                 else:
                     await self._replace(pool)
-        return await _call(self._pool, function, arguments, within_s)
+        return await self._pool.call(function, arguments, within_s)
 
-    async def _replace(self, broken: ProcessPool) -> None:
+    async def _replace(self, broken: Workers) -> None:
         """A pool gives up when a worker dies while none has a task: the kernel was short of memory, for instance."""
         if self._pool is broken:
             log.warning("the workers are gone; starting new ones")
             self._on_restart()
             self._pool = self._new_pool()
-            await asyncio.to_thread(broken.join)
+            await asyncio.to_thread(broken.end, 0)
 
     async def _inspect_alone(self, job: Job) -> Judged:
         left_out = self._suspects.left_out()
@@ -268,17 +251,6 @@ class InspectionPool:
         plan = [(p.name, p.check.info.version) for p in self._plan]
         records = [unjudged(job, plan, reason, time.time_ns())]
         return Judged.of(records, with_results=self._options.tells_results)
-
-
-async def _call(pool: ProcessPool, function: Callable[..., Any], arguments: Sequence[Any], within_s: float) -> Any:
-    return await asyncio.wrap_future(pool.schedule(function, args=arguments, timeout=within_s))
-
-
-def _kill_workers() -> None:
-    """A worker that is still starting, when the pool takes away what it shares with it, would end in a stack trace."""
-    for child in multiprocessing.active_children():
-        if child.name == WORKERS_NAME:
-            child.kill()
 
 
 def _is_worn_out(error: Exception) -> bool:

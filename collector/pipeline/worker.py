@@ -4,8 +4,6 @@ Owns the process's signals, its limit of memory and its one judge. Who gives it 
 it does not survive, is the business of ``inspection``.
 """
 
-import ctypes
-import multiprocessing
 import os
 import resource
 import signal
@@ -13,7 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from collector.pipeline import heap
+from collector.pipeline import heap, parent
 from collector.pipeline.judge import Job, Judge, Judged, JudgeOptions
 from exporters.dataset.case import Case
 
@@ -27,7 +25,6 @@ KEPT = 0.5
 EXIT_WORN_OUT = 77
 """The exit code of a worker that asks to be replaced. Its batch was not begun."""
 
-_PR_SET_PDEATHSIG = 1
 _IN_MEMORY, _PRIVATE = 1, 5
 """Columns of ``/proc/self/statm`` (proc(5)), in pages: resident, and data + stack, which ``RLIMIT_DATA`` counts."""
 
@@ -68,10 +65,12 @@ class _Worker:
 def start_worker(options: JudgeOptions, memory_bytes: int = MEMORY_BYTES) -> None:
     """Prepare the process: leave signals to the front process, die with it, load the checks, limit the memory."""
     global _worker  # noqa: PLW0603 - a worker process is its own world and has exactly one judge
+    heap.keep_shared()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Service managers signal all processes at once: what is still open has to be judged before the workers may go.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    _die_with_the_front_process()
+    parent.end_with_parent()
+    parent.end_if_orphaned()
     heap.keep_small()
     _worker = _Worker(options, memory_bytes)
     _limit_memory(memory_bytes)
@@ -105,18 +104,6 @@ def _started() -> _Worker:
         msg = "the worker was not started"
         raise RuntimeError(msg)
     return _worker
-
-
-def _die_with_the_front_process() -> None:
-    """Have the kernel kill this worker when its parent is gone, even while a check hangs.
-
-    Elsewhere than on Linux a worker ends when it is done with its batch and finds the channel closed.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    parent = multiprocessing.parent_process()
-    if parent is not None and os.getppid() != parent.pid:  # it was gone before the kernel was asked
-        os._exit(1)
 
 
 def _limit_memory(memory_bytes: int) -> None:

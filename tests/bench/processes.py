@@ -35,7 +35,7 @@ def usage(pid: int) -> Usage:
     front = psutil.Process(pid)
     own = front.cpu_times()
     workers_s, workers_mib = own.children_user + own.children_system, 0.0
-    for worker in front.children(recursive=True):
+    for worker in front.children(recursive=True):  # and the process that they are copies of
         workers_s += _cpu_s(worker)
         workers_mib += _mib(worker)
     return Usage(own.user + own.system, workers_s, _mib(front), workers_mib)
@@ -51,7 +51,7 @@ def _cpu_s(process: psutil.Process) -> float:
         times = process.cpu_times()
     except psutil.NoSuchProcess:  # it was replaced just now
         return 0.0
-    return times.user + times.system
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def _mib(process: psutil.Process) -> float:

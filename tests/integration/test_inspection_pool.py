@@ -9,6 +9,7 @@ from dataclasses import replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+import psutil
 import pytest
 from hostile_checks import GROWS_BY
 from pipeline_fakes import a_job, span_bytes, trace_id
@@ -152,6 +153,29 @@ async def test_the_pool_lives_on_after_an_idle_worker_was_killed(pools):
     worker.join(10)
     (packed,) = (await pool.inspect([a_job()])).traces
     assert outcomes(packed)["hostile"] is Outcome.PASSED
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each worker loads everything for itself")
+async def test_the_pool_lives_on_after_the_process_that_its_workers_are_copies_of_was_killed(pools):
+    pool = pools(workers=2)
+    await pool.warm_up()
+    original = psutil.Process(workers()[0].pid).parent()
+    assert original.parent() == psutil.Process()
+    original.kill()
+    (packed,) = (await pool.inspect([a_job()])).traces
+    assert outcomes(packed)["hostile"] is Outcome.PASSED
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no such process")
+async def test_signals_do_not_end_the_process_that_workers_are_copies_of(pools):
+    pool = pools()
+    await pool.warm_up()
+    (worker,) = workers()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        psutil.Process(worker.pid).parent().send_signal(number)
+    (packed,) = (await pool.inspect([a_job()])).traces
+    assert outcomes(packed)["hostile"] is Outcome.PASSED
+    assert workers() == [worker]
 
 
 async def test_workers_leave_signals_to_the_front_process(pools):

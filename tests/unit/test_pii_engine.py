@@ -7,10 +7,11 @@ import sys
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from checks.builtin.pii import engine as pii_engine
+from checks.builtin.pii import sieve as pii_sieve
 from checks.builtin.pii.engine import DEFAULT_ENTITIES, PiiEngine, PiiMatch
 from checks.builtin.pii.gates import Gates
 from checks.builtin.pii.policy import OPT_IN_ENTITIES
@@ -151,6 +152,14 @@ class TestSieve:
     )
     def test_each_kind_of_stretch_reaches_as_far_as_a_value_can(self, text, stretches, expected):
         assert [text[start:end] for start, end in stretches(sieve(text))] == expected
+
+    @settings(max_examples=500)
+    @given(st.text(st.sampled_from("0123456789   --..()xa,"), max_size=80))
+    def test_a_stretch_of_digits_ends_where_there_is_a_gap(self, text):
+        exact = pii_sieve._NUMBER_TO_GAP.finditer(text.encode().translate(pii_sieve._CLASSES))
+        numbers = [(*number.span(), number.lastindex == 1) for number in exact if number.lastindex != 2]
+        seen = sieve(text)
+        assert (seen.numbers if seen else []) == numbers
 
     @given(st.text(st.sampled_from("0123456789 -.:@+()xXaAbcDeEfzZ#/\u017f\u212a\u3002\n"), max_size=60))
     def test_stretches_come_in_order_and_apart(self, text):

@@ -12,6 +12,7 @@ from checks.builtin.pii.phone import PhoneScanner
 from checks.builtin.pii.phone_parts import parts
 from checks.builtin.pii.phone_runs import runs
 from checks.builtin.pii.phone_signs import PHONE_WORD, is_named_phone
+from checks.builtin.pii.policy import PiiMatch
 from checks.builtin.pii.recognizers import as_matches, recogniser
 from checks.builtin.pii.sieve import sieve
 
@@ -105,15 +106,28 @@ def scanner() -> PhoneScanner:
     return PhoneScanner(recogniser("PHONE_NUMBER"))
 
 
+def accepted_by(scanner: PhoneScanner, text: str) -> list[PiiMatch]:
+    found, _ = scanner.scan(sieved, None) if (sieved := sieve(text)) else ([], None)
+    return policy.apply(text, found)
+
+
+def accepted_of_presidio(text: str) -> list[PiiMatch]:
+    return policy.apply(text, as_matches(recogniser("PHONE_NUMBER").analyze(text, ["PHONE_NUMBER"], None)))
+
+
 class TestPhoneNumbers:
     """Presidio's own recogniser is the reference, whatever the policy says to a finding."""
 
     @settings(max_examples=400, deadline=None)
     @given(text=PLAIN_TEXTS)
     def test_what_the_policy_accepts_of_digits_and_signs_is_what_presidio_finds(self, scanner, text):
-        found, _ = scanner.scan(sieved, None) if (sieved := sieve(text)) else ([], None)
-        everything = as_matches(recogniser("PHONE_NUMBER").analyze(text, ["PHONE_NUMBER"], None))
-        assert policy.apply(text, found) == policy.apply(text, everything)
+        assert accepted_by(scanner, text) == accepted_of_presidio(text)
+
+    @settings(max_examples=150, deadline=None)
+    @given(text=PLAIN_TEXTS)
+    def test_in_a_text_that_repeats_itself_too(self, scanner, text):
+        again = (text * 9)[:150]
+        assert accepted_by(scanner, again) == accepted_of_presidio(again)
 
     @pytest.mark.parametrize(
         ("text", "tried"),

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from checks.builtin.pii.numbering import Answer, NumberingPlan, reads_international, split_code
-from checks.builtin.pii.phone_parts import Part, candidate, parts, whole
+from checks.builtin.pii.phone_parts import Part, candidate, parts, seen_around, whole
 from checks.builtin.pii.phone_runs import Run, runs
 from checks.builtin.pii.policy import PiiMatch
 from checks.builtin.pii.sieve import Sieved, Stretch
@@ -42,12 +42,33 @@ class _Numbers(NamedTuple):
     parts: int
 
 
+class _Known:
+    """What a scan has found out by now. In a text that goes round in circles most of it is the same again.
+
+    ``answers``, ``runs`` by what is seen in them, and ``candidates`` by the same: with the start of the first of those
+    that read alike, as their parts differ in nothing but the place.
+    """
+
+    def __init__(self) -> None:
+        self.answers: _Answers = {}
+        self.runs: dict[object, _Numbers] = {}
+        self.candidates: dict[object, tuple[int, _Parts]] = {}
+
+
 class _Reading:
     """What has been looked at in one run: its candidates, which begin anywhere, and the parts of them."""
 
-    def __init__(self) -> None:
-        self.candidates: dict[Stretch, _Parts] = {}
+    def __init__(self, run: Run) -> None:
+        self.text = run.text
+        self.start, self.end = run.read
         self.parts: dict[Stretch, Part | None] = {}
+        self._candidates: dict[int, Stretch | None] = {}
+
+    def candidate(self, position: int) -> Stretch | None:
+        """The next one from there: most regions go the same way through a run."""
+        if position not in self._candidates:
+            self._candidates[position] = candidate(self.text, position, self.end)
+        return self._candidates[position]
 
 
 class PhoneScanner:
@@ -73,28 +94,27 @@ class PhoneScanner:
             the raw findings, and where the scan stopped early (``None`` where it did not).
         """
         found: list[PiiMatch] = []
-        answers: _Answers = {}
-        known: dict[object, _Numbers] = {}
-        tried = 0
+        known, tried = None, 0
         for run in runs(sieved):
             if run.gives_way_to(sure) or not run.is_promising():
                 continue
             if limit is not None and tried >= limit:
                 return found, run.start
-            if self._leniency == _VALID and run.is_plain():
-                seen = run.seen
-                if seen not in known:  # a text that goes round in circles says the same again and again
-                    known[seen] = self._read(run, answers)
-                numbers, parts_tried = known[seen]
-            else:
-                numbers, parts_tried = self._parse(run), 0
-            found += (
-                PiiMatch(run.start + start, run.start + end, "PHONE_NUMBER", self._score) for start, end in numbers
-            )
+            known = known or _Known()
+            numbers, parts_tried = self._numbers(run, known)
+            for start, end in numbers:
+                found.append(PiiMatch(run.start + start, run.start + end, "PHONE_NUMBER", self._score))
             tried += max(1 + len(run.value) // _NUMBER_CHARS, parts_tried // _NUMBER_PARTS)
         return found, None
 
-    def _read(self, run: Run, answers: _Answers) -> _Numbers:
+    def _numbers(self, run: Run, known: _Known) -> _Numbers:
+        plain = run.seen if self._leniency == _VALID else None
+        seen = plain or run.seen_around
+        if seen not in known.runs:
+            known.runs[seen] = self._read(run, known) if plain else _Numbers(self._parse(run), 0)
+        return known.runs[seen]
+
+    def _read(self, run: Run, known: _Known) -> _Numbers:
         """All numbers in a plain run. Most are one number in some region: that is asked first, and is cheap.
 
         What the policy would not accept counts here: a number that holds one which it would accept hides it.
@@ -102,12 +122,12 @@ class PhoneScanner:
         text, start, end = run.text, run.start, run.end
         if not run.is_piece and candidate(text, start, end) == (start, end):
             part = whole(text, start, end)
-            if part is not None and self._is_number_anywhere(part, text, answers):
+            if part is not None and self._is_number_anywhere(part, text, known.answers):
                 return _Numbers([(0, end - start)], 0)
             if run.value.isdigit():
                 return _Numbers([], 0)
-        reading = _Reading()
-        found = {found for region in self._plans for found in self._of_region(region, run, reading, answers)}
+        reading = _Reading(run)
+        found = {found for region in self._plans for found in self._of_region(region, reading, run.end, known)}
         return _Numbers([(first - start, last - start) for first, last in found], len(reading.parts))
 
     def _is_number_anywhere(self, part: Part, text: str, known: _Answers) -> bool:
@@ -123,18 +143,20 @@ class PhoneScanner:
             known[key] = possible
         return any(_is_number(part, text, region, known[key]) for region in [*known[key]])
 
-    def _of_region(self, region: str, run: Run, reading: _Reading, answers: _Answers) -> Iterator[Stretch]:
-        """What libphonenumber reads in a plain run for one region. It goes on behind each number that it finds."""
-        (position, end), tries = run.read, _TRIES
-        while tries > 0 and (span := candidate(run.text, position, end)) and span[0] < run.end:
-            if span not in reading.candidates:
-                reading.candidates[span] = self._take_apart(parts(run.text, *span, reading.parts), answers)
-            all_tries, could_be = reading.candidates[span]
+    def _of_region(self, region: str, reading: _Reading, end: int, known: _Known) -> Iterator[Stretch]:
+        """What libphonenumber reads before ``end`` for one region. It goes on behind each number that it finds."""
+        text, position, tries = reading.text, reading.start, _TRIES
+        while tries > 0 and (span := reading.candidate(position)) and span[0] < end:
+            seen = seen_around(text, *span)
+            if seen not in known.candidates:
+                tried = parts(text, *span, reading.parts)
+                known.candidates[seen] = span[0], self._take_apart(tried, known.answers)
+            first, (all_tries, could_be) = known.candidates[seen]
             position, tries = span[1], tries - all_tries
             for part, in_regions in could_be:
-                if region in in_regions and _is_number(part, run.text, region, in_regions):
-                    yield part.start, part.end
-                    position, tries = part.end, tries + all_tries
+                if region in in_regions and _is_number(part, text, region, in_regions):
+                    position, tries = part.end + span[0] - first, tries + all_tries
+                    yield part.start + span[0] - first, position
                     break
 
     def _take_apart(self, tried: Sequence[Part], known: _Answers) -> _Parts:

@@ -18,6 +18,8 @@ _NEITHER_END = " -./()[]+"
 _LEADS = frozenset("([+")
 _BRACKET_SIGNS = frozenset("()[]")
 _DIGITS = re.compile("[0-9]+")
+_BESIDE = 3
+"""Characters behind a candidate that make it part of a time (``:30``); before it, one decides."""
 _SHORTEST = 2
 _LONGEST = 24
 """Digits: a prefix for calls abroad, a calling code and the longest national number."""
@@ -87,6 +89,11 @@ def parts(text: str, start: int, end: int, known: dict[tuple[int, int], Part | N
         if part is not None:
             found.setdefault(key, part)
     return list(found.values())
+
+
+def seen_around(text: str, start: int, end: int) -> tuple[str, bool, int]:
+    """All that decides about the parts of a candidate: where it is the same, so are they, from the start on."""
+    return text[max(0, start - 1) : end + _BESIDE], start > 0, end - start
 
 
 def _pieces(value: str) -> Iterator[tuple[int, str]]:

@@ -53,6 +53,9 @@ _LONGEST = 20
 """Digits side by side that libphonenumber takes for one number at most."""
 
 
+Seen = tuple[str, int, int, bool]
+"""What is seen of a run, and where in it the run and what is read lie; the last is whether it is a piece."""
+
 _start_of = attrgetter("start")
 
 
@@ -96,7 +99,7 @@ class Run(NamedTuple):
         value = self.value
         if "+" in value or ("(" in value and PHONE_BRACKET.search(value)):
             return True
-        if len(_DIGITS.findall(value)) >= 3 and not is_date(value) and not self._is_quad():
+        if not value.isdigit() and len(_DIGITS.findall(value)) >= 3 and not is_date(value) and not self._is_quad():
             first = max(0, self.end - CONTEXT_CHARS)  # of any number in the run
             if not BOOK_WORD.search(self.text, first, self.start):
                 return True
@@ -123,13 +126,6 @@ class Run(NamedTuple):
         left.append(self.text[begin : self.end])
         return all(len(part) < SHORTEST_PHONE or sum(map(str.isdigit, part)) < SHORTEST_PHONE for part in left)
 
-    def is_plain(self) -> bool:
-        """Whether the digits alone say what libphonenumber could find: no extension, rare sign or endless digits."""
-        start, end = self.read
-        if not _PLAIN.fullmatch(self.text, self.start, end) or _EXTENDED.match(self.text, end):
-            return False
-        return end - start <= _LONGEST or not _ENDLESS.search(self.text, start, end)
-
     @property
     def read(self) -> Stretch:
         """What of the window is of the same stretch as the run, and so is read as one with it."""
@@ -139,24 +135,39 @@ class Run(NamedTuple):
         return start, min(end, self.reach)
 
     @property
-    def seen(self) -> tuple[str, int, int, bool]:
-        """All that decides what is found in a plain run: where it is the same, so is what is found from its start."""
-        first, last = self.read
-        seen = self.text[max(0, first - 1) : last + _BESIDE]
+    def seen(self) -> "Seen | None":
+        """All that decides what is found in a plain run: where it is the same, so is what is found from its start.
+
+        Plain is a run whose digits alone say what libphonenumber could find: no extension, rare sign or endless digits.
+        For others this is ``None``.
+        """
+        text, (first, last) = self.text, self.read
+        if not _PLAIN.fullmatch(text, self.start, last) or _EXTENDED.match(text, last):
+            return None
+        if last - first > _LONGEST and _ENDLESS.search(text, first, last):
+            return None
+        seen = text[max(0, first - 1) : last + _BESIDE]
         return seen, self.start - first + (first > 0), self.end - first, self.is_piece
+
+    @property
+    def seen_around(self) -> tuple[str, int, int]:
+        """All that decides what libphonenumber itself finds in the run."""
+        start, end = self.window
+        return self.text[start:end], self.start - start, self.end - start
 
 
 def runs(sieved: Sieved) -> Iterator[Run]:
     """Every run of seven digits or more, with the plus or bracket it begins with."""
     text, classes = sieved.text, sieved.classes
+    is_rare = b"?" in classes
     for start, end, is_long in sieved.numbers:
         if not is_long:
             continue
-        if classes.find(b"?", start, end) < 0:  # there is only punctuation between the digits
+        if is_rare and classes.find(b"?", start, end) >= 0:  # there may be more than punctuation between the digits
+            for digits in PHONE_DIGITS.finditer(text, start, end):
+                yield from _cut(text, _start(text, digits.start()), digits.end())
+        else:
             yield from _cut(text, _start(text, start), end)
-            continue
-        for digits in PHONE_DIGITS.finditer(text, start, end):
-            yield from _cut(text, _start(text, digits.start()), digits.end())
 
 
 def _cut(text: str, start: int, end: int) -> Iterable[Run]:

@@ -42,17 +42,39 @@ _ASCII = [chr(code) for code in range(128)]
 _CLASSES = _table(map(_class_of, _ASCII))
 _WORD_CHARS = _table("a" if char.isalnum() or char in ("_", _ANY) else char for char in _ASCII)
 
+_PUNCTUATION = bytes.maketrans(b".x?", b"---")
+_GAP = b"-----"
+"""So much punctuation ends a stretch of digits."""
+
+
+def _number(further: bytes) -> re.Pattern[bytes]:
+    """Matches a stretch of digits, where ``further`` matches what follows the seventh."""
+    return re.compile(
+        rb"0(?<!00)(?:"  # of digits side by side, only the first: what begins at another one is shorter
+        rb"((?:[-.x?]{0,4}+0){2}+(?:0000|(?:[-.x?]{0,4}+0){4}+)"  # seven digits, with punctuation between them
+        + further
+        + rb")"
+        rb"|0{0,2}+(?:\.0{1,3}+){3}"  # 1.2.3.4
+        rb"|(?<=[ax][ax]0)0(?=(?:-?[0ax]{4}){2})"  # behind two letters, two digits: as an IBAN begins
+        rb"|(?=[0ax]{25})((?:0*+[ax]++)++)"  # a long word, but for digits at its end: with them a number may begin
+        rb")"
+    )
+
+
 # Each pattern begins with the one byte that it is found by, which is what makes its search fast. What is possessive
 # does not go back, so that a long stretch is read once.
-_NUMBER = re.compile(
-    rb"0(?<!00)(?:"  # of digits side by side, only the first: what begins at another one is shorter
-    rb"((?:[-.x?]{0,4}+0){6}(?:[-.x?]{0,4}+0++)*+)"  # seven digits or more, with punctuation between them
-    rb"|0{0,2}+(?:\.0{1,3}+){3}"  # 1.2.3.4
-    rb"|(?<=[ax][ax]0)0(?=(?:-?[0ax]{4}){2})"  # behind two letters, two digits: as an IBAN begins
-    rb"|(?=[0ax]{25})((?:0*+[ax]++)++)"  # a long word, but for digits at its end: with them a number may begin
-    rb")"
-)
+_NUMBER = _number(rb"(?:[-.x?0]*0)?+")
+"""Six times as fast in a text of digits as the exact one, and takes stretches with a gap between them for one."""
+_NUMBER_TO_GAP = _number(rb"(?:[-.x?]{0,4}+0++)*+")
+_FILLED = 12
+"""A stretch of so many characters cannot hold seven digits, a gap and a digit behind it."""
+_SEVEN, _LONG_WORD = 1, 2
+"""Groups of the pattern."""
 _WORD = re.compile(rb"0[0ax]{25}")
+_ALNUM = bytes.maketrans(b"0x", b"aa")
+_AS_LONG = b"a" * 26
+"""In every word: a search for it leaps over digits that the pattern would try one by one, where there are many."""
+_MANY_DIGITS = 500
 _WORD_END = re.compile(rb"[^0ax]")
 _LETTERS = b"ax"
 _CODE = re.compile(rb"[ax][ax]00(?:-?[0ax]{4}){2}")
@@ -104,9 +126,8 @@ class Sieved(NamedTuple):
         """The stretches of letters, digits, spaces and dashes that begin as an IBAN does: ``XX00 XXXX XXXX``."""
         classes, found, end = self.classes, [], 0
         for first, last, _ in self.numbers:
-            start = first - 2
-            if start >= end and classes[first - 1] in _LETTERS and _CODE.match(classes, start):
-                end = _first(_CODE_END, classes, last)
+            if classes[first - 1] in _LETTERS and first - 2 >= end and _CODE.match(classes, first - 2):
+                start, end = first - 2, _first(_CODE_END, classes, last)
                 found.append((start, end))
         return found
 
@@ -147,11 +168,22 @@ def sieve(text: str) -> Sieved | None:
     plain = text.encode("ascii", "replace")
     at = _find(_COLONS, plain) if colons else -1
     classes = plain.translate(_CLASSES)
-    found = list(_NUMBER.finditer(classes)) if has_digits else ()
+    found = list(_NUMBER.finditer(classes)) if has_digits else []
     if not found and at < 0 and "@" not in text:
         return None
-    numbers = [(*number.span(), number.lastindex == 1) for number in found if number.lastindex != 2]
-    return Sieved(text, plain, classes, numbers, _find(_WORD, classes) if found else -1, at)
+    numbers = _numbers(found)
+    filled = 0
+    for start, end, _ in numbers:
+        filled += end - start
+        if end - start > _FILLED and _GAP in classes[start:end].translate(_PUNCTUATION):
+            numbers = _numbers(_NUMBER_TO_GAP.finditer(classes))
+            break
+    may_hold_word = found and (filled < _MANY_DIGITS or _AS_LONG in classes.translate(_ALNUM))
+    return Sieved(text, plain, classes, numbers, _find(_WORD, classes) if may_hold_word else -1, at)
+
+
+def _numbers(found: Iterable[re.Match[bytes]]) -> list[Number]:
+    return [(n.start(), n.end(), n.lastindex == _SEVEN) for n in found if n.lastindex != _LONG_WORD]
 
 
 def _has_digits(text: str) -> bool:

@@ -104,8 +104,9 @@ class Sidecar:
         return self.get("/healthz").json()
 
     def workers(self) -> list[int]:
-        """The worker processes' ids."""
-        return [pid for pid in _children(self.process.pid) if b"spawn_main" in _command(pid)]
+        """The worker processes' ids: they are copies of one that the front process started."""
+        originals = (pid for pid in _children(self.process.pid) if b"forkserver" in _command(pid))
+        return [worker for original in originals for worker in _children(original)]
 
     def rss_bytes(self) -> int:
         """Resident memory of the front process and its workers together."""
