@@ -159,8 +159,7 @@ class Terminal:
             return
         env = environment({**self.env, **own})
         ready = f"http://{env['SIDECHECK_METRICS__LISTEN']}/readyz"
-        if name == "prometheus":  # its port is an option
-            words = [*words, f"--web.listen-address={self.address(9090)}"]
+        if name == "prometheus":
             ready = f"http://{self.address(9090)}/-/ready"
         log = self.folder / f"{name}.{time.monotonic_ns()}.log"
         with log.open("wb") as file:
