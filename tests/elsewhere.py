@@ -42,7 +42,7 @@ def _compose(words: list[str], folder: Path) -> str | None:
     services = yaml.safe_load((folder / words[1]).read_text())["services"]
     action, *rest = words[2:]
     named = [word.partition(":")[0] for word in rest if not word.startswith("-")]
-    named = {"up": [], "stop": named, "exec": named[:1], "cp": named[:1]}[action]
+    named = {"up": [], "down": [], "stop": named, "exec": named[:1], "cp": named[:1]}[action]
     return next((f"{words[1]} has no service {name}" for name in named if name not in services), None)
 
 

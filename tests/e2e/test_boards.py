@@ -162,7 +162,7 @@ def test_grafana_is_given_what_its_provisioning_asks_for():
     assert "$PWD/deploy/grafana/provisioning:/etc/grafana/provisioning:ro" in command
 
 
-@pytest.mark.parametrize("name", ["compose.yaml"])
+@pytest.mark.parametrize("name", ["compose.yaml", "compose.kafka.yaml"])
 def test_grafana_of_a_compose_file_asks_for_no_login(name):
     grafana = yaml.safe_load((GRAFANA.parent / name).read_text(encoding="utf-8"))["services"]["grafana"]
     assert grafana["environment"].items() >= WITHOUT_LOGIN.items()

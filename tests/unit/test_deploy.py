@@ -46,6 +46,31 @@ def test_every_variable_of_a_service_is_an_option_with_a_value_that_it_may_have(
 
 
 @pytest.mark.parametrize("service", OWN)
+def test_a_service_may_do_no_more_than_beside_an_app(compose, service):
+    other = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["sidecheck"]
+    for key in ("read_only", "tmpfs", "cap_drop", "security_opt", "mem_limit"):
+        assert compose["services"][service][key] == other[key]
+
+
+def test_prometheus_scrapes_as_beside_an_app_but_every_container_of_each_service(compose):
+    ours = yaml.safe_load(compose["configs"]["prometheus"]["content"])
+    other = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
+    (job,), (others,) = ours.pop("scrape_configs"), other.pop("scrape_configs")
+    assert ours == other
+    assert job["job_name"] == others["job_name"]
+    (found,) = job["dns_sd_configs"]
+    assert (found["names"], found["type"]) == ([*OWN], "A")
+    assert {settings_of(compose, service).metrics.listen.port for service in OWN} == {found["port"]}
+
+
+@pytest.mark.parametrize("name", ["prometheus", "grafana"])
+def test_a_service_that_both_compose_files_have_is_the_same(compose, name):
+    beside = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"][name]
+    for key in ("image", "command", "environment", "ports"):
+        assert compose["services"][name].get(key) == beside.get(key)
+
+
+@pytest.mark.parametrize("service", OWN)
 def test_every_service_runs_a_command_that_there_is_with_options_that_it_has(compose, service):
     name, *options = compose["services"][service]["command"]
     command = typer.main.get_command(app).commands[name]
@@ -97,7 +122,8 @@ def test_what_a_service_waits_for_and_mounts_is_there(compose):
         assert set(service["networks"]) <= set(compose["networks"])
         for volume in service.get("volumes", ()):
             source = volume.split(":")[0]
-            assert source in compose["volumes"] or (DEPLOY / source).is_file()
+            assert source in compose["volumes"] or (DEPLOY / source).exists()
+        assert {each["source"] for each in service.get("configs", ())} <= set(compose["configs"])
 
 
 def test_the_collector_keeps_a_trace_together_and_writes_what_is_read(collector):
