@@ -1,4 +1,4 @@
-"""The compose files hold no key that there is not, by the schema of the Compose specification, whose keys are closed."""
+"""The compose files hold no key that there is not, by the schema of the Compose specification: its keys are closed."""
 
 import subprocess
 from pathlib import Path
