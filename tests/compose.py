@@ -218,7 +218,7 @@ class Project:
             assert place.exists(), place
             mounts.append(Mount(place, target, mode != ["ro"]))
         for each in service.get("configs", ()):
-            place = folder / each["source"]
+            place = folder / f"{each['source']}.config"  # a volume may have the same name
             place.write_text(self._description["configs"][each["source"]]["content"])
             mounts.append(Mount(place, each["target"], False))
         own = {*image.writes} - {mount.target for mount in mounts}

@@ -63,7 +63,7 @@ def enums(schema: object) -> Iterator[list[str]]:
         yield from enums(each)
 
 
-@pytest.mark.parametrize(("key", "values"), choices(json_schema()), ids=str)
+@pytest.mark.parametrize(("key", "values"), list(choices(json_schema())), ids=str)
 def test_the_sample_file_names_every_value_where_there_are_a_few_to_choose_from(key, values):
     lines = (ROOT / "deploy" / "sidecheck.yaml").read_text().splitlines()
     shown = [{*re.findall(r"[\w/]+", line)} for line in lines if re.search(rf"\b{key}:", line)]
