@@ -263,12 +263,11 @@ def health(
 
     For the health check of a container: it finds the metrics port, with or without TLS, where serve has it.
     """
-    from collector.commands.health import run
-    from collector.commands.problems import CommandError
+    from collector.commands.health import NotWell, run
 
     try:
         typer.echo(run(settings_of(config), ready=ready))
-    except CommandError as error:
+    except NotWell as error:
         stop(str(error), FAILED)
 
 

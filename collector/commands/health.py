@@ -4,7 +4,6 @@ import http.client
 import json
 import ssl
 
-from collector.commands.problems import CommandError
 from collector.settings import Settings
 from collector.settings_units import Address
 
@@ -13,11 +12,15 @@ WITHIN_S = 4.0
 ALIVE, READY = "/healthz", "/readyz"
 
 
+class NotWell(Exception):
+    """Nobody answers, or the answer is no. Not among ``problems``, which load the store: a probe is asked for ever."""
+
+
 def run(settings: Settings, *, ready: bool = False) -> str:
     """Ask whether the process lives, or whether it takes telemetry in (``ready``); gives what it says, in one line.
 
     Raises:
-        CommandError: nobody answers, or the answer is no.
+        NotWell: nobody answers, or the answer is no.
     """
     address = _from_here(settings.metrics.listen)
     connection = _connection(address, has_tls=settings.metrics.tls.cert is not None)
@@ -27,11 +30,11 @@ def run(settings: Settings, *, ready: bool = False) -> str:
         said = json.load(answer)
         told = "; ".join([said["status"], *said["problems"]])
     except (OSError, http.client.HTTPException, ValueError, TypeError, KeyError) as error:
-        raise CommandError(f"no sidecheck answers at {address} (metrics.listen): {type(error).__name__}") from None
+        raise NotWell(f"no sidecheck answers at {address} (metrics.listen): {type(error).__name__}") from None
     finally:
         connection.close()
     if answer.status != http.client.OK:
-        raise CommandError(told)
+        raise NotWell(told)
     return told
 
 

@@ -13,8 +13,7 @@ from servers import run_sidecheck
 
 from collector.access.http import guard_metrics
 from collector.access.tls import TlsFiles
-from collector.commands.health import run
-from collector.commands.problems import CommandError
+from collector.commands.health import NotWell, run
 from collector.settings import load
 from exporters.metrics.prometheus import Metrics
 from exporters.metrics.web import Health, create_metrics_app
@@ -45,7 +44,7 @@ async def test_a_sidecar_that_is_well_says_so(ready):
 async def test_one_that_is_degraded_lives_and_says_why_and_is_not_ready():
     async with metrics_port(STARTING) as address:
         assert await asked(address) == "degraded; the store cannot be opened"
-        with pytest.raises(CommandError, match=r"^not_ready; the store cannot be opened$"):
+        with pytest.raises(NotWell, match=r"^not_ready; the store cannot be opened$"):
             await asked(address, ready=True)
 
 
@@ -62,7 +61,7 @@ async def test_with_tls_it_asks_by_tls_and_shows_no_certificate_of_its_own(tmp_p
     variables = {f"SIDECHECK_METRICS__TLS__{name}": str(path) for name, path in names.items()}
     async with metrics_port(WELL, files) as address:
         assert await asked(address, **variables) == "ok"
-        with pytest.raises(CommandError, match="no sidecheck answers at"):
+        with pytest.raises(NotWell, match="no sidecheck answers at"):
             await asked(address)
 
 
