@@ -24,8 +24,10 @@ MANIFESTS = DEPLOY / "kubernetes"
 CHART = DEPLOY / "helm" / "sidecheck"
 KUBERNETES = "1.34.0"
 OPERATOR = "monitoring.coreos.com/v1"
+IMAGE = {"repository": "registry.example.com/sidecheck"}
 TAKE = Path(__file__).parent / "exports" / "tools" / "kubernetes_objects.py"
 GROUP = {
+    "image": IMAGE,
     "group": {
         "enabled": True,
         "kafka": {"bootstrapServers": ["kafka-1:9092", "kafka-2:9092"]},
@@ -264,7 +266,22 @@ def test_the_chart_alone_makes_nothing(tmp_path):
 
 def test_a_group_needs_kafka(tmp_path):
     with pytest.raises(AssertionError, match="say where Kafka is"):
-        rendered(CHART, tmp_path, {"group": {"enabled": True}})
+        rendered(CHART, tmp_path, {"image": IMAGE, "group": {"enabled": True}})
+
+
+def test_a_group_needs_an_image_that_is_somewhere(tmp_path):
+    with pytest.raises(AssertionError, match=r"image\.repository: build the image"):
+        rendered(CHART, tmp_path, {"group": GROUP["group"]})
+
+
+def test_the_readme_names_the_topics_that_a_replica_reads_and_writes(tmp_path):
+    (stateful,) = of_kind(rendered(CHART, tmp_path, GROUP), "StatefulSet")
+    kafka = settings_of(stateful["spec"]["template"]).kafka
+    rows = re.findall(r"^\| (`.+`) \|", (CHART / "README.md").read_text(), re.MULTILINE)
+    named = [topic for row in rows for topic in re.findall(r"`(\w+)`", row)]
+    assert named == [*kafka.topics.named.values(), kafka.dead_letter_topic]
+    made = yaml.safe_load((DEPLOY / "compose.kafka.yaml").read_text())["services"]["topics"]["command"][0]
+    assert f"for topic in {' '.join(named)}; do" in made
 
 
 def test_a_value_that_there_is_not_is_refused(tmp_path):
@@ -322,7 +339,7 @@ def test_the_templates_make_a_sidecar_in_a_chart_as_the_readme_says(tmp_path):
         head = "apiVersion: v2\nname: shop\nversion: 1.0.0\n" if name == "Chart.yaml" else ""
         (chart / name).write_text(head + text)
     shutil.copytree(CHART, chart / "charts" / "sidecheck")
-    objects = rendered(chart, tmp_path, {"sidecheck": {"config": {"checks": {"pii": {}}}, "sidecar": {"workers": 2}}})
+    objects = rendered(chart, tmp_path, {"sidecheck": {"image": IMAGE, "config": {"checks": {"pii": {}}}, "sidecar": {"workers": 2}}})
     validate(objects, tmp_path)
     (pod,) = pods(objects)
     assert_sound(pod)

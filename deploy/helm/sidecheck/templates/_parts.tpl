@@ -1,5 +1,6 @@
 {{- define "sidecheck.image" -}}
-image: "{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}"
+{{- $told := "image.repository: build the image (docker build -f deploy/Dockerfile .), push it to your registry, and say where it is" -}}
+image: "{{ required $told .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}"
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 {{- end }}
 
