@@ -63,10 +63,17 @@ def _kubectl(words: list[str], folder: Path) -> str | None:
 
 
 def _helm(words: list[str], folder: Path) -> str | None:
+    """What fetches a dependency is done, as it needs no cluster; what would be installed is rendered."""
+    if words[0] == "dependency":
+        done = _run_helm(words, folder)
+        return None if done.returncode == 0 else done.stderr
     assert words[0] == "install", words
-    command = [program("helm"), "template", "--kube-version", KUBE_VERSION, *words[1:]]
-    done = subprocess.run(command, cwd=folder, env=os.environ, capture_output=True, text=True)
+    done = _run_helm(["template", "--kube-version", KUBE_VERSION, *words[1:]], folder)
     return None if done.returncode == 0 and list(yaml.safe_load_all(done.stdout)) else done.stderr
+
+
+def _run_helm(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([program("helm"), *words], cwd=folder, env=os.environ, capture_output=True, text=True)
 
 
 def _make(words: list[str], _folder: Path) -> str | None:

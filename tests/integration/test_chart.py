@@ -1,0 +1,158 @@
+"""The chart in ``deploy/helm``: what it renders is valid, and what its containers are told is what sidecheck takes."""
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from documented import blocks
+from elsewhere import ELSEWHERE
+from kube import (
+    CHART,
+    DEPLOY,
+    assert_scraped,
+    assert_sound,
+    container,
+    helm,
+    judged,
+    of_kind,
+    pods,
+    rendered,
+    settings_of,
+    validate,
+)
+
+from collector.settings import load
+
+pytestmark = pytest.mark.timeout(900)  # what checks them is made first
+README = "deploy/helm/sidecheck/README.md"
+BESIDE = "A sidecar in your own pods"
+FILE = re.compile(r"```yaml\n# (\S+)\n(.*?)```", re.DOTALL)
+"""A block of the README that is a file of the reader's chart: its name in the first line."""
+IMAGE = {"repository": "registry.example.com/sidecheck"}
+GROUP = {
+    "image": IMAGE,
+    "group": {
+        "enabled": True,
+        "kafka": {"bootstrapServers": ["kafka-1:9092", "kafka-2:9092"]},
+        "autoscaling": {"enabled": True},
+        "podMonitor": {"enabled": True, "labels": {"release": "p"}},
+        "networkPolicy": {"enabled": True},
+    },
+    "config": {"allow_insecure": False, "store": {"retention": {"age": "48h"}}, "checks": {"pii": {}}},
+}
+
+
+def test_the_chart_is_in_order():
+    helm("lint", CHART, "--strict")
+
+
+def test_the_chart_alone_makes_nothing(tmp_path):
+    assert rendered(CHART, tmp_path, {}) == []
+
+
+def test_a_group_needs_kafka(tmp_path):
+    with pytest.raises(AssertionError, match="say where Kafka is"):
+        rendered(CHART, tmp_path, {"image": IMAGE, "group": {"enabled": True}})
+
+
+def test_a_group_needs_an_image_that_is_somewhere(tmp_path):
+    with pytest.raises(AssertionError, match=r"image\.repository: build the image"):
+        rendered(CHART, tmp_path, {"group": GROUP["group"]})
+
+
+def test_the_readme_names_the_topics_that_a_replica_reads_and_writes(tmp_path):
+    (stateful,) = of_kind(rendered(CHART, tmp_path, GROUP), "StatefulSet")
+    kafka = settings_of(stateful["spec"]["template"]).kafka
+    rows = re.findall(r"^\| (`.+`) \|", (CHART / "README.md").read_text(), re.MULTILINE)
+    named = [topic for row in rows for topic in re.findall(r"`(\w+)`", row)]
+    assert named == [*kafka.topics.named.values(), kafka.dead_letter_topic]
+    made = yaml.safe_load((DEPLOY / "compose.kafka.yaml").read_text())["services"]["topics"]["command"][0]
+    assert f"for topic in {' '.join(named)}; do" in made
+
+
+def test_a_value_that_there_is_not_is_refused(tmp_path):
+    with pytest.raises(AssertionError, match="replica"):
+        rendered(CHART, tmp_path, {"group": {"replica": 3}})
+
+
+@pytest.mark.parametrize("persistent", [True, False])
+def test_the_group(persistent, tmp_path):
+    values = {**GROUP, "group": {**GROUP["group"], "persistence": {"enabled": persistent}}}
+    objects = rendered(CHART, tmp_path, values)
+    validate(objects, tmp_path)
+    for pod in pods(objects):
+        assert_sound(pod, claims=("sidecheck-data",) if persistent else ())
+        settings = settings_of(pod)
+        assert settings.store.url == "postgresql+psycopg://h/d"
+        assert (
+            settings.store.retention.age == load(None, {"SIDECHECK_STORE__RETENTION__AGE": "48h"}).store.retention.age
+        )
+        assert list(settings.checks) == ["pii"]
+    (stateful,) = of_kind(objects, "StatefulSet")
+    assert settings_of(stateful["spec"]["template"]).kafka.bootstrap_servers == ("kafka-1:9092", "kafka-2:9092")
+    assert ("volumeClaimTemplates" in stateful["spec"]) is persistent
+    (monitor,) = of_kind(objects, "PodMonitor")
+    assert monitor["metadata"]["labels"] == {"release": "p"}
+    assert_scraped(monitor, pods(objects))
+
+
+@pytest.mark.parametrize("persistent", [True, False])
+def test_the_group_is_taken_by_an_api_server_and_in_a_restricted_namespace(persistent, tmp_path):
+    scaling = {"enabled": True, "lagPerReplica": 2_000_000}
+    parts = {"persistence": {"enabled": persistent}, "autoscaling": scaling}
+    objects = rendered(CHART, tmp_path, {**GROUP, "group": {**GROUP["group"], **parts}})
+    assert judged(objects) == []
+    (scaler,) = of_kind(objects, "HorizontalPodAutoscaler")
+    assert scaler["spec"]["metrics"][0]["external"]["target"]["averageValue"] == "2000000"
+
+
+def test_the_group_grows_with_its_lag_and_keeps_most_of_itself(tmp_path):
+    objects = rendered(CHART, tmp_path, GROUP)
+    (stateful,), (scaler,) = of_kind(objects, "StatefulSet"), of_kind(objects, "HorizontalPodAutoscaler")
+    assert "replicas" not in stateful["spec"]  # else every upgrade would take back what the scaler did
+    assert scaler["spec"]["scaleTargetRef"]["name"] == stateful["metadata"]["name"]
+    (metric,) = scaler["spec"]["metrics"]
+    assert f"| `{metric['external']['metric']['name']}` |" in (DEPLOY.parent / "exporters" / "README.md").read_text()
+    (budget,) = of_kind(objects, "PodDisruptionBudget")
+    assert budget["spec"]["selector"] == stateful["spec"]["selector"]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory) -> Path:
+    """The chart of the README, made as it says: this one beside it, and fetched by Helm."""
+    folder = tmp_path_factory.mktemp("charts")
+    for name, text in FILE.findall((CHART / "README.md").read_text()):
+        file = folder / "shop" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        head = "apiVersion: v2\nname: shop\nversion: 1.0.0\n" if name == "Chart.yaml" else ""
+        file.write_text(head + text)
+    shutil.copytree(CHART, folder / "sidecheck")
+    (block,) = blocks(README, "console", BESIDE)
+    for command in block.commands:
+        program, *words = shlex.split(command)
+        problem = ELSEWHERE[program].look(words, folder)
+        assert problem is None, f"{block}: {command}: {problem}"
+    return folder / "shop"
+
+
+def test_a_chart_does_without_what_helm_did_not_fetch(shop, tmp_path):
+    shutil.copytree(shop, tmp_path / "shop")
+    shutil.rmtree(tmp_path / "shop" / "charts")
+    with pytest.raises(AssertionError, match="missing in charts/ directory: sidecheck"):
+        rendered(tmp_path / "shop", tmp_path, {})
+
+
+def test_the_templates_make_a_sidecar_in_a_chart_as_the_readme_says(shop, tmp_path):
+    objects = rendered(shop, tmp_path, {"sidecheck": {"config": {"checks": {"pii": {}}}, "sidecar": {"workers": 2}}})
+    validate(objects, tmp_path)
+    (pod,) = pods(objects)
+    assert_sound(pod)
+    found = container(pod)
+    assert found["restartPolicy"] == "Always"
+    assert found["image"] == "registry.example.com/sidecheck:0.1.0"
+    settings = settings_of(pod)
+    assert (list(settings.checks), settings.workers) == (["pii"], 2)
+    assert pod["metadata"]["labels"]["sidecheck"] == "beside"
