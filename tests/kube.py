@@ -1,8 +1,11 @@
 """Objects of Kubernetes: those of ``deploy/``, how a cluster takes them, and what their pods are told."""
 
 import json
+import re
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,8 @@ CHART = DEPLOY / "helm" / "sidecheck"
 KUBERNETES = "1.34.0"
 OPERATOR = "monitoring.coreos.com/v1"
 TAKE = ROOT / "tests" / "integration" / "exports" / "tools" / "kubernetes_objects.py"
+FILES = Path("/etc/sidecheck")
+"""Where everything is mounted that a configuration may name."""
 LINKS = {
     "SIDECHECK_SERVICE_HOST": "10.0.0.1",
     "SIDECHECK_SERVICE_PORT": "4317",
@@ -78,13 +83,47 @@ def container(pod: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def settings_of(pod: Mapping[str, Any]) -> Settings:
-    """What the program makes of a container's environment; the Secrets hold a URL where one is asked for."""
+def settings_of(pod: Mapping[str, Any], objects: list[dict[str, Any]]) -> Settings:
+    """What the program makes of a container's environment and file; the Secrets hold a URL where one is asked for.
+
+    Files that the configuration names are there: whether they are mounted says ``files_of``.
+    """
     variables = {each["name"]: each.get("value", "postgresql+psycopg://h/d") for each in container(pod)["env"]}
-    return load(None, {**LINKS, **variables})
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "sidecheck.yaml"
+        file.write_text(configuration(pod, objects).replace(f"{FILES}/", f"{folder}/"))
+        for name in files_of(pod, objects):
+            place = Path(folder) / name.relative_to(FILES)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.touch()
+        return load(file, {**LINKS, **variables})
 
 
-def assert_sound(pod: Mapping[str, Any], claims: tuple[str, ...] = ()) -> None:
+def files_of(pod: Mapping[str, Any], objects: list[dict[str, Any]]) -> set[Path]:
+    """The files that its configuration names."""
+    return {Path(found) for found in re.findall(rf"{FILES}/[\w./-]+", configuration(pod, objects))}
+
+
+def configuration(pod: Mapping[str, Any], objects: list[dict[str, Any]]) -> str:
+    """The text of the file that sidecheck is told to read, empty where it is told of none.
+
+    The file is in a ConfigMap that is mounted as a folder, so that a change of it arrives.
+    """
+    found = container(pod)
+    before = dict(pairwise(found.get("args", ())))
+    if "-c" not in before:
+        return ""
+    file = Path(before["-c"])
+    (mount,) = (mount for mount in found["volumeMounts"] if mount["mountPath"] == str(file.parent))
+    assert "subPath" not in mount
+    (volume,) = (volume for volume in pod["spec"]["volumes"] if volume["name"] == mount["name"])
+    name = volume["configMap"]["name"]
+    (data,) = (each["data"] for each in of_kind(objects, "ConfigMap") if each["metadata"]["name"] == name)
+    text: str = data[file.name]
+    return text
+
+
+def assert_sound(pod: Mapping[str, Any], objects: list[dict[str, Any]], claims: tuple[str, ...] = ()) -> None:
     """What holds of every pod with a sidecheck: it may do little, is probed, and what it names is there."""
     found = container(pod)
     assert found["securityContext"] == {
@@ -100,7 +139,8 @@ def assert_sound(pod: Mapping[str, Any], claims: tuple[str, ...] = ()) -> None:
     mounts = {mount["mountPath"]: mount["name"] for mount in found["volumeMounts"]}
     assert set(mounts.values()) <= volumes
     assert {"/data", "/tmp"} <= set(mounts)
-    settings = settings_of(pod)
+    assert {str(file.parent) for file in files_of(pod, objects)} <= set(mounts)
+    settings = settings_of(pod, objects)
     ports = {port["name"]: port["containerPort"] for port in found["ports"]}
     reached = {address.port for address in settings.listeners.values() if not address.is_loopback}
     assert set(ports.values()) <= reached
@@ -113,13 +153,13 @@ def assert_sound(pod: Mapping[str, Any], claims: tuple[str, ...] = ()) -> None:
     assert found["resources"]["limits"]["memory"]
 
 
-def assert_scraped(monitor: Mapping[str, Any], found: list[dict[str, Any]]) -> None:
+def assert_scraped(monitor: Mapping[str, Any], found: list[dict[str, Any]], objects: list[dict[str, Any]]) -> None:
     """Its port, its token and its job are those that the pods have and the alerts go by."""
     (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
     secret = endpoint["authorization"]["credentials"]
     for pod in found:
         assert endpoint["port"] in {port["name"] for port in container(pod)["ports"]}
         assert secret["name"] in {v["secret"]["secretName"] for v in pod["spec"]["volumes"] if "secret" in v}
-        assert settings_of(pod).metrics.token_file.name == secret["key"]
+        assert settings_of(pod, objects).metrics.token_file.name == secret["key"]
     scrape = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())["scrape_configs"][0]
     assert endpoint["relabelings"] == [{"targetLabel": "job", "replacement": scrape["job_name"]}]

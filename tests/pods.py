@@ -12,9 +12,13 @@ from typing import Any
 TRIES_A_PROBE = "import sys, urllib.request as u; u.urlopen(sys.argv[1], timeout=float(sys.argv[2]))"
 
 
-def composed(pod: Mapping[str, Any], secrets: Mapping[str, Mapping[str, str]], folder: Path) -> dict[str, Any]:
-    """A pod's ``spec`` as the description of a compose file. ``secrets`` are those of its namespace, by name."""
-    volumes = {volume["name"]: _volume(volume, secrets, folder) for volume in pod.get("volumes", ())}
+Files = Mapping[str, Mapping[str, str]]
+"""Secrets or ConfigMaps of a namespace, by name: what each holds, by key."""
+
+
+def composed(pod: Mapping[str, Any], secrets: Files, configs: Files, folder: Path) -> dict[str, Any]:
+    """A pod's ``spec`` as the description of a compose file. Each of its volumes is a folder in ``folder``, by name."""
+    volumes = {volume["name"]: _volume(volume, secrets, configs, folder) for volume in pod.get("volumes", ())}
     for claim in pod.get("claims", ()):
         volumes[claim] = _made(folder / claim)
     sidecars = pod.get("initContainers", [])
@@ -61,13 +65,17 @@ def _mount(mount: Mapping[str, Any], volumes: Mapping[str, Path]) -> str:
     return f"{volumes[mount['name']]}:{mount['mountPath']}{':ro' if mount.get('readOnly') else ''}"
 
 
-def _volume(volume: Mapping[str, Any], secrets: Mapping[str, Mapping[str, str]], folder: Path) -> Path:
+def _volume(volume: Mapping[str, Any], secrets: Files, configs: Files, folder: Path) -> Path:
     place = _made(folder / volume["name"])
+    held: Mapping[str, str] = {}
     if "secret" in volume:
-        for key, value in secrets[volume["secret"]["secretName"]].items():
-            (place / key).write_text(value)
+        held = secrets[volume["secret"]["secretName"]]
+    elif "configMap" in volume:
+        held = configs[volume["configMap"]["name"]]
     else:
         assert "emptyDir" in volume, volume
+    for key, value in held.items():
+        (place / key).write_text(value)
     return place
 
 

@@ -4,6 +4,7 @@ import re
 import shlex
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -45,6 +46,11 @@ GROUP = {
 }
 
 
+def by_part(objects: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The pods of a group: replica and page."""
+    return {pod["metadata"]["labels"]["app.kubernetes.io/component"]: pod for pod in pods(objects)}
+
+
 def test_the_chart_is_in_order():
     helm("lint", CHART, "--strict")
 
@@ -64,8 +70,9 @@ def test_a_group_needs_an_image_that_is_somewhere(tmp_path):
 
 
 def test_the_readme_names_the_topics_that_a_replica_reads_and_writes(tmp_path):
-    (stateful,) = of_kind(rendered(CHART, tmp_path, GROUP), "StatefulSet")
-    kafka = settings_of(stateful["spec"]["template"]).kafka
+    objects = rendered(CHART, tmp_path, GROUP)
+    (stateful,) = of_kind(objects, "StatefulSet")
+    kafka = settings_of(stateful["spec"]["template"], objects).kafka
     rows = re.findall(r"^\| (`.+`) \|", (CHART / "README.md").read_text(), re.MULTILINE)
     named = [topic for row in rows for topic in re.findall(r"`(\w+)`", row)]
     assert named == [*kafka.topics.named.values(), kafka.dead_letter_topic]
@@ -84,19 +91,20 @@ def test_the_group(persistent, tmp_path):
     objects = rendered(CHART, tmp_path, values)
     validate(objects, tmp_path)
     for pod in pods(objects):
-        assert_sound(pod, claims=("sidecheck-data",) if persistent else ())
-        settings = settings_of(pod)
+        assert_sound(pod, objects, claims=("sidecheck-data",) if persistent else ())
+        settings = settings_of(pod, objects)
         assert settings.store.url == "postgresql+psycopg://h/d"
         assert (
             settings.store.retention.age == load(None, {"SIDECHECK_STORE__RETENTION__AGE": "48h"}).store.retention.age
         )
         assert list(settings.checks) == ["pii"]
     (stateful,) = of_kind(objects, "StatefulSet")
-    assert settings_of(stateful["spec"]["template"]).kafka.bootstrap_servers == ("kafka-1:9092", "kafka-2:9092")
+    kafka = settings_of(stateful["spec"]["template"], objects).kafka
+    assert kafka.bootstrap_servers == ("kafka-1:9092", "kafka-2:9092")
     assert ("volumeClaimTemplates" in stateful["spec"]) is persistent
     (monitor,) = of_kind(objects, "PodMonitor")
     assert monitor["metadata"]["labels"] == {"release": "p"}
-    assert_scraped(monitor, pods(objects))
+    assert_scraped(monitor, pods(objects), objects)
 
 
 @pytest.mark.parametrize("persistent", [True, False])
@@ -118,6 +126,49 @@ def test_the_group_grows_with_its_lag_and_keeps_most_of_itself(tmp_path):
     assert f"| `{metric['external']['metric']['name']}` |" in (DEPLOY.parent / "exporters" / "README.md").read_text()
     (budget,) = of_kind(objects, "PodDisruptionBudget")
     assert budget["spec"]["selector"] == stateful["spec"]["selector"]
+
+
+def test_a_group_reads_the_files_that_its_configuration_names(tmp_path, monkeypatch):
+    """Those of the README: a password and a certificate for Kafka, and a check of one's own."""
+    check, *_ = blocks("checks/README.md", "python")
+    (tmp_path / "mychecks.py").write_text(check.text)
+    monkeypatch.syspath_prepend(tmp_path)
+    values = dict(FILE.findall((CHART / "README.md").read_text()))["group.yaml"]
+    objects = rendered(CHART, tmp_path, yaml.safe_load(values))
+    validate(objects, tmp_path)
+    assert judged(objects) == []
+    for pod in pods(objects):
+        assert_sound(pod, objects)
+        assert pod["spec"]["imagePullSecrets"] == [{"name": "registry"}]
+        settings = settings_of(pod, objects)
+        assert (settings.kafka.password_file.name, list(settings.checks)) == ("password", ["pii", "politeness"])
+        (path,) = (each["value"] for each in container(pod)["env"] if each["name"] == "PYTHONPATH")
+        assert path in {mount["mountPath"] for mount in container(pod)["volumeMounts"]}
+
+
+def test_a_changed_configuration_starts_pods_anew_or_waits_to_be_reloaded(tmp_path):
+    """The page cannot reload, so it is always started anew."""
+    for mode, anew in (("restart", {"replica", "page"}), ("reload", {"page"})):
+        values = {**GROUP, "onConfigChange": mode}
+        before = by_part(rendered(CHART, tmp_path, values))
+        after = by_part(rendered(CHART, tmp_path, {**values, "config": {"checks": {"latency": {}}}}))
+        assert {part for part, pod in after.items() if pod != before[part]} == anew
+
+
+def test_pods_of_the_group_go_where_they_are_told_each_kind_apart(tmp_path):
+    told = {
+        "podAnnotations": {"backup.example.com/skip": "true"},
+        "nodeSelector": {"disk": "ssd"},
+        "tolerations": [{"key": "telemetry", "operator": "Exists"}],
+        "affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": []}},
+    }
+    group = {**GROUP["group"], **told, "page": {"nodeSelector": {"disk": "none"}}}
+    parts = by_part(rendered(CHART, tmp_path, {**GROUP, "group": group}))
+    replica, page = parts["replica"], parts["page"]
+    assert replica["metadata"]["annotations"].items() >= told.pop("podAnnotations").items()
+    assert replica["spec"].items() >= told.items()
+    assert page["spec"]["nodeSelector"] == {"disk": "none"}
+    assert not {"tolerations", "affinity"} & page["spec"].keys()
 
 
 @pytest.fixture(scope="module")
@@ -149,10 +200,10 @@ def test_the_templates_make_a_sidecar_in_a_chart_as_the_readme_says(shop, tmp_pa
     objects = rendered(shop, tmp_path, {"sidecheck": {"config": {"checks": {"pii": {}}}, "sidecar": {"workers": 2}}})
     validate(objects, tmp_path)
     (pod,) = pods(objects)
-    assert_sound(pod)
+    assert_sound(pod, objects)
     found = container(pod)
     assert found["restartPolicy"] == "Always"
     assert found["image"] == "registry.example.com/sidecheck:0.1.0"
-    settings = settings_of(pod)
+    settings = settings_of(pod, objects)
     assert (list(settings.checks), settings.workers) == (["pii"], 2)
     assert pod["metadata"]["labels"]["sidecheck"] == "beside"

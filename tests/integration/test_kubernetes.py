@@ -20,6 +20,8 @@ from kube import (
     validate,
 )
 
+from collector.settings import load
+
 pytestmark = pytest.mark.timeout(900)  # what checks them is made first
 
 
@@ -29,7 +31,7 @@ def test_a_manifest_is_valid(name, tmp_path):
 
 
 def test_a_wrong_manifest_is_found(tmp_path):
-    (deployment,) = manifests("deployment.yaml")
+    _, deployment = manifests("deployment.yaml")
     deployment["spec"]["template"]["spec"]["initContainers"][0]["restartpolicy"] = "Always"
     with pytest.raises(AssertionError, match="restartpolicy"):
         validate([deployment], tmp_path)
@@ -41,11 +43,11 @@ def test_a_manifest_is_taken_by_an_api_server_and_its_pod_by_a_restricted_namesp
 
 
 def test_the_sidecar_is_taken_by_an_api_server_and_in_a_restricted_namespace():
-    (deployment,) = manifests("deployment.yaml")
+    config, deployment = manifests("deployment.yaml")
     app = deployment["spec"]["template"]["spec"]["containers"]
     assert [line.partition(" ")[0] for line in judged([deployment])] == ["restricted"] * 3  # the app's own
     app[0]["securityContext"] = container(deployment["spec"]["template"])["securityContext"]
-    assert judged([deployment]) == []
+    assert judged([config, deployment]) == []
 
 
 REFUSED = {
@@ -61,7 +63,9 @@ def test_what_an_api_server_refuses_is_found(name):
     right, wrong, told = REFUSED[name]
     text = (MANIFESTS / "deployment.yaml").read_text()
     assert right in text
-    said = [line for line in judged([yaml.safe_load(text.replace(right, wrong))]) if not line.startswith("restricted")]
+    said = [
+        line for line in judged([*yaml.safe_load_all(text.replace(right, wrong))]) if not line.startswith("restricted")
+    ]
     assert said
     assert told in said[0]
 
@@ -88,29 +92,32 @@ def test_a_wrong_object_of_the_operator_is_found(name, tmp_path):
 
 
 def test_the_sidecar_of_the_deployment():
-    (deployment,) = manifests("deployment.yaml")
-    (pod,) = pods([deployment])
-    assert_sound(pod)
+    objects = manifests("deployment.yaml")
+    (pod,) = pods(objects)
+    assert_sound(pod, objects)
+    assert settings_of(pod, objects).checks == load(None, {}).checks
     found = container(pod)
     assert found["restartPolicy"] == "Always"
     assert "readinessProbe" not in found  # it would take the app out of its Service
     (app,) = pod["spec"]["containers"]
     sent_to = {each["name"]: each["value"] for each in app["env"]}["OTEL_EXPORTER_OTLP_ENDPOINT"]
-    assert sent_to == f"http://{settings_of(pod).otlp.http.listen}"
+    assert sent_to == f"http://{settings_of(pod, objects).otlp.http.listen}"
 
 
 def test_the_pod_that_several_apps_share():
-    service, stateful = manifests("statefulset.yaml")
-    (pod,) = pods([stateful])
-    assert_sound(pod, claims=("data",))
+    objects = manifests("statefulset.yaml")
+    _, service, stateful = objects
+    (pod,) = pods(objects)
+    assert_sound(pod, objects, claims=("data",))
+    assert settings_of(pod, objects).checks == load(None, {}).checks
     assert service["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
     assert {port["targetPort"] for port in service["spec"]["ports"]} <= {p["name"] for p in container(pod)["ports"]}
     assert stateful["spec"]["serviceName"] == service["metadata"]["name"]
 
 
 def test_policies_and_the_monitor_select_those_pods_and_ports_that_they_have():
-    (deployment,), (_, stateful) = manifests("deployment.yaml"), manifests("statefulset.yaml")
-    labelled = {pod["metadata"]["labels"]["sidecheck"]: pod for pod in pods([deployment, stateful])}
+    objects = [*manifests("deployment.yaml"), *manifests("statefulset.yaml")]
+    labelled = {pod["metadata"]["labels"]["sidecheck"]: pod for pod in pods(objects)}
     for policy in manifests("networkpolicy.yaml"):
         pod = labelled.pop(policy["spec"]["podSelector"]["matchLabels"]["sidecheck"])
         let_in = {port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]}
@@ -121,7 +128,7 @@ def test_policies_and_the_monitor_select_those_pods_and_ports_that_they_have():
     assert not labelled
     (monitor,) = manifests("podmonitor.yaml")
     assert monitor["spec"]["selector"] == {"matchExpressions": [{"key": "sidecheck", "operator": "Exists"}]}
-    assert_scraped(monitor, [*pods([deployment, stateful])])
+    assert_scraped(monitor, pods(objects), objects)
 
 
 def test_the_rules_become_objects_of_the_operator(tmp_path):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import secrets
+import signal
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ class Pod:
 
     project: Project
     sidecheck: Container
+    config: Path
+    """The folder with what is in its ConfigMap."""
 
     def get(self, port: int, path: str, token: str | None = None) -> httpx.Response:
         """Asked from another pod."""
@@ -50,11 +53,14 @@ def bearer(token: str | None) -> dict[str, str]:
 
 
 def up(name: str, kind: str, folder: Path) -> Iterator[Pod]:
-    (found,) = (each for each in yaml.safe_load_all((MANIFESTS / name).read_text()) if each["kind"] == kind)
+    objects = [*yaml.safe_load_all((MANIFESTS / name).read_text())]
+    (found,) = (each for each in objects if each["kind"] == kind)
+    configs = {each["metadata"]["name"]: each["data"] for each in objects if each["kind"] == "ConfigMap"}
     claims = [claim["metadata"]["name"] for claim in found["spec"].get("volumeClaimTemplates", ())]
-    described = pods.composed({**found["spec"]["template"]["spec"], "claims": claims}, TOKENS, folder)
+    described = pods.composed({**found["spec"]["template"]["spec"], "claims": claims}, TOKENS, configs, folder)
+    (config,) = (each["name"] for each in found["spec"]["template"]["spec"]["volumes"] if "configMap" in each)
     with compose.project(described, folder, stand_ins(described)) as project:
-        yield Pod(project, project.containers["sidecheck"][0])
+        yield Pod(project, project.containers["sidecheck"][0], folder / config)
 
 
 def stand_ins(described: Mapping[str, Any]) -> Mapping[str, compose.Standin]:
@@ -110,3 +116,13 @@ def test_apps_of_other_pods_send_with_the_token(alone):
         token = bearer(TOKENS["sidecheck-access"]["token"])
         httpx.post(address, content=VALID.spans, headers=headers | token).raise_for_status()
     until("it is judged", alone.verdicts, JUDGED_WITHIN_S)
+
+
+@pytest.mark.parametrize("name", ["beside", "alone"])
+def test_a_changed_config_map_holds_after_a_reload(request, name):
+    pod = request.getfixturevalue(name)
+    (pod.config / "sidecheck.yaml").write_text("checks: {pii: {}}")
+    pod.sidecheck.process.send_signal(signal.SIGHUP)  # as kill -HUP 1 in the container
+    applied = 'sidecheck_config_reloads_total{result="applied"} 1.0'
+    token = TOKENS["sidecheck-metrics"]["token"]
+    until("the change holds", lambda: applied in pod.get(METRICS, "/metrics", token).text, JUDGED_WITHIN_S)
