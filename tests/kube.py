@@ -14,7 +14,8 @@ import go_tools
 import yaml
 from doctables import ROOT
 
-from collector.settings import Settings, load
+from collector.settings import Settings, load, parse_size
+from collector.settings_backends import ForwardQueueSection
 
 DEPLOY = ROOT / "deploy"
 MANIFESTS = DEPLOY / "kubernetes"
@@ -151,6 +152,19 @@ def assert_sound(pod: Mapping[str, Any], objects: list[dict[str, Any]], claims: 
     tokens = [value["value"] for value in found["env"] if value["name"].endswith("TOKEN_FILE")]
     assert {str(Path(token).parent) for token in tokens} <= set(mounts)
     assert found["resources"]["limits"]["memory"]
+    assert_room(pod, settings)
+
+
+def assert_room(pod: Mapping[str, Any], settings: Settings) -> None:
+    """A pod that has more in an emptyDir than its limit is evicted: there is room for a store that is written anew.
+
+    VACUUM makes a copy and writes it through the log: thrice the file. Beside it is what waits for a destination.
+    """
+    (data,) = (mount["name"] for mount in container(pod)["volumeMounts"] if mount["mountPath"] == "/data")
+    limits = [volume["emptyDir"]["sizeLimit"] for volume in pod["spec"]["volumes"] if volume["name"] == data]
+    if limits and settings.store.url is None:
+        destination = ForwardQueueSection().size
+        assert parse_size(f"{limits[0]}B") >= 3 * settings.store.retention.size + 2 * destination
 
 
 def assert_scraped(monitor: Mapping[str, Any], found: list[dict[str, Any]], objects: list[dict[str, Any]]) -> None:
