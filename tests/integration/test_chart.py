@@ -146,6 +146,15 @@ def test_a_group_reads_the_files_that_its_configuration_names(tmp_path, monkeypa
         assert path in {mount["mountPath"] for mount in container(pod)["volumeMounts"]}
 
 
+@pytest.mark.parametrize("scaled", [True, False])
+def test_a_group_can_be_stopped_for_an_upgrade(scaled, tmp_path):
+    group = {**GROUP["group"], "autoscaling": {"enabled": scaled}, "replicas": 0, "page": {"replicas": 0}}
+    objects = rendered(CHART, tmp_path, {**GROUP, "group": group})
+    assert judged(objects) == []
+    running = [each["spec"]["replicas"] for kind in ("StatefulSet", "Deployment") for each in of_kind(objects, kind)]
+    assert running == [0, 0]
+
+
 def test_a_changed_configuration_starts_pods_anew_or_waits_to_be_reloaded(tmp_path):
     """The page cannot reload, so it is always started anew."""
     for mode, anew in (("restart", {"replica", "page"}), ("reload", {"page"})):
