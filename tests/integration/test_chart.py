@@ -18,6 +18,7 @@ from kube import (
     container,
     helm,
     judged,
+    manifests,
     of_kind,
     pods,
     rendered,
@@ -144,6 +145,14 @@ def test_a_group_reads_the_files_that_its_configuration_names(tmp_path, monkeypa
         assert (settings.kafka.password_file.name, list(settings.checks)) == ("password", ["pii", "politeness"])
         (path,) = (each["value"] for each in container(pod)["env"] if each["name"] == "PYTHONPATH")
         assert path in {mount["mountPath"] for mount in container(pod)["volumeMounts"]}
+
+
+def test_no_pod_of_a_group_is_scraped_by_the_monitor_of_the_manifests_too(tmp_path):
+    (monitor,) = manifests("podmonitor.yaml")
+    (wanted,) = monitor["spec"]["selector"]["matchExpressions"]
+    labels = [pod["metadata"]["labels"] for pod in pods(rendered(CHART, tmp_path, GROUP))]
+    assert {each[wanted["key"]] for each in labels} == {"group"}
+    assert "group" not in wanted["values"]
 
 
 @pytest.mark.parametrize("scaled", [True, False])

@@ -127,7 +127,9 @@ def test_policies_and_the_monitor_select_those_pods_and_ports_that_they_have():
         assert let_in == by_name | by_number
     assert not labelled
     (monitor,) = manifests("podmonitor.yaml")
-    assert monitor["spec"]["selector"] == {"matchExpressions": [{"key": "sidecheck", "operator": "Exists"}]}
+    (wanted,) = monitor["spec"]["selector"]["matchExpressions"]
+    assert (wanted["key"], wanted["operator"]) == ("sidecheck", "In")
+    assert {*wanted["values"]} == {pod["metadata"]["labels"]["sidecheck"] for pod in pods(objects)}
     assert_scraped(monitor, pods(objects), objects)
 
 
