@@ -155,6 +155,23 @@ def test_no_pod_of_a_group_is_scraped_by_the_monitor_of_the_manifests_too(tmp_pa
     assert "group" not in wanted["values"]
 
 
+INGRESS = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress-nginx"}}}
+
+
+@pytest.mark.parametrize(
+    ("told", "let_in"),
+    [({}, [[{"podSelector": {}}]]), ({"pageFrom": [INGRESS]}, [[INGRESS]]), ({"pageFrom": []}, [])],
+)
+def test_the_page_is_open_to_those_who_are_told(told, let_in, tmp_path):
+    """A rule that names nobody would let everybody in."""
+    group = {**GROUP["group"], "networkPolicy": {"enabled": True, **told}}
+    objects = rendered(CHART, tmp_path, {**GROUP, "group": group})
+    assert judged(objects) == []
+    (policy,) = of_kind(objects, "NetworkPolicy")
+    rules = [rule["from"] for rule in policy["spec"]["ingress"] if rule["ports"][0]["port"] == "http"]
+    assert rules == let_in
+
+
 @pytest.mark.parametrize("scaled", [True, False])
 def test_a_group_can_be_stopped_for_an_upgrade(scaled, tmp_path):
     group = {**GROUP["group"], "autoscaling": {"enabled": scaled}, "replicas": 0, "page": {"replicas": 0}}
