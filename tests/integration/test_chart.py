@@ -3,6 +3,7 @@
 import re
 import shlex
 import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -242,3 +243,54 @@ def test_the_templates_make_a_sidecar_in_a_chart_as_the_readme_says(shop, tmp_pa
     settings = settings_of(pod, objects)
     assert (list(settings.checks), settings.workers) == (["pii"], 2)
     assert pod["metadata"]["labels"]["sidecheck"] == "beside"
+
+
+VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
+ANOTHER = {
+    "image.pullPolicy": "Always",
+    "onConfigChange": "reload",
+    "group.kafka.bootstrapServers": ["another:9092"],
+}
+"""Where not everything is taken."""
+FEATURES = ("autoscaling", "persistence", "podMonitor", "networkPolicy")
+CONTEXTS = [
+    {"image": IMAGE, "group": {"enabled": True, "kafka": {"bootstrapServers": ["k:1"]}, **each}}
+    for each in ({}, {name: {"enabled": True} for name in FEATURES})
+]
+"""What else is set: some values mean nothing without a feature, and others nothing with one."""
+
+
+def leaves(values: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """The values that have none below them, by their paths."""
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from leaves(value, (*above, key))
+        else:
+            yield ".".join((*above, key)), value
+
+
+def another(value: Any) -> Any:
+    """Not what it was, and of its type."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + 1
+    if isinstance(value, list):
+        return [*value, {"name": "another"}]
+    return {"another": "one"} if isinstance(value, dict) else f"{value or ''}x"
+
+
+def with_value(values: Mapping[str, Any], path: list[str], value: Any) -> dict[str, Any]:
+    key, *below = path
+    return {**values, key: with_value(values.get(key, {}), below, value) if below else value}
+
+
+@pytest.mark.parametrize("name", [name for name, _ in leaves(VALUES)])
+def test_every_value_does_something(name, shop, tmp_path):
+    """In the pods of a group or in that of the chart which has this one as a dependency."""
+    for context in CONTEXTS:
+        now = dict(leaves(context)).get(name, dict(leaves(VALUES))[name])
+        changed = with_value(context, name.split("."), ANOTHER.get(name, another(now)))
+        if rendered(shop, tmp_path, {"sidecheck": changed}) != rendered(shop, tmp_path, {"sidecheck": context}):
+            return
+    pytest.fail(f"{name} changes nothing")
