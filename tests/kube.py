@@ -19,7 +19,6 @@ from collector.settings_backends import ForwardQueueSection
 
 DEPLOY = ROOT / "deploy"
 MANIFESTS = DEPLOY / "kubernetes"
-CHART = DEPLOY / "helm" / "sidecheck"
 KUBERNETES = "1.34.0"
 OPERATOR = "monitoring.coreos.com/v1"
 TAKE = ROOT / "tests" / "integration" / "exports" / "tools" / "kubernetes_objects.py"
@@ -53,20 +52,6 @@ def judged(objects: list[dict[str, Any]]) -> list[str]:
     )
     assert done.returncode == (0 if all(line.startswith("restricted") for line in done.stdout.splitlines()) else 1)
     return done.stdout.splitlines()
-
-
-def helm(*arguments: str | Path) -> str:
-    command = [go_tools.program("helm"), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def rendered(chart: Path, folder: Path, values: Mapping[str, Any]) -> list[dict[str, Any]]:
-    file = folder / "values.yaml"
-    file.write_text(yaml.safe_dump(dict(values)))
-    text = helm("template", "judge", chart, "--kube-version", KUBERNETES, "--values", file)
-    return [each for each in yaml.safe_load_all(text) if each]
 
 
 def of_kind(objects: list[dict[str, Any]], kind: str) -> Iterator[dict[str, Any]]:

@@ -25,15 +25,17 @@ def composed(pod: Mapping[str, Any], secrets: Files, configs: Files, folder: Pat
     assert all(each["restartPolicy"] == "Always" for each in sidecars), "only native sidecars are known"
     services: dict[str, Any] = {}
     for container in (*sidecars, *pod["containers"]):
-        services[container["name"]] = _service(container, volumes, services)
+        services[container["name"]] = _service(container, volumes, secrets, services)
     return {"services": services}
 
 
-def _service(container: Mapping[str, Any], volumes: Mapping[str, Path], before: Mapping[str, Any]) -> dict[str, Any]:
+def _service(
+    container: Mapping[str, Any], volumes: Mapping[str, Path], secrets: Files, before: Mapping[str, Any]
+) -> dict[str, Any]:
     context = container.get("securityContext", {})
     service: dict[str, Any] = {
         "image": container["image"],
-        "environment": {each["name"]: each["value"] for each in container.get("env", ())},
+        "environment": {each["name"]: _value(each, secrets) for each in container.get("env", ())},
         "volumes": [_mount(each, volumes) for each in container.get("volumeMounts", ())],
         "read_only": context.get("readOnlyRootFilesystem", False),
         "cap_drop": context.get("capabilities", {}).get("drop", []),
@@ -44,6 +46,13 @@ def _service(container: Mapping[str, Any], volumes: Mapping[str, Path], before: 
     service |= {"command": container["args"]} if "args" in container else {}
     service |= {"entrypoint": container["command"]} if "command" in container else {}
     return service | ({"network_mode": f"service:{next(iter(before))}"} if before else {})
+
+
+def _value(variable: Mapping[str, Any], secrets: Files) -> str:
+    if "value" in variable:
+        return str(variable["value"])
+    named = variable["valueFrom"]["secretKeyRef"]
+    return secrets[named["name"]][named["key"]]
 
 
 def _probe(container: Mapping[str, Any]) -> list[str]:

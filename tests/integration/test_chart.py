@@ -1,28 +1,25 @@
 """The chart in ``deploy/helm``: what it renders is valid, and what its containers are told is what sidecheck takes."""
 
 import re
-import shlex
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import charts
 import pytest
 import yaml
+from charts import CHART, helm, rendered
 from documented import blocks
-from elsewhere import ELSEWHERE
 from kube import (
-    CHART,
     DEPLOY,
     assert_scraped,
     assert_sound,
     container,
-    helm,
     judged,
     manifests,
     of_kind,
     pods,
-    rendered,
     settings_of,
     validate,
 )
@@ -30,10 +27,6 @@ from kube import (
 from collector.settings import load
 
 pytestmark = pytest.mark.timeout(900)  # what checks them is made first
-README = "deploy/helm/sidecheck/README.md"
-BESIDE = "A sidecar in your own pods"
-FILE = re.compile(r"```yaml\n# (\S+)\n(.*?)```", re.DOTALL)
-"""A block of the README that is a file of the reader's chart: its name in the first line."""
 IMAGE = {"repository": "registry.example.com/sidecheck"}
 GROUP = {
     "image": IMAGE,
@@ -135,7 +128,7 @@ def test_a_group_reads_the_files_that_its_configuration_names(tmp_path, monkeypa
     check, *_ = blocks("checks/README.md", "python")
     (tmp_path / "mychecks.py").write_text(check.text)
     monkeypatch.syspath_prepend(tmp_path)
-    values = dict(FILE.findall((CHART / "README.md").read_text()))["group.yaml"]
+    values = charts.files()["group.yaml"]
     objects = rendered(CHART, tmp_path, yaml.safe_load(values))
     validate(objects, tmp_path)
     assert judged(objects) == []
@@ -209,20 +202,7 @@ def test_pods_of_the_group_go_where_they_are_told_each_kind_apart(tmp_path):
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory) -> Path:
-    """The chart of the README, made as it says: this one beside it, and fetched by Helm."""
-    folder = tmp_path_factory.mktemp("charts")
-    for name, text in FILE.findall((CHART / "README.md").read_text()):
-        file = folder / "shop" / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        head = "apiVersion: v2\nname: shop\nversion: 1.0.0\n" if name == "Chart.yaml" else ""
-        file.write_text(head + text)
-    shutil.copytree(CHART, folder / "sidecheck")
-    (block,) = blocks(README, "console", BESIDE)
-    for command in block.commands:
-        program, *words = shlex.split(command)
-        problem = ELSEWHERE[program].look(words, folder)
-        assert problem is None, f"{block}: {command}: {problem}"
-    return folder / "shop"
+    return charts.shop(tmp_path_factory.mktemp("charts"))
 
 
 def test_a_chart_does_without_what_helm_did_not_fetch(shop, tmp_path):
