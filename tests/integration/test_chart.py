@@ -16,6 +16,7 @@ from kube import (
     assert_scraped,
     assert_sound,
     container,
+    files_of,
     judged,
     manifests,
     of_kind,
@@ -139,6 +140,21 @@ def test_a_group_reads_the_files_that_its_configuration_names(tmp_path, monkeypa
         assert (settings.kafka.password_file.name, list(settings.checks)) == ("password", ["pii", "politeness"])
         (path,) = (each["value"] for each in container(pod)["env"] if each["name"] == "PYTHONPATH")
         assert path in {mount["mountPath"] for mount in container(pod)["volumeMounts"]}
+
+
+def test_a_sidecar_reads_the_files_that_its_configuration_names(shop, tmp_path):
+    ours = {
+        "config": {"forward": [{"endpoint": "https://b.example", "headers_file": "/etc/sidecheck/backend/headers"}]},
+        "sidecar": {
+            "volumes": [{"name": "backend", "secret": {"secretName": "backend", "defaultMode": 0o440}}],
+            "volumeMounts": [{"name": "backend", "mountPath": "/etc/sidecheck/backend", "readOnly": True}],
+        },
+    }
+    objects = rendered(shop, tmp_path, {"sidecheck": ours})
+    validate(objects, tmp_path)
+    (pod,) = pods(objects)
+    assert_sound(pod, objects)
+    assert [file.name for file in files_of(pod, objects)] == ["headers"]
 
 
 def test_no_pod_of_a_group_is_scraped_by_the_monitor_of_the_manifests_too(tmp_path):
