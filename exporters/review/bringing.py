@@ -7,9 +7,10 @@ from typing import IO, Any
 
 from exporters.dataset.case import Case, CaseStatus
 from exporters.dataset.formats.jsonl import line, read_line
+from exporters.dataset.gate import AdmitCases, Asked, admitted
 from exporters.dataset.intake import Gate, Line, Problem, read
 from exporters.dataset.vetting import NOTHING, vet
-from exporters.review.admission import Admission, AdmitCase, Reviewer
+from exporters.review.admission import Admission, Reviewer
 from exporters.store import Fate, Store
 
 BATCH = 100
@@ -56,7 +57,7 @@ def bring_file(store: Store, source: IO[bytes], wanted: Wanted, by: Reviewer, ad
     return bring_all(read(source, gate_of(store, admission.admit, redact=wanted.redact)), take)
 
 
-def gate_of(store: Store, admit: AdmitCase | None, *, redact: bool) -> Gate:
+def gate_of(store: Store, admit: AdmitCases | None, *, redact: bool) -> Gate:
     """What each case has to pass: what it demands can be met, and ``admit`` lets it in, where there is one.
 
     With ``redact``, what must not get in is replaced. What is in the dataset as it comes has passed already.
@@ -68,7 +69,7 @@ def gate_of(store: Store, admit: AdmitCase | None, *, redact: bool) -> Gate:
         if stored is not None and stored.status is CaseStatus.PROMOTED and kept == case:
             return case
         vet(case.expectation, kept.expectation if kept else NOTHING)
-        return admit(case, kept, redact) if admit is not None else case
+        return admitted(admit, Asked(case, kept, redact)) if admit is not None else case
 
     return gate
 
