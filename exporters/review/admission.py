@@ -6,17 +6,15 @@ that of the store.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from types import MappingProxyType
 from typing import Any
 
 from exporters.dataset.case import Case, CaseStatus
 from exporters.dataset.gate import AdmitCases, Asked, admitted
-from exporters.dataset.redact import RedactionFailed
+from exporters.dataset.redact import RedactionFailed, RedactionUnavailable
 from exporters.review import edits
-from exporters.store import Conflict, NotFound, Store, StoredCase
+from exporters.store import NO_PAST, Conflict, NotFound, Past, Seen, Store, StoredCase
 
 REVIEWED = (CaseStatus.PROMOTED, CaseStatus.DISMISSED)
-NOTHING: Mapping[int, Case] = MappingProxyType({})
 ATTEMPTS = 3
 """An evaluation may refresh a candidate while it is looked at."""
 
@@ -94,21 +92,21 @@ class Admission:
         if stored.status is CaseStatus.PROMOTED and not changes:
             raise Conflict("with that replaced, the case is as it is now: there is nothing to undo")
         changes |= {"status": CaseStatus.PROMOTED}
-        past = self._past(stored, case)
+        past = self._past(stored)
         return self.store.edit_case(case.id, changes, by.who, by.why, self.now(), by.revision, past)
 
-    def _past(self, before: StoredCase, after: Case) -> dict[int, Case]:
-        """The earlier states of a case that is now redacted, by the revision that replaced each: redacted as well.
+    def _past(self, before: StoredCase) -> Past:
+        """What a case is and was, redacted, for its history once it is changed.
 
-        One in which that cannot be done is as the case is now; who changed it, when and why stays. May raise
+        One in which that cannot be done is as the case is then; who changed it, when and why stays. May raise
         ``RedactionUnavailable``: that they were not looked at says nothing of what they hold.
         """
         if self.admit is None:
-            return {}
+            return NO_PAST
         states = {change.revision: change.old_case for change in before.history}
         states[before.revision + 1] = before.case
         answers = self.admit([Asked(case, case, redact=True) for case in states.values()])
-        cleaned = (after if isinstance(answer, RedactionFailed) else answer for answer in answers)
+        cleaned = (None if isinstance(answer, RedactionFailed) else answer for answer in answers)
         return dict(zip(states, cleaned, strict=True))
 
     def edit(
@@ -130,30 +128,25 @@ class Admission:
             RedactionFailed: it would hold what must not be written, and was not to be redacted.
             RedactionUnavailable: it, or what it was before, could not be looked at.
         """
-        changes, past = edits.changes(before.case, parts), NOTHING
+        changes, past = edits.changes(before.case, parts), NO_PAST
         is_decided = status is not None and status is not before.status
         if self.admit is not None and (changes or redact or (is_decided and status is CaseStatus.PROMOTED)):
             after = admitted(self.admit, Asked(replace(before.case, **changes), before.case, redact))
             changes = _differences(before.case, after)
-            past = self._past(before, after) if redact else past
+            past = self._past(before) if redact else past
         if is_decided:
             changes |= {"status": status, **({"reviewed_by": by.who} if status in REVIEWED else {})}
         # Merged with what was just read, so it must still be that, also where the client did not ask for it.
         revision = before.revision if by.revision is None else by.revision
         return self.store.edit_case(before.case.id, changes, by.who, by.why, self.now(), revision, past)
 
-    def clean(self, case_id: str, by: Reviewer, attempts: int = ATTEMPTS) -> None:
-        """Replace what must not be written in the history of a case that is itself clean. Raises ``Conflict``."""
+    def seen(self, case_id: str) -> Seen | None:
+        """A case that is to be replaced, what it is and was redacted; ``None`` where that is not to be known now."""
         stored = self.store.case(case_id)
-        if stored is None:  # forgotten meanwhile
-            return
-        past = self._past(stored, stored.case)
         try:
-            self.store.edit_case(case_id, {}, by.who, by.why, self.now(), stored.revision, past)
-        except Conflict:
-            if attempts == 1:
-                raise
-            self.clean(case_id, by, attempts - 1)
+            return None if stored is None else Seen(stored.revision, self._past(stored))
+        except RedactionUnavailable:
+            return None
 
 
 def _differences(before: Case, after: Case) -> dict[str, Any]:

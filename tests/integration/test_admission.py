@@ -1,7 +1,8 @@
 """What a person types, and what was drafted by older rules, is scanned before it is in the dataset."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -245,6 +246,66 @@ def test_an_import_that_redacts_leaves_nothing_in_the_history_either(store):
         "I am <EMAIL_ADDRESS_1>",
     )
     assert [(change["who"], change["action"]) for change in shown["history"]] == [("ann", "imported")]
+
+
+class Watching:
+    """Looks at cases; does something each time that an earlier state is among them."""
+
+    def __init__(self, act: Callable[[], None]) -> None:
+        self.act = act
+
+    def __call__(self, asked: Sequence[Asked]) -> Sequence[Answer]:
+        if any((one.case.input or "").startswith("I am") for one in asked):
+            self.act()
+        return one_by_one(JUDGE.admit)(asked)
+
+
+def bring_over(store: Store, act: Callable[[], None]) -> dict[str, Any]:
+    """Import a case that is there with personal data, and another one."""
+    lines = [{"id": CASE, "input": f"Here is {BOB}"}, {"id": "other", "input": "Hi"}]
+    client = TestClient(create_api(store, admit_cases=Watching(act), now=lambda: NOW))
+    answer = client.post("/api/datasets/import?redact=true&who=ann", content="\n".join(map(json.dumps, lines)))
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_a_case_whose_past_cannot_be_looked_at_is_left_as_it_is_by_an_import(store):
+    save(store, a_case(input=f"I am {BOB}"))
+    before = store.case(CASE)
+
+    def fail() -> None:
+        raise RedactionUnavailable("its worker process died (exit code 9)")
+
+    answer = bring_over(store, fail)
+    assert (answer["added"], answer["changed"], answer["refused"]) == (1, 0, 1)
+    assert (answer["problems"][0]["line"], answer["problems"][0]["key"]) == (1, "id")
+    assert "whose history could not be searched" in answer["problems"][0]["rule"]
+    assert store.case(CASE) == before
+    assert bring_over(store, lambda: None)["changed"] == 1
+    assert BOB not in repr(store.case(CASE))
+
+
+def test_a_case_that_changes_while_its_past_is_looked_at_is_looked_at_again_by_an_import(store):
+    save(store, a_case(input=f"I am {BOB}"))
+    edits = iter(["once"])
+
+    def change() -> None:
+        for tag in edits:
+            store.edit_case(CASE, {"tags": (tag,)}, "bob", "sorting", NOW)
+
+    assert bring_over(store, change)["changed"] == 1
+    history = store.case(CASE).history
+    assert [(each.who, each.old_case.tags) for each in history] == [("ann", ("once",)), ("bob", ())]
+    assert BOB not in repr(store.case(CASE))
+
+
+def test_a_case_that_changes_again_and_again_costs_the_rest_of_an_import_nothing(store):
+    save(store, a_case(input=f"I am {BOB}"))
+    tags = iter("abcdefgh")
+    answer = bring_over(store, lambda: store.edit_case(CASE, {"tags": (next(tags),)}, "bob", "", NOW))
+    assert (answer["added"], answer["changed"], answer["refused"]) == (1, 0, 1)
+    assert "was just changed" in answer["problems"][0]["rule"]
+    assert store.case("other") is not None
 
 
 def test_an_undo_that_brings_a_clean_case_back_is_for_who_made_the_change(client):
