@@ -214,7 +214,7 @@ async def hook_to():
     yield Made
     for one in made:
         one.task.cancel()
-        await one.hook.close()
+        await one.hook.close("shutdown")
 
 
 NEW = EXAMPLES[Kind.NEW_CLUSTER]
@@ -280,9 +280,9 @@ BUDGETS = {"shop": {"per_day": 25}}
 class Hooks:
     """Webhooks that change. What is saved opens a cluster, and is told of when they ``look``."""
 
-    def __init__(self, leave_within_s=10.0):
+    def __init__(self, leave_within_s=10.0, flush_within_s=0.05):
         self.metrics = Metrics(100)
-        self.notifying = Notifying(self.metrics, wall_ns=lambda: 0, leave_within_s=leave_within_s)
+        self.notifying = Notifying(self.metrics, lambda: 0, leave_within_s, flush_within_s)
 
     def adopt(self, *hooks, **api):
         self.notifying.adopt(hooks_of(Settings.model_validate({"notify": hooks, "api": api, "budgets": BUDGETS})))
@@ -325,6 +325,44 @@ async def test_budgets_are_told_to_the_webhooks_that_want_to_know_as_they_are_no
     assert (got["event"], other.got) == ("budget", [])
     made.adopt({**chat, "events": ["new_cluster"]})
     assert made.notifying.teller_of_budgets is None
+
+
+async def test_a_budget_is_told_to_those_that_are_there_by_then(hooks):
+    made = hooks()
+    with http_backend() as old, http_backend() as new:
+        made.adopt({"url": old.address, "name": "old", "events": ["budget"]})
+        tell = made.notifying.teller_of_budgets
+        made.adopt({"url": new.address, "name": "new", "events": ["budget"]})
+        tell(EXAMPLES[Kind.BUDGET])
+        assert [message["event"] for message in await got_by(new)] == ["budget"]
+        made.adopt()
+        tell(EXAMPLES[Kind.BUDGET])
+    assert (old.got, made.dropped("no_destination")) == ([], 1)
+
+
+async def test_an_end_sends_what_waits(hooks):
+    with http_backend() as backend:
+        made = hooks(flush_within_s=20.0)
+        made.adopt({"url": backend.address}, {"url": backend.address, "name": "leaves"})
+        made.tell()
+        made.adopt({"url": backend.address})
+        await made.notifying.stop()
+    assert (len(backend.got), made.dropped("shutdown")) == (2, 0)
+
+
+async def test_what_an_end_gives_up_is_counted_and_so_is_what_comes_after_it(hooks):
+    with http_backend() as backend:
+        backend.gate.clear()
+        made = hooks()
+        made.adopt({"url": backend.address, "events": ["budget", "new_cluster"]})
+        made.tell()
+        made.tell(2)
+        await made.notifying.stop()
+        assert made.dropped("shutdown") == 2
+        made.notifying.teller_of_budgets(EXAMPLES[Kind.BUDGET])
+        await made.notifying.stop()
+        backend.gate.set()
+    assert made.dropped("shutdown") == 3
 
 
 async def test_a_webhook_that_changes_gets_what_waited_for_it_at_once(hooks):
