@@ -19,6 +19,7 @@ from exporters.notify.watch import Links, Threshold, Watch
 from exporters.notify.webhook import Counts, Receiver, Webhook, key_of
 from exporters.packed import Packed
 from exporters.store import SaveResult
+from exporters.tasks import lasting
 
 LOOK_EVERY_S = 5.0
 LEAVE_WITHIN_S = 30.0
@@ -96,7 +97,7 @@ class Notifying:
         wanted = {hook.name: hook for hook in hooks}
         for name in self._running.keys() - wanted.keys():
             running = self._running.pop(name)
-            seeing_off = asyncio.create_task(self._see_off(running), name="webhook ends")
+            seeing_off = lasting(self._see_off(running), "webhook ends")
             self._leaving[seeing_off] = running
             seeing_off.add_done_callback(self._leaving.pop)
         for hook in hooks:
@@ -122,7 +123,7 @@ class Notifying:
 
     def start(self, look_every_s: float = LOOK_EVERY_S) -> None:
         """Look so often."""
-        self._looking = asyncio.create_task(self._look_for_ever(look_every_s), name="notify")
+        self._looking = lasting(self._look_for_ever(look_every_s), "notify")
 
     async def stop(self) -> None:
         """Send what waits, for a moment; then end. What is left is dropped and counted."""
@@ -153,7 +154,7 @@ class Notifying:
         running = self._running.get(hook.name)
         if running is None:
             webhook = Webhook(hook.name, hook.receiver, self._counts)
-            task = asyncio.create_task(webhook.run(), name="webhook")
+            task = lasting(webhook.run(), "webhook")
             self._running[hook.name] = _Running(hook, webhook, Watch(hook.thresholds, hook.links), task)
             return
         running.wanted = hook

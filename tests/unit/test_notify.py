@@ -6,6 +6,8 @@ import hmac
 import json
 import logging
 import re
+from contextvars import ContextVar
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -411,6 +413,31 @@ async def test_what_a_webhook_that_is_taken_out_does_not_take_is_counted(hooks):
         async with asyncio.timeout(10):
             while made.dropped("no_destination") < 2:  # noqa: ASYNC110 - a task of its own
                 await asyncio.sleep(0.005)
+
+
+MARK = ContextVar("MARK", default="nothing under way")
+
+
+class Marking(Template):
+    """A template that remembers what was under way where it made a message."""
+
+    marks = ()
+
+    def render(self, event, time_s):
+        self.marks += (MARK.get(),)
+        return super().render(event, time_s)
+
+
+async def test_a_webhook_sends_apart_from_the_reload_that_brought_it(hooks):
+    made, template = hooks(flush_within_s=20.0), Marking()
+    template.marks = ()  # of the examples that it was tried with
+    with http_backend() as backend:
+        (hook,) = hooks_of(Settings.model_validate({"notify": [{"url": backend.address}]}))
+        MARK.set("a reload")
+        made.notifying.adopt([replace(hook, receiver=replace(hook.receiver, template=template))])
+        made.tell()
+        await made.notifying.stop()
+    assert template.marks == ("nothing under way",)
 
 
 def settings(**parts):
