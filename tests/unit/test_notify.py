@@ -163,6 +163,14 @@ def test_a_budget_is_told_in_dollars():
     assert json.loads(body.render(event, 0)) == {"p": 80, "s": 0.0205, "b": 0.025}
 
 
+@pytest.mark.parametrize(
+    ("spent", "budget", "said"),
+    [(9.96, 10.0, "99%"), (0.1 + 0.7, 1.0, "80%"), (10.0, 10.0, "100%"), (11.5, 10.0, "115%"), (0.57, 1.0, "57%")],
+)
+def test_a_budget_that_is_nearly_spent_is_not_told_of_as_spent(spent, budget, said):
+    assert f", {said} of the budget" in Event(Kind.BUDGET, "shop", percent=80, spent=spent, budget=budget).text
+
+
 def test_a_service_with_quotes_makes_json_still():
     body = Template().render(Event(Kind.NEW_CLUSTER, 'a"b\\', 1), 0)
     assert json.loads(body)["service"] == 'a"b\\'
