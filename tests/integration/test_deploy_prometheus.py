@@ -17,6 +17,7 @@ TESTS = sorted((PROMETHEUS_FOLDER / "tests").glob("*.yaml"))
 RULES = list(rules())
 ALERTS = [rule for rule in RULES if rule.is_alert]
 SEVERITIES = {"critical", "warning", "info"}
+RUNBOOK = '{{ or $externalLabels.sidecheck_runbooks "deploy/prometheus/runbooks.md" }}'
 NO_TROUBLE = {
     "sidecheck_traces_evaluated_total": "traffic",
     "sidecheck_spans_accepted_total": "traffic",
@@ -79,7 +80,7 @@ def test_an_alert_says_how_urgent_it_is_and_where_its_runbook_stands(alert):
     assert alert.document["labels"]["severity"] in SEVERITIES
     notes = alert.document["annotations"]
     assert notes.keys() == {"summary", "description", "runbook_url"}
-    assert notes["runbook_url"] == f"deploy/prometheus/runbooks.md#{alert.name.lower()}"
+    assert notes["runbook_url"] == f"{RUNBOOK}#{alert.name.lower()}"
 
 
 def test_what_a_metric_tells_of_is_alerted_on_or_no_trouble():
