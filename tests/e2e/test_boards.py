@@ -5,14 +5,16 @@ on Kafka are asked in ``test_boards_kafka``.
 """
 
 import filecmp
+import json
 import re
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import yaml
@@ -22,7 +24,7 @@ from otlp import PARENT, a_proto_span, a_trace_request
 from otlp_backends import http_backend
 from otlp_senders import LOGS, by_grpc, by_http, post
 from prometheus_server import Prometheus, prometheus_server
-from promql import known_labels, mistakes, names
+from promql import OTHERS, known_labels, mistakes, names
 from servers import CLIENT, Serving, serving, until
 
 pytestmark = pytest.mark.timeout(300)  # what all of them share is made within the first
@@ -156,6 +158,52 @@ def exemplar_link(pages: str) -> str:
     return destination["url"].replace("$SIDECHECK_URL", pages).replace("$$", "$")
 
 
+LEADING = [panel for _, panel in panels() if panel.get("fieldConfig", {}).get("defaults", {}).get("links")]
+
+
+@pytest.mark.parametrize("panel", LEADING, ids=lambda panel: panel["title"])
+def test_what_a_panel_shows_leads_to_the_list_of_its_traces(scraped, panel):
+    (link,) = panel["fieldConfig"]["defaults"]["links"]
+    (target,) = (t for t in TARGETS if t.panel == panel["title"])
+    for series in until("there is some", lambda: scraped.prometheus.query(target.asked)):
+        path = filled(link["url"], series["metric"])
+        page, api = (CLIENT.get(f"http://{scraped.server.api}{root}{path}") for root in ("", "/api"))
+        assert page.status_code == 200
+        traces = api.raise_for_status().json()["traces"]
+        assert all(is_of(trace, series["metric"]) for trace in traces)
+        assert traces or float(series["value"][1]) == 0
+
+
+def is_of(trace: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    """Whether a trace is of the service of a series, and failed its check or has its finding."""
+    verdicts = [v for v in trace["verdicts"] if v["check"] == labels["check"]]
+    codes = {finding["code"] for v in verdicts for finding in v["findings"]}
+    is_meant = labels["code"] in codes if "code" in labels else verdicts[0]["outcome"] == "failed"
+    return is_meant and trace["service"] == labels["service"]
+
+
+def filled(link: str, labels: Mapping[str, str]) -> str:
+    """A link to the pages as Grafana fills it in for a series, without their address; of all times."""
+    link = link.replace("${sidecheck:raw}", "")
+    for label, value in labels.items():
+        for name in (f"__field.labels.{label}", f"__data.fields.{label}"):
+            link = link.replace(f"${{{name}:percentencode}}", quote(value, safe=""))
+    link = link.replace("${__from:date:iso}", "1970-01-01T00:00:00.000Z")
+    link = link.replace("${__to:date:iso}", "2200-01-01T00:00:00.000Z")
+    assert "$" not in link, link
+    return link
+
+
+def test_the_boards_know_where_the_pages_are_as_the_datasource_does():
+    readme = (GRAFANA.parents[1] / "README.md").read_text(encoding="utf-8")
+    boards = [board for board, panel in panels() if panel in LEADING]
+    assert boards
+    for path in BOARDS:
+        found = [v for v in json.loads(path.read_text())["templating"]["list"] if v["name"] == "sidecheck"]
+        assert len(found) == (path.stem in boards)
+        assert all(f"SIDECHECK_URL={each['query']} " in readme for each in found)
+
+
 @pytest.mark.parametrize("query", sorted(set(variables())))
 def test_a_variable_has_values_to_choose_from(scraped, query):
     selector, label = re.fullmatch(r"label_values\((.*), (\w+)\)", query).groups()
@@ -172,6 +220,11 @@ def test_a_panel_is_described_and_known_by_its_title():
 def test_the_account_adds_up(scraped):
     (target,) = [t for t in TARGETS if t.panel == "Unaccounted for"]
     assert scraped.prometheus.value(target.asked) == 0
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_alerts_and_boards_read_beside_the_catalogue_is_there(scraped, name):
+    assert scraped.prometheus.query(f'{name}{{job="sidecheck"}}')
 
 
 def test_every_rule_can_be_evaluated(scraped):

@@ -29,6 +29,7 @@ NO_TROUBLE = {
     "sidecheck_trace_duration_seconds": "the check latency has limits, and its results are told of",
     "sidecheck_time_to_first_token_seconds": "as above",
     "sidecheck_check_duration_seconds": "timed_out is told of, and verdicts that are late",
+    "sidecheck_trace_cost_dollars": "the check cost has a limit for it; budgets are told of",
     "sidecheck_model_check_results_total": "the same results, by model",
     "sidecheck_flagged_traces_total": "the same failures, by trace",
     "sidecheck_cases": "work for reviewers",
