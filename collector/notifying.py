@@ -16,7 +16,7 @@ from collector.settings_backends import NotifySection
 from exporters.metrics.prometheus import Metrics
 from exporters.notify.event import DEFAULT_TEMPLATE, Event, Kind, Template, TemplateProblem
 from exporters.notify.watch import Links, Threshold, Watch
-from exporters.notify.webhook import Counts, Receiver, Webhook, key_of
+from exporters.notify.webhook import Counts, Receiver, Webhook, client, key_of
 from exporters.packed import Packed
 from exporters.store import SaveResult
 
@@ -42,8 +42,11 @@ def hooks_of(settings: Settings) -> tuple[Hook, ...]:
     """The webhooks that the settings want.
 
     Raises:
-        ConfigError: a template or the file of a secret cannot be used.
+        ConfigError: a template, the file of a secret, or what the environment says of proxies and certificates cannot
+            be used.
     """
+    if settings.notify:
+        _try_client()
     links = Links(settings.api.public_url, settings.api.trace_url)
     return tuple(
         Hook(
@@ -168,6 +171,15 @@ def _thresholds(section: NotifySection) -> tuple[Threshold, ...]:
     if Kind.THRESHOLD not in section.events:
         return ()
     return tuple(Threshold(t.check, t.below, t.over, t.at_least) for t in section.thresholds)
+
+
+def _try_client() -> None:
+    """Later, amid a change, it would be too late to refuse."""
+    try:
+        client()
+    except (ImportError, OSError, ValueError) as error:
+        text = f"no HTTP client can be made ({type(error).__name__}): look at HTTPS_PROXY, ALL_PROXY and SSL_CERT_FILE"
+        raise ConfigError(Problem("notify", text)) from error
 
 
 def _receiver(key: str, section: NotifySection) -> Receiver:

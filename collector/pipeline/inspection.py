@@ -14,13 +14,14 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
+import stamina
 import structlog
 from pebble import ProcessExpired
 
 from checks.builtin.pii import Pii
 from checks.plan import PlannedCheck
 from collector.logs import place_of
-from collector.pipeline.forking import Workers
+from collector.pipeline.forking import NoWorkers, Workers
 from collector.pipeline.judge import Job, Judged, JudgeOptions, unjudged
 from collector.pipeline.quarantine import Quarantine
 from collector.pipeline.suspects import Suspects
@@ -100,19 +101,27 @@ class InspectionPool:
         self._memory_bytes = memory_bytes
         self._is_closed = False
         self._inspecting = 0
+        self._missing: str | None = None  # why there are no workers
         self._pool = self._new_pool()
 
     @property
     def problem(self) -> str | None:
         """What is wrong at this moment, in a sentence; ``None`` while all is well."""
-        return self._suspects.problem
+        return self._missing or self._suspects.problem
 
     async def warm_up(self) -> None:
-        """Start the workers and load the checks, before the first trace waits for it."""
-        await asyncio.gather(*(self._judge((), {}) for _ in range(self.workers)))
+        """Start the workers and load the checks, before the first trace waits for it. Raises ``NoWorkers``."""
+        try:
+            await asyncio.gather(*(self._send(judge_batch, ((), {}), self._seconds) for _ in range(self.workers)))
+        except NoWorkers as error:
+            self._note(str(error))
+            raise
 
     async def inspect(self, jobs: Sequence[Job]) -> Judged:
-        """Judge a batch: every trace of it, in order, whatever happens to the workers."""
+        """Judge a batch: every trace of it, in order, whatever happens to the workers.
+
+        While none can be started it waits: that is no trace's fault.
+        """
         self._inspecting += 1
         try:
             return await self._inspect(jobs)
@@ -169,22 +178,46 @@ class InspectionPool:
 
     async def _judge(self, jobs: Sequence[Job], left_out: Mapping[str, str]) -> Judged:
         within_s = self._seconds + SECONDS_A_FURTHER_TRACE * max(0, len(jobs) - 1)
-        judged: Judged = await self._send(judge_batch, (jobs, left_out), within_s)
+        judged: Judged = await self._sent(judge_batch, (jobs, left_out), within_s)
         return judged
 
+    async def _sent(self, function: Callable[..., Any], arguments: Sequence[Any], within_s: float) -> Any:
+        """As ``_send``; where there are no workers, once there are some again."""
+        async for attempt in stamina.retry_context(
+            on=NoWorkers, attempts=None, timeout=None, wait_initial=0.5, wait_max=10.0
+        ):
+            with attempt:
+                try:
+                    answer = await self._send(function, arguments, within_s)
+                except NoWorkers as error:
+                    self._note(str(error))
+                    raise
+                self._missing = None
+                return answer
+        raise AssertionError  # pragma: no cover - stamina returns or raises
+
+    def _note(self, problem: str) -> None:
+        if self._missing is None:
+            log.error("nothing can be judged; trying again", problem=problem)
+        self._missing = problem
+
     async def _send(self, function: Callable[..., Any], arguments: Sequence[Any], within_s: float) -> Any:
-        for _ in range(POOLS_TRIED - 1):
+        error: Exception | None = None
+        for _ in range(POOLS_TRIED):
             pool = self._pool
             try:
                 return await pool.call(function, arguments, within_s)
-            except Exception as error:
-                if _is_worn_out(error):
+            except Exception as failed:
+                error = failed
+                if _is_worn_out(failed):
                     self._on_restart()
                 elif pool.are_there or self._is_closed:
                     raise
                 else:
                     await self._replace(pool)
-        return await self._pool.call(function, arguments, within_s)
+        if isinstance(error, ProcessExpired | TaskTimeout | NoWorkers):
+            raise error
+        raise NoWorkers(f"worker processes end as soon as they begin: {type(error).__name__}") from error
 
     async def _replace(self, broken: Workers) -> None:
         """A pool gives up when a worker dies while none has a task: the kernel was short of memory, for instance."""
@@ -218,7 +251,7 @@ class InspectionPool:
                 continue
             within_s = min(self._seconds, SECONDS_TO_READ + planned.deadline_ns / 1e9)
             try:
-                await self._send(try_check, (job, planned.name), within_s)
+                await self._sent(try_check, (job, planned.name), within_s)
             except (ProcessExpired, TaskTimeout) as error:
                 self._on_restart()
                 self._suspects.accuse(planned.name)

@@ -6,7 +6,6 @@ it does not survive, is the business of ``inspection``.
 
 import os
 import resource
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -66,9 +65,7 @@ def start_worker(options: JudgeOptions, memory_bytes: int = MEMORY_BYTES) -> Non
     """Prepare the process: leave signals to the front process, die with it, load the checks, limit the memory."""
     global _worker  # noqa: PLW0603 - a worker process is its own world and has exactly one judge
     heap.keep_shared()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Service managers signal all processes at once: what is still open has to be judged before the workers may go.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    parent.leave_signals()
     parent.end_with_parent()
     parent.end_if_orphaned()
     heap.keep_small()

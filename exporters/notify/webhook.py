@@ -68,6 +68,15 @@ def signed(key: bytes, message_id: str, time_s: int, body: bytes) -> dict[str, s
     return {"webhook-id": message_id, "webhook-timestamp": str(time_s), "webhook-signature": f"v1,{signature}"}
 
 
+def client() -> httpx.AsyncClient:
+    """What asks receivers.
+
+    Raises:
+        ImportError, OSError, ValueError: the environment names a proxy or certificates that cannot be used.
+    """
+    return httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False, headers={"User-Agent": "sidecheck"})
+
+
 class Webhook:
     """Sends messages to one receiver until it is stopped, and to no other: redirects are not followed."""
 
@@ -89,7 +98,7 @@ class Webhook:
         self._wall_s = wall_s
         self._queue: asyncio.Queue[Event] = asyncio.Queue(MOST_WAITING)
         self._under_way = False
-        self._http = httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False, headers={"User-Agent": "sidecheck"})
+        self._http = client()
 
     def tell(self, event: Event) -> None:
         """Queue a message; where there is no room, it is dropped and counted."""

@@ -1,5 +1,6 @@
 """Real worker processes, and what becomes of the traces that break them."""
 
+import asyncio
 import multiprocessing
 import os
 import signal
@@ -16,6 +17,7 @@ from pipeline_fakes import a_job, span_bytes, trace_id
 
 from checks import catalogue
 from checks.report import Outcome, Verdict
+from collector.pipeline.forking import NoWorkers
 from collector.pipeline.inspection import InspectionPool
 from collector.pipeline.judge import JudgeOptions
 from exporters import codec
@@ -166,12 +168,42 @@ async def test_the_pool_lives_on_after_the_process_that_its_workers_are_copies_o
     assert outcomes(packed)["hostile"] is Outcome.PASSED
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each worker loads everything for itself")
+async def test_workers_do_not_end_with_an_earlier_pool_that_had_that_process_started_anew(pools):
+    first, second = pools(workers=2), pools()
+    await first.warm_up()
+    psutil.Process(workers()[0].pid).parent().kill()
+    await first.inspect([a_job()])  # for which workers were made anew
+    await second.warm_up()
+    ours = {worker.pid for worker in workers()}
+    await asyncio.to_thread(first.retire)
+    assert (await second.inspect([a_job()])).traces
+    assert {worker.pid for worker in workers()} <= ours
+    assert psutil.Process(workers()[0].pid).parent().is_running()
+
+
+async def test_while_no_worker_can_be_started_traces_wait_and_are_not_put_to_blame(pools, tmp_path):
+    broken = {"fatal": {"use": "hostile_checks:Fatal", "unless": str(tmp_path / "mended")}}
+    pool = pools(options=JudgeOptions(broken, drafts_cases=False))
+    with pytest.raises(NoWorkers):
+        await pool.warm_up()
+    assert "worker processes" in pool.problem
+    waiting = asyncio.create_task(pool.inspect([a_job()]))
+    await asyncio.sleep(0.1)
+    assert not waiting.done()
+    (tmp_path / "mended").touch()
+    (packed,) = (await waiting).traces
+    assert outcomes(packed)["fatal"] is Outcome.PASSED
+    assert pool.problem is None
+    assert not list(pools.quarantine.glob("*"))
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no such process")
 async def test_signals_do_not_end_the_process_that_workers_are_copies_of(pools):
     pool = pools()
     await pool.warm_up()
     (worker,) = workers()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         psutil.Process(worker.pid).parent().send_signal(number)
     (packed,) = (await pool.inspect([a_job()])).traces
     assert outcomes(packed)["hostile"] is Outcome.PASSED
@@ -183,7 +215,7 @@ async def test_workers_leave_signals_to_the_front_process(pools):
     pool = pools()
     await pool.warm_up()
     (worker,) = workers()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         os.kill(worker.pid, number)
     (packed,) = (await pool.inspect([a_job()])).traces
     assert outcomes(packed)["hostile"] is Outcome.PASSED
@@ -218,6 +250,20 @@ async def main():
 if __name__ == "__main__":
     asyncio.run(main())
 """
+
+
+def test_workers_load_everything_for_themselves_where_the_temporary_folder_is_of_no_use(tmp_path):
+    """The name of a socket has 107 characters at most, and that of the process to copy from is there."""
+    script = tmp_path / "front.py"
+    script.write_text(FRONT.replace('"hangs"', '"shop"'))
+    folder = tmp_path / ("long" * 25)
+    folder.mkdir()
+    path = os.pathsep.join([str(TESTS), str(TESTS / "integration"), str(TESTS.parent)])
+    env = {**os.environ, "PYTHONPATH": path, "TMPDIR": str(folder)}
+    done = subprocess.run([sys.executable, str(script), str(tmp_path)], capture_output=True, text=True, env=env)
+    assert done.returncode == 0, done.stderr
+    assert "ready" in done.stdout
+    assert not list((tmp_path / "quarantine").glob("*"))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a worker ends when it is done with its trace")

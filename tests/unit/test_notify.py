@@ -429,3 +429,9 @@ def test_the_documentation_names_every_variable_of_a_template():
     named = re.findall(r"^\| `([a-z_.\[\]]+)` \| (?:all|`)", section, re.MULTILINE)
     event = EXAMPLES[Kind.NEW_CLUSTER]
     assert set(named) == {*event.context(0), *(f"clusters[].{key}" for key in event.clusters[0].context())}
+
+
+def test_a_proxy_that_cannot_be_used_is_refused_before_anything_changes(monkeypatch):
+    monkeypatch.setenv("ALL_PROXY", "socks9://127.0.0.1:1")
+    with pytest.raises(ConfigError, match="ALL_PROXY"):
+        hooks_of(settings())
