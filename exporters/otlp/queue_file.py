@@ -14,6 +14,7 @@ from pathlib import Path
 import structlog
 
 from exporters.otlp.destination import Signal
+from exporters.sqlite_file import erase_remains
 
 FILE_NAME = "forward.db"
 BUSY_S = 1.0
@@ -263,9 +264,7 @@ def scrub_at_rest(folder: Path) -> bool:
 def _scrub(connection: sqlite3.Connection) -> bool:
     if connection.execute("SELECT EXISTS (SELECT 1 FROM waiting)").fetchone()[0]:
         return False
-    connection.execute("VACUUM")
-    is_held = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-    return not is_held
+    return erase_remains(connection.execute)
 
 
 def _delete(connection: sqlite3.Connection, position: int) -> list[tuple[str, int]]:

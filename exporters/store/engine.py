@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from exporters import sqlite_file
 from exporters.store.errors import StoreError, StoreUnavailable, translated
 
 FILE_NAME = "sidecheck.db"
@@ -135,7 +136,7 @@ class Database:
                 connection.exec_driver_sql(f"PRAGMA secure_delete={('OFF', 'ON', 'FAST')[usual]}")
 
     def erase_remains(self) -> bool:
-        """Write SQLite's file anew and empty its log, so that no copy is left of what was deleted or moved.
+        """Leave no copy in SQLite's files of what was deleted or moved; writers wait. See ``sqlite_file``.
 
         Zeros alone are not enough: earlier versions of a row stay in free pages and in the gaps of pages that were
         split. Returns whether it is done; false on PostgreSQL, and where a reader holds on to an old state. Takes
@@ -144,9 +145,7 @@ class Database:
         if not self.is_sqlite:
             return False
         with self._alone(), self._connected(**{_BEGIN: ""}) as connection:
-            connection.exec_driver_sql("VACUUM")
-            is_held = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
-        return not is_held
+            return sqlite_file.erase_remains(connection.exec_driver_sql)
 
     def close(self) -> None:
         """Close the connections that are not in use."""
@@ -203,6 +202,7 @@ def _prepare_sqlite(synchronous: str, connection: sqlite3.Connection, _entry: Co
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
+    sqlite_file.copy_beside(connection.execute)
     # A transaction that reads first and writes later fails at once, without waiting, when another one wrote between.
     begin = connection.get_execution_options().get(_BEGIN, "BEGIN")
     if begin:
