@@ -4,6 +4,7 @@ The other processes, which are less, have one of their own: ``collector.api_only
 """
 
 import asyncio
+import secrets
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
@@ -206,7 +207,7 @@ class Sidecar(Process):
 
     async def _start_outlets(self, limits: ReceiverLimits) -> None:
         """Sends from now on; ends after whatever hands it something."""
-        self._outlets = Outlets(limits, self.metrics)
+        self._outlets = Outlets(limits, self.metrics, secrets.token_hex(8))
         self._stack.push_async_callback(self._outlets.stop)
         await self._outlets.start(self.settings)
 

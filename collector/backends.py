@@ -1,4 +1,7 @@
-"""OTLP servers as the settings name them, in their own terms; refused where what is sent would come back here."""
+"""OTLP servers as the settings name them, in their own terms; refused where what is sent would come back at once.
+
+What comes back by way of others cannot be seen from here: receivers know it when it comes (``exporters.otlp.hops``).
+"""
 
 import contextlib
 import ipaddress

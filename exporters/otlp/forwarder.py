@@ -100,10 +100,13 @@ class Forwarder:
         """Whether any destination takes this signal as protobuf only, whatever it came as."""
         return any(signal in d.signals and d.target.is_grpc for d in self._destinations)
 
-    async def put(self, signal: Signal, body: bytes, *, is_json: bool = False, protobuf: bytes = b"") -> None:
+    async def put(
+        self, signal: Signal, body: bytes, *, is_json: bool = False, protobuf: bytes = b"", forwarded_by: str = ""
+    ) -> None:
         """Queue a message for whoever takes its signal; returns once it is committed for all of them.
 
-        ``protobuf`` is a JSON message's as protobuf, for those that ``wants_protobuf`` speaks of.
+        ``protobuf`` is a JSON message's as protobuf, for those that ``wants_protobuf`` speaks of; ``forwarded_by`` goes
+        with it in ``hops.HEADER``.
 
         Raises:
             QueueError: the disk is full, the file is locked or cannot be written. Nothing of it is kept then.
@@ -111,9 +114,9 @@ class Forwarder:
         takers = [d for d in self._destinations if signal in d.signals]
         await self._queue.put(
             [
-                Waiting(d.name, signal, protobuf)
+                Waiting(d.name, signal, protobuf, forwarded_by=forwarded_by)
                 if is_json and d.target.is_grpc
-                else Waiting(d.name, signal, body, is_json)
+                else Waiting(d.name, signal, body, is_json, forwarded_by=forwarded_by)
                 for d in takers
             ]
         )

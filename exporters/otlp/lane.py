@@ -131,7 +131,9 @@ class Lane:
 
     async def _send(self, request: Waiting, became: _Round) -> None:
         try:
-            await self.client.send(self._signal, request.body, is_json=request.is_json)
+            await self.client.send(
+                self._signal, request.body, is_json=request.is_json, forwarded_by=request.forwarded_by
+            )
         except NotNow as later:
             became.problem = str(later)
             if later.after_s is not None:
