@@ -83,7 +83,7 @@ class Sidecar(Process):
         journal_problem = self._journal.problem if self._journal else None
         kafka_problem = self._kafka.problem if self._kafka else None
         own = front.dispatch.problem, front.decided.problem, journal_problem, self._pool.problem
-        return *own, kafka_problem, self._outlets.problem
+        return *own, kafka_problem, *self._outlets.problems
 
     async def _start(self) -> None:
         settings = self.settings

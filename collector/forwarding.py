@@ -63,9 +63,9 @@ class Forwarding:
         self._watch(destinations)
 
     @property
-    def problem(self) -> str | None:
-        """Why nothing can be kept at this moment; ``None`` while all is well."""
-        return self._forwarder.problem
+    def problems(self) -> Iterable[str | None]:
+        """See ``Forwarder.problems``."""
+        return self._forwarder.problems
 
     def wants(self, signal: str) -> bool:
         """See ``collector.intake.Forwarding``."""

@@ -6,7 +6,7 @@ Owns that each is loaded when it is first wanted, and follows the settings while
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -68,9 +68,9 @@ class Outlets:
         self._settings = settings
 
     @property
-    def problem(self) -> str | None:
-        """Why nothing can be kept for the destinations at this moment; ``None`` while all is well."""
-        return None if self._forwarding is None else self._forwarding.problem
+    def problems(self) -> Iterable[str | None]:
+        """See ``Forwarder.problems``."""
+        return () if self._forwarding is None else self._forwarding.problems
 
     def wants(self, signal: str) -> bool:
         """See ``collector.intake.Forwarding``."""

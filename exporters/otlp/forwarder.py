@@ -69,6 +69,7 @@ class Forwarder:
         self._connect = connect
         self._draw = draw
         self._sleep = sleep
+        self._wall_ns = wall_ns
         self._leave_within_s = leave_within_s
         connected = self.connected(destinations)
         self._destinations: tuple[Destination, ...] = ()
@@ -84,9 +85,9 @@ class Forwarder:
         self.adopt(connected)
 
     @property
-    def problem(self) -> str | None:
-        """Why nothing can be queued at this moment; ``None`` while all is well."""
-        return self._queue.problem
+    def problems(self) -> Iterable[str | None]:
+        """Why nothing can be queued at this moment, and which destinations do not take what they are sent."""
+        return self._queue.problem, *(lane.problem for lane in self._lanes.values())
 
     def size(self, destination: str) -> int:
         """Bytes that wait for a destination. On any thread."""
@@ -183,8 +184,9 @@ class Forwarder:
         if key in self._lanes:
             self._lanes[key].turn_to(client)
             return
+        backoff = Backoff(self._draw)
         self._lanes[key] = Lane(
-            destination, key[1], self._queue, client, self._counts, Backoff(self._draw), self._sleep
+            destination, key[1], self._queue, client, self._counts, backoff, self._sleep, self._wall_ns
         )
         if self._has_begun:
             self._run(key)

@@ -1,9 +1,11 @@
 """What comes in goes on to other backends byte for byte, through a real sidecar and real servers."""
 
 import json
+import re
 import signal
 from pathlib import Path
 
+import httpx
 import pytest
 from certificates import Authority
 from externals import free_port
@@ -247,6 +249,22 @@ def test_what_a_sidecheck_told_is_not_forwarded(tmp_path, scope):
         assert backend.next().body == a_request()
         assert server.stop() == 0
     assert len(backend.got) == 1
+
+
+def test_a_destination_that_is_down_is_named_by_healthz_which_stays_well_as_readyz_does(tmp_path):
+    with http_backend() as backend:
+        backend.answers.extend([503] * 1000)
+        destinations = forward({"endpoint": backend.address, "name": "tempo", "signals": ["traces"]})
+        with serving(tmp_path / "data", SIDECHECK_FORWARD=destinations) as server:
+            by_http(server, a_request())
+            (problem,) = until("it is named", lambda: server.health()["problems"])
+            assert re.fullmatch(
+                r"forward: tempo does not take what waits for it \(traces\) since \S+Z; its last answer: HTTP 503",
+                problem,
+            )
+            assert httpx.get(f"http://{server.metrics}/readyz").status_code == 200
+            backend.answers.clear()
+            until("it is well", lambda: server.health() == {"status": "ok", "problems": []})
 
 
 def test_forgetting_writes_over_what_was_sent_and_tells_of_what_waits(tmp_path):
