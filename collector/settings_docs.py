@@ -55,7 +55,7 @@ def describe_webhook() -> list[Option]:
     """Every option of an item of ``notify``."""
     section = NotifySection(url="http://localhost")
     return [
-        Option(".".join(path), "" if path == ("url",) else _inline(default), description)
+        Option(".".join(path), "null" if path == ("url",) else _inline(default), description)
         for path, default, description in _options(section, ())
     ]
 
@@ -100,7 +100,8 @@ def as_yaml(settings: Settings, *, show_passwords: bool = False) -> str:
         written["store"]["url"] = without_password(settings.store.url)
     if not show_passwords:
         written["forward"] = [hidden(backend) for backend in written["forward"]]
-        written["notify"] = [{**hook, "url": "***"} for hook in written["notify"]]  # an address is often the secret
+        # An address is often the secret.
+        written["notify"] = [{**hook, "url": hook["url"] and "***"} for hook in written["notify"]]
         for section in ("results", "telemetry"):
             if written[section]["otlp"] is not None:
                 written[section]["otlp"] = hidden(written[section]["otlp"])

@@ -150,15 +150,24 @@ def _kinds(value: Any) -> tuple[str, ...]:
     raise broken_rule(f"must be a list with one or more of {', '.join(_KINDS)}")
 
 
-def _webhook_url(value: Any) -> str:
-    """The address is not told where it is none: it may hold a secret."""
+def _webhook_url(value: Any) -> str | None:
+    if _optional_text(value) is None:
+        return None
+    try:
+        return webhook_address(value)
+    except ValueError as error:
+        raise conflict("", str(error)) from None
+
+
+def webhook_address(value: Any) -> str:
+    """The address of a webhook. Raises ``ValueError``, which does not tell it: it may be a secret."""
     text = value.strip() if isinstance(value, str) else ""
     try:
         is_one = urlsplit(text).scheme in ("http", "https") and bool(urlsplit(text).hostname) and text.isascii()
     except ValueError:
         is_one = False
     if not is_one or " " in text:
-        raise conflict("", "must be an http:// or https:// address")
+        raise ValueError("must be an http:// or https:// address")
     return text
 
 
@@ -254,6 +263,6 @@ Kinds = Annotated[
     PlainSerializer(list),
     WithJsonSchema({"type": "array", "items": {"enum": list(_KINDS)}, "minItems": 1}),
 ]
-WebhookUrl = Annotated[str, PlainValidator(_webhook_url), WithJsonSchema({"type": "string", "pattern": "^https?://"})]
+WebhookUrl = Annotated[str | None, PlainValidator(_webhook_url), WithJsonSchema({**_Text, "pattern": "^https?://"})]
 Template = Annotated[str | None, PlainValidator(_template), WithJsonSchema(_Text)]
 Text = Annotated[str, PlainValidator(_text), WithJsonSchema({"type": "string", "minLength": 1})]
