@@ -7,9 +7,10 @@ from typing import Any
 import yaml
 
 from collector.settings_backends import ForwardSection, NotifySection, hidden
-from collector.settings_errors import Path, without_password
+from collector.settings_errors import Path
 from collector.settings_models import Settings
 from collector.settings_section import Section
+from collector.settings_values import without_password
 
 _APART = {("checks",), ("results", "otlp"), ("telemetry", "otlp")}
 """Keys below which there is not always the same."""

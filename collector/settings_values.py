@@ -22,6 +22,7 @@ _KINDS = ("new_cluster", "threshold", "budget")
 _SIGNALS = ("traces", "logs", "metrics")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 """A header's name and value (RFC 9110, section 5): what can stand in a request of either protocol."""
+_PASSWORD = re.compile(r"(?P<user>://[^:/?#\s]*:)\S*(?P<at>@)|(?P<query>[?&]password=)[^&\s]*")
 _STORE_URL = re.compile(r"sqlite(\+pysqlite)?:///(?!:memory:).+|postgres(ql(\+psycopg)?)?://.+", re.DOTALL)
 
 
@@ -72,6 +73,16 @@ def _store_url(value: Any) -> str | None:
     if url is None or (isinstance(url, str) and _STORE_URL.fullmatch(url)):
         return url
     raise broken_rule("must be a database URL such as sqlite:///traces.db or postgresql://user@host/name, or null")
+
+
+def has_password(url: str) -> bool:
+    """Whether a database URL holds a password: after its user, or as a parameter."""
+    return _PASSWORD.search(url) is not None
+
+
+def without_password(url: str) -> str:
+    """``url`` with its password, if it has one, replaced by ``***``."""
+    return _PASSWORD.sub(lambda m: f"{m['user']}***@" if m["user"] else f"{m['query']}***", url)
 
 
 def _servers(value: Any) -> tuple[str, ...]:
