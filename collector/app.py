@@ -4,6 +4,7 @@ The other processes, which are less, have one of their own: ``collector.api_only
 """
 
 import asyncio
+import secrets
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
@@ -83,7 +84,7 @@ class Sidecar(Process):
         journal_problem = self._journal.problem if self._journal else None
         kafka_problem = self._kafka.problem if self._kafka else None
         own = front.dispatch.problem, front.decided.problem, journal_problem, self._pool.problem
-        return *own, kafka_problem, self._outlets.problem
+        return *own, kafka_problem, *self._outlets.problems
 
     async def _start(self) -> None:
         settings = self.settings
@@ -214,7 +215,7 @@ class Sidecar(Process):
 
     async def _start_outlets(self, limits: ReceiverLimits) -> None:
         """Sends from now on; ends after whatever hands it something."""
-        self._outlets = Outlets(limits, self.metrics)
+        self._outlets = Outlets(limits, self.metrics, secrets.token_hex(8))
         self._stack.push_async_callback(self._outlets.stop)
         await self._outlets.start(self.settings)
 

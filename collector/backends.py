@@ -1,9 +1,12 @@
-"""OTLP servers as the settings name them, in their own terms; refused where what is sent would come back here."""
+"""OTLP servers as the settings name them, in their own terms; refused where what is sent would come back at once.
+
+What comes back by way of others cannot be seen from here: receivers know it when it comes (``exporters.otlp.hops``).
+"""
 
 import contextlib
 import ipaddress
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from collector.settings import ConfigError, Problem, Settings
 from collector.settings_backends import Backend
@@ -36,20 +39,11 @@ def refuse_loops(settings: Settings) -> None:
         Problem(
             f"{key}.endpoint", f"{backend.endpoint} is {listener}, where sidecheck itself listens; name another server"
         )
-        for key, backend in _backends(settings)
+        for key, backend in settings.backends.items()
         for listener in _reached(target_of(backend), settings)
     ]
     if problems:
         raise ConfigError(*problems)
-
-
-def _backends(settings: Settings) -> Iterator[tuple[str, Backend]]:
-    for index, section in enumerate(settings.forward):
-        yield f"forward.{index}", section
-    if settings.results.otlp is not None:
-        yield "results.otlp", settings.results.otlp
-    if settings.telemetry.otlp is not None:
-        yield "telemetry.otlp", settings.telemetry.otlp
 
 
 def _reached(target: Target, settings: Settings) -> Iterable[str]:

@@ -6,7 +6,7 @@ Owns how requests that came as JSON reach destinations that speak protobuf only.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -24,6 +24,7 @@ from collector.settings_backends import Backend
 from exporters.metrics.prometheus import Metrics
 from exporters.otlp.destination import Destination, Signal
 from exporters.otlp.forwarder import Connected, Forwarder
+from exporters.otlp.hops import written
 from exporters.otlp.lane import Counts
 from exporters.otlp.queue_file import QueueError
 from exporters.otlp.results import Results
@@ -62,20 +63,20 @@ class Forwarding:
         self._watch(destinations)
 
     @property
-    def problem(self) -> str | None:
-        """Why nothing can be kept at this moment; ``None`` while all is well."""
-        return self._forwarder.problem
+    def problems(self) -> Iterable[str | None]:
+        """See ``Forwarder.problems``."""
+        return self._forwarder.problems
 
     def wants(self, signal: str) -> bool:
         """See ``collector.intake.Forwarding``."""
         return self._forwarder.wants(Signal(signal))
 
-    async def keep(self, signal: str, body: bytes, *, is_json: bool) -> None:
-        """See ``collector.intake.Forwarding``."""
+    async def keep(self, signal: str, body: bytes, *, is_json: bool, hops: Sequence[str] = ()) -> None:
+        """See ``collector.intake.Forwarding``; ``hops`` end with this process."""
         kind = Signal(signal)
         protobuf = await self._converted(kind, body) if is_json and self._forwarder.wants_protobuf(kind) else b""
         try:
-            await self._forwarder.put(kind, body, is_json=is_json, protobuf=protobuf)
+            await self._forwarder.put(kind, body, is_json=is_json, protobuf=protobuf, forwarded_by=written(hops))
         except QueueError as error:
             raise Refused(Refusal.STORAGE, f"{error}; send again later", RETRY_AFTER_S) from error
 

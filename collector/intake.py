@@ -1,6 +1,6 @@
 """What a receiver hands on, and how it is refused. Receivers know this module and nothing behind it."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -35,6 +35,7 @@ class Refusal(StrEnum):
     SHUTTING_DOWN = "shutting_down"
     OWN_RESULT = "own_result"
     OWN_TELEMETRY = "own_telemetry"
+    OWN_FORWARDED = "own_forwarded"
     METRICS_SIGNAL = "metrics_signal"
     UNAUTHENTICATED = "unauthenticated"
     TOO_SLOW = "too_slow"
@@ -114,9 +115,10 @@ class Batch:
         return sum(self.rejected.values())
 
     @property
-    def is_own_telemetry(self) -> bool:
-        """Whether it holds nothing but what a sidecar told of itself."""
-        return self.rejected.keys() == {Refusal.OWN_TELEMETRY} and not (self.pieces or self.said)
+    def is_own(self) -> bool:
+        """Whether it holds nothing but what a sidecar told: verdicts, or what it does."""
+        is_own = bool(self.rejected) and self.rejected.keys() <= {Refusal.OWN_RESULT, Refusal.OWN_TELEMETRY}
+        return is_own and not (self.pieces or self.said)
 
 
 class Room(Protocol):
@@ -170,8 +172,12 @@ class Forwarding(Protocol):
         """Whether requests of this signal (``traces``, ``logs``, ``metrics``) go on to anyone."""
         ...
 
-    async def keep(self, signal: str, body: bytes, *, is_json: bool) -> None:
-        """Take a message, unpacked; returns once it is kept durably.
+    def came_back(self, hops: Sequence[str]) -> bool:
+        """Whether a request that these forwarded was forwarded from here. If so it is counted as a loop."""
+        ...
+
+    async def keep(self, signal: str, body: bytes, *, is_json: bool, hops: Sequence[str] = ()) -> None:
+        """Take a message, unpacked, and say with it that these forwarded it; returns once it is kept durably.
 
         Raises ``Refused``: ``STORAGE`` if it can't be kept now, ``MALFORMED`` for JSON that can't be made protobuf.
         """

@@ -8,16 +8,20 @@ import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
 
 import structlog
 
 from collector.settings import ConfigError, Problem, Settings
 from collector.settings_backends import NotifySection
+from collector.settings_values import webhook_address
 from exporters.metrics.prometheus import Metrics
 from exporters.notify.event import DEFAULT_TEMPLATE, Event, Kind, Template, TemplateProblem
 from exporters.notify.watch import Links, Threshold, Watch
 from exporters.notify.webhook import Counts, Receiver, Webhook, client, key_of
 from exporters.packed import Packed
+from exporters.reread import Reread, said, text_of
 from exporters.store import SaveResult
 from exporters.tasks import lasting
 
@@ -28,14 +32,15 @@ FLUSH_WITHIN_S = 2.0
 """How long an end waits for messages that were not sent yet: they are in memory, and nobody else tells of them."""
 
 log = structlog.get_logger()
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """A webhook as the settings want it, everything read and tried."""
+    """A webhook as the settings want it, everything read and tried. ``receiver`` looks whether files have changed."""
 
     name: str
-    receiver: Receiver
+    receiver: Callable[[], Receiver]
     kinds: frozenset[str]
     thresholds: tuple[Threshold, ...]
     links: Links
@@ -120,6 +125,9 @@ class Notifying:
     def look(self) -> None:
         """Tell of what there is to tell since the last time."""
         for running in self._running.values():
+            receiver = running.wanted.receiver()
+            if receiver != running.webhook.receiver:
+                running.webhook.turn_to(receiver)
             for event in running.watch.events(self._wall_ns()):
                 if event.kind in running.wanted.kinds:
                     running.webhook.tell(event)
@@ -156,13 +164,13 @@ class Notifying:
         """Go on with a webhook in its new form, or begin with it."""
         running = self._running.get(hook.name)
         if running is None:
-            webhook = Webhook(hook.name, hook.receiver, self._counts)
+            webhook = Webhook(hook.name, hook.receiver(), self._counts)
             task = lasting(webhook.run(), "webhook")
             self._running[hook.name] = _Running(hook, webhook, Watch(hook.thresholds, hook.links), task)
             return
         running.wanted = hook
         running.watch.adopt(hook.thresholds, hook.links)
-        running.webhook.turn_to(hook.receiver)
+        running.webhook.turn_to(hook.receiver())
 
     async def _see_off(self, running: _Running) -> None:
         """End a webhook once it is told of all that waits, or has had its time."""
@@ -195,16 +203,27 @@ def _try_client() -> None:
         raise ConfigError(Problem("notify", text)) from error
 
 
-def _receiver(key: str, section: NotifySection) -> Receiver:
+def _receiver(key: str, section: NotifySection) -> Callable[[], Receiver]:
     try:
         template = Template(section.template or DEFAULT_TEMPLATE)
     except TemplateProblem as problem:
         raise ConfigError(Problem(f"{key}.template", str(problem))) from problem
+    secret = _file(f"{key}.secret_file", section.secret_file, key_of)
+    address = _file(f"{key}.url_file", section.url_file, webhook_address)
+
+    def now() -> Receiver:
+        return Receiver(section.url or (address.now() if address else ""), secret.now() if secret else None, template)
+
+    return now
+
+
+def _file(key: str, path: Path | None, parse: Callable[[str], _Value]) -> Reread[_Value] | None:
+    """What a file holds. Raises ``ConfigError`` where it holds nothing of use at the start."""
+    if path is None:
+        return None
     try:
-        secret = None if section.secret_file is None else key_of(section.secret_file.read_text(encoding="ascii"))
+        return Reread(key, path, parse, parse(text_of(path)))
     except OSError as error:
-        text = f"{section.secret_file} cannot be read: {error.strerror}"
-        raise ConfigError(Problem(f"{key}.secret_file", text)) from error
+        raise ConfigError(Problem(key, f"{path} cannot be read: {error.strerror}")) from error
     except ValueError as error:
-        raise ConfigError(Problem(f"{key}.secret_file", f"{section.secret_file}: {error}")) from error
-    return Receiver(section.url, secret, template)
+        raise ConfigError(Problem(key, f"{path}: {said(error)}")) from error

@@ -6,16 +6,19 @@ Owns that each is loaded when it is first wanted, and follows the settings while
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING
+
+import structlog
 
 from collector.backends import refuse_loops
 from collector.change import NO_CHANGE, Change, Prepare, put_to_use
 from collector.receivers.limits import ReceiverLimits
 from collector.settings import Settings
 from exporters.metrics.prometheus import Metrics
+from exporters.otlp.hops import MOST as MOST_HOPS
 from exporters.otlp.queue_file import drop_left_over
 from exporters.packed import Packed
 from exporters.store import SaveResult
@@ -27,11 +30,18 @@ if TYPE_CHECKING:  # an HTTP and a gRPC client, an SDK, a template engine: most 
     from exporters.notify.event import Event
     from exporters.otlp.results import Results
 
+log = structlog.get_logger()
+
 
 class Outlets:
-    """All that is sent. To the receivers it is their ``collector.intake.Forwarding``; used on one event loop."""
+    """All that is sent. To the receivers it is their ``collector.intake.Forwarding``; used on one event loop.
 
-    def __init__(self, limits: ReceiverLimits, metrics: Metrics) -> None:
+    ``own_id`` (16 hex digits) is no other process's: what is forwarded bears it.
+    """
+
+    def __init__(self, limits: ReceiverLimits, metrics: Metrics, own_id: str) -> None:
+        self._own_id = own_id
+        self._told_of_loop = False
         self._limits = limits
         self._metrics = metrics
         self._settings = Settings()  # in which nothing is sent
@@ -60,18 +70,29 @@ class Outlets:
         self._settings = settings
 
     @property
-    def problem(self) -> str | None:
-        """Why nothing can be kept for the destinations at this moment; ``None`` while all is well."""
-        return None if self._forwarding is None else self._forwarding.problem
+    def problems(self) -> Iterable[str | None]:
+        """See ``Forwarder.problems``."""
+        return () if self._forwarding is None else self._forwarding.problems
 
     def wants(self, signal: str) -> bool:
         """See ``collector.intake.Forwarding``."""
         return self._forwarding is not None and self._forwarding.wants(signal)
 
-    async def keep(self, signal: str, body: bytes, *, is_json: bool) -> None:
+    def came_back(self, hops: Sequence[str]) -> bool:
         """See ``collector.intake.Forwarding``."""
-        if self._forwarding is not None:
-            await self._forwarding.keep(signal, body, is_json=is_json)
+        if self._own_id not in hops:
+            return False
+        self._tell_of_loop()
+        return True
+
+    async def keep(self, signal: str, body: bytes, *, is_json: bool, hops: Sequence[str] = ()) -> None:
+        """See ``collector.intake.Forwarding``."""
+        if self._forwarding is None:
+            return
+        if len(hops) >= MOST_HOPS:
+            self._tell_of_loop()
+            return
+        await self._forwarding.keep(signal, body, is_json=is_json, hops=(*hops, self._own_id))
 
     async def scrub(self) -> bool:
         """See ``Forwarder.scrub``."""
@@ -157,6 +178,12 @@ class Outlets:
 
     def _dropped(self, reason: str, count: int) -> None:
         self._metrics.inc("sidecheck_dropped_total", count, what="forward", reason=reason)
+
+    def _tell_of_loop(self) -> None:
+        self._dropped("loop", 1)
+        if not self._told_of_loop:
+            log.warning("what is forwarded comes back here; a destination of `forward` leads to this sidecheck again")
+        self._told_of_loop = True
 
     def _forward_by(self, forwarding: "Forwarding") -> None:
         self._forwarding = forwarding

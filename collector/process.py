@@ -115,7 +115,13 @@ class Process(ABC):
         # The journal forgets what the store has: that must be as safe there as it was in the journal.
         full_sync = settings.journal.sync == "full"
         store = await asyncio.to_thread(
-            Store.open, settings.store.url, settings.data_dir, hold_ns, self._lost, full_sync=full_sync
+            Store.open,
+            settings.store.url,
+            settings.data_dir,
+            hold_ns,
+            self._lost,
+            full_sync=full_sync,
+            password_file=settings.store.password_file,
         )
         self._stack.callback(store.close)
         return store

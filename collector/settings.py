@@ -4,6 +4,7 @@
 themselves are in ``settings_models``, and this module is where everything about them is imported from.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -24,6 +25,9 @@ from collector.settings_errors import ConfigError, Problem, explain, place_of
 from collector.settings_models import Settings
 from collector.settings_sources import CONFIG_VARIABLE, Tree, overlay_environment, read_file
 from collector.settings_units import Address, format_duration, format_size, parse_size
+from collector.settings_values import has_password
+
+_SECRET_HEADER = re.compile(r"authorization|api-?key|token|secret|password|cookie", re.IGNORECASE)
 
 OPEN_KEYS = (
     ("checks",),
@@ -74,6 +78,7 @@ def load(path: Path | None, env: Mapping[str, str]) -> Settings:
     except ValidationError as error:
         raise ConfigError(*problems, *explain(error, all_keys(), tree.places)) from error
     problems += [*_check_problems(settings, tree), *_open_doors(settings, tree), *_kafka_problems(settings, tree)]
+    problems += _missing_files(settings, tree)
     if problems:
         raise ConfigError(*problems)
     return settings
@@ -100,9 +105,18 @@ def _kafka_problems(settings: Settings, tree: Tree) -> Iterator[Problem]:
         for name, text in problems(kafka.consumer):
             path = ("kafka", "consumer", name)
             yield Problem(".".join(path), text, place_of(path, tree.places))
-    for name, file in (("password_file", kafka.password_file), ("token_file", kafka.token_file)):
+
+
+def _missing_files(settings: Settings, tree: Tree) -> Iterator[Problem]:
+    """Files of passwords that are not there now; they are read when somebody logs in."""
+    kafka = settings.kafka
+    for path, file in (
+        (("kafka", "password_file"), kafka.password_file),
+        (("kafka", "token_file"), kafka.token_file),
+        (("store", "password_file"), settings.store.password_file),
+    ):
         if file is not None and not file.is_file():
-            yield Problem(f"kafka.{name}", f"there is no file {file}", place_of(("kafka", name), tree.places))
+            yield Problem(".".join(path), f"there is no file {file}", place_of(path, tree.places))
 
 
 def _open_doors(settings: Settings, tree: Tree) -> list[Problem]:
@@ -123,7 +137,7 @@ def _open_doors(settings: Settings, tree: Tree) -> list[Problem]:
 
 def warnings(settings: Settings) -> list[str]:
     """What is allowed and may still surprise, one sentence each. Meant to be logged at the start."""
-    found = [*_exposed(settings), *_unshared(settings)]
+    found = [*_exposed(settings), *_unshared(settings), *_told_secrets(settings)]
     for key, size in (("limits.request", settings.limits.request), ("assembly.max_bytes", settings.assembly.max_bytes)):
         if size > settings.limits.memory:
             memory = format_size(settings.limits.memory)
@@ -139,6 +153,17 @@ def _unshared(settings: Settings) -> Iterator[str]:
             "kafka is read and the store is a file of this machine: one replica can work so; "
             "for more, set store.url to a PostgreSQL that they share"
         )
+
+
+def _told_secrets(settings: Settings) -> Iterator[str]:
+    """Secrets that stand in the configuration, where more people and programs read them than need to."""
+    if settings.store.url is not None and has_password(settings.store.url):
+        yield "store.url has a password; a file can hold it instead: store.password_file"
+    if "sasl_plain_password" in settings.kafka.consumer:
+        yield "kafka.consumer has sasl_plain_password; a file can hold it instead: kafka.password_file"
+    for key, backend in settings.backends.items():
+        for name in filter(_SECRET_HEADER.search, backend.headers):
+            yield f"{key}.headers has {name}, a secret by its name; a file can hold it instead: {key}.headers_file"
 
 
 def _exposed(settings: Settings) -> Iterator[str]:

@@ -95,16 +95,10 @@ class ForwardSection(Backend):
         return self.name or super().label
 
 
-class SdkBackend(Backend):
-    """An OTLP server that the SDK's exporters send to: these read a file of headers once."""
-
-    headers_file: OptionalFile = Field(None, description="file with more of them, one `name: value` a line")
-
-
 class ResultsSection(Section):
     """Verdicts as telemetry."""
 
-    otlp: SdkBackend | None = Field(
+    otlp: Backend | None = Field(
         None, description="an OTLP server that is told of every verdict; the options of a destination, see Results"
     )
 
@@ -112,7 +106,7 @@ class ResultsSection(Section):
 class TelemetrySection(Section):
     """What sidecheck tells of itself."""
 
-    otlp: SdkBackend | None = Field(
+    otlp: Backend | None = Field(
         None,
         description="an OTLP server that gets sidecheck's own traces and log lines; the options of a destination, see "
         "Its own telemetry",
@@ -142,10 +136,15 @@ class ThresholdSection(Section):
 class NotifySection(Section):
     """A webhook."""
 
-    url: WebhookUrl = Field(description="where messages are posted to")
+    url: WebhookUrl = Field(None, description="where messages are posted to; `null`: `url_file` says so")
+    url_file: OptionalFile = Field(
+        None, description="file with that address, where it is a secret; read again when it changes, and needs a `name`"
+    )
     name: Label = Field(None, description="what it is called on `/metrics`; `null`: the host")
     secret_file: OptionalFile = Field(
-        None, description="file with the secret that messages are signed with, `whsec_...` or at least 24 characters"
+        None,
+        description="file with the secret that messages are signed with, `whsec_...` or at least 24 characters; "
+        "read again when it changes",
     )
     events: Kinds = Field(("new_cluster",), description="what is told of: `new_cluster`, `threshold`, `budget`")
     thresholds: tuple[ThresholdSection, ...] = Field(
@@ -156,7 +155,15 @@ class NotifySection(Section):
     @property
     def label(self) -> str:
         """What it is called in logs and on ``/metrics``."""
-        return self.name or urlsplit(self.url).netloc.rpartition("@")[2]
+        return self.name or urlsplit(self.url or "").netloc.rpartition("@")[2]
+
+    @model_validator(mode="after")
+    def _has_one_address(self) -> Self:
+        if (self.url is None) == (self.url_file is None):
+            raise conflict("url", "and `url_file` are two ways to say where messages go; give one of them")
+        if self.url is None and self.name is None:
+            raise conflict("name", "is missing; what stands in `url_file` is told nowhere, so the webhook needs a name")
+        return self
 
     @model_validator(mode="after")
     def _has_thresholds(self) -> Self:

@@ -7,9 +7,10 @@ from typing import Any
 import yaml
 
 from collector.settings_backends import ForwardSection, NotifySection, hidden
-from collector.settings_errors import Path, without_password
+from collector.settings_errors import Path
 from collector.settings_models import Settings
 from collector.settings_section import Section
+from collector.settings_values import without_password
 
 _APART = {("checks",), ("results", "otlp"), ("telemetry", "otlp")}
 """Keys below which there is not always the same."""
@@ -55,7 +56,7 @@ def describe_webhook() -> list[Option]:
     """Every option of an item of ``notify``."""
     section = NotifySection(url="http://localhost")
     return [
-        Option(".".join(path), "" if path == ("url",) else _inline(default), description)
+        Option(".".join(path), "null" if path == ("url",) else _inline(default), description)
         for path, default, description in _options(section, ())
     ]
 
@@ -100,7 +101,8 @@ def as_yaml(settings: Settings, *, show_passwords: bool = False) -> str:
         written["store"]["url"] = without_password(settings.store.url)
     if not show_passwords:
         written["forward"] = [hidden(backend) for backend in written["forward"]]
-        written["notify"] = [{**hook, "url": "***"} for hook in written["notify"]]  # an address is often the secret
+        # An address is often the secret.
+        written["notify"] = [{**hook, "url": hook["url"] and "***"} for hook in written["notify"]]
         for section in ("results", "telemetry"):
             if written[section]["otlp"] is not None:
                 written[section]["otlp"] = hidden(written[section]["otlp"])

@@ -1,12 +1,13 @@
 """What is wrong with a configuration, told to the person who must correct it: key, value, rule, and where it stands."""
 
 import difflib
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
+
+from collector.settings_values import without_password
 
 Path = tuple[str, ...]
 """The way to a key: ``("otlp", "grpc", "listen")``."""
@@ -21,7 +22,6 @@ _RULES = {
     "model_type": "must be a section with keys below it",
     "model_attributes_type": "must be a section with keys below it",
 }
-_PASSWORD = re.compile(r"(?P<user>://[^:/?#\s]*:)\S*(?P<at>@)|(?P<query>[?&]password=)[^&\s]*")
 _LONGEST_VALUE = 80
 
 
@@ -48,11 +48,6 @@ class ConfigError(Exception):
         )
         super().__init__(title + (lines[0] if len(lines) == 1 else "".join(f"\n- {line}" for line in lines)))
         self.problems = problems
-
-
-def without_password(url: str) -> str:
-    """``url`` with its password, if it has one, replaced by ``***``."""
-    return _PASSWORD.sub(lambda m: f"{m['user']}***@" if m["user"] else f"{m['query']}***", url)
 
 
 def place_of(path: Path, places: Mapping[Path, str]) -> str:

@@ -10,7 +10,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from checks.catalogue import DEFAULT_CHECKS
-from collector.settings_backends import ForwardSection, NotifySection, ResultsSection, TelemetrySection
+from collector.settings_backends import Backend, ForwardSection, NotifySection, ResultsSection, TelemetrySection
 from collector.settings_kafka import Kafka, RelaySection
 from collector.settings_listeners import Api, Listener, MetricsSection, Otlp
 from collector.settings_money import Budgets, Prices
@@ -30,9 +30,11 @@ from collector.settings_values import (
     Directory,
     JournalSync,
     Mode,
+    OptionalFile,
     Placeholders,
     StoreUrl,
     conflict,
+    has_password,
 )
 
 _SECOND = 1_000_000_000
@@ -110,7 +112,20 @@ class Store(Section):
     """Where evaluated traces and cases are kept."""
 
     url: StoreUrl = Field(None, description="database URL; `null` is an SQLite file in `data_dir`")
+    password_file: OptionalFile = Field(
+        None, description="file with the password of PostgreSQL's user, read for each connection"
+    )
     retention: Retention = Retention()
+
+    @model_validator(mode="after")
+    def _has_one_password(self) -> Self:
+        if self.password_file is None:
+            return self
+        if self.url is None or not self.url.startswith("postgres"):
+            raise conflict("password_file", "is for PostgreSQL, and store.url names none; leave one of them out")
+        if has_password(self.url):
+            raise conflict("url", "has a password, and so has store.password_file; take it out of the address")
+        return self
 
 
 class Promotion(Section):
@@ -170,6 +185,13 @@ class Settings(Section):
     def ports(self) -> dict[str, Listener]:
         """Everything that listens, by its section."""
         return {"otlp.grpc": self.otlp.grpc, "otlp.http": self.otlp.http, "api": self.api, "metrics": self.metrics}
+
+    @property
+    def backends(self) -> dict[str, Backend]:
+        """Every OTLP server that something is sent to, by its section."""
+        found: dict[str, Backend | None] = {f"forward.{index}": section for index, section in enumerate(self.forward)}
+        found |= {"results.otlp": self.results.otlp, "telemetry.otlp": self.telemetry.otlp}
+        return {key: backend for key, backend in found.items() if backend is not None}
 
     @property
     def listeners(self) -> dict[str, Address]:

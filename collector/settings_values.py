@@ -22,6 +22,7 @@ _KINDS = ("new_cluster", "threshold", "budget")
 _SIGNALS = ("traces", "logs", "metrics")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 """A header's name and value (RFC 9110, section 5): what can stand in a request of either protocol."""
+_PASSWORD = re.compile(r"(?P<user>://[^:/?#\s]*:)\S*(?P<at>@)|(?P<query>[?&]password=)[^&\s]*")
 _STORE_URL = re.compile(r"sqlite(\+pysqlite)?:///(?!:memory:).+|postgres(ql(\+psycopg)?)?://.+", re.DOTALL)
 
 
@@ -72,6 +73,16 @@ def _store_url(value: Any) -> str | None:
     if url is None or (isinstance(url, str) and _STORE_URL.fullmatch(url)):
         return url
     raise broken_rule("must be a database URL such as sqlite:///traces.db or postgresql://user@host/name, or null")
+
+
+def has_password(url: str) -> bool:
+    """Whether a database URL holds a password: after its user, or as a parameter."""
+    return _PASSWORD.search(url) is not None
+
+
+def without_password(url: str) -> str:
+    """``url`` with its password, if it has one, replaced by ``***``."""
+    return _PASSWORD.sub(lambda m: f"{m['user']}***@" if m["user"] else f"{m['query']}***", url)
 
 
 def _servers(value: Any) -> tuple[str, ...]:
@@ -150,15 +161,24 @@ def _kinds(value: Any) -> tuple[str, ...]:
     raise broken_rule(f"must be a list with one or more of {', '.join(_KINDS)}")
 
 
-def _webhook_url(value: Any) -> str:
-    """The address is not told where it is none: it may hold a secret."""
+def _webhook_url(value: Any) -> str | None:
+    if _optional_text(value) is None:
+        return None
+    try:
+        return webhook_address(value)
+    except ValueError as error:
+        raise conflict("", str(error)) from None
+
+
+def webhook_address(value: Any) -> str:
+    """The address of a webhook. Raises ``ValueError``, which does not tell it: it may be a secret."""
     text = value.strip() if isinstance(value, str) else ""
     try:
         is_one = urlsplit(text).scheme in ("http", "https") and bool(urlsplit(text).hostname) and text.isascii()
     except ValueError:
         is_one = False
     if not is_one or " " in text:
-        raise conflict("", "must be an http:// or https:// address")
+        raise ValueError("must be an http:// or https:// address")
     return text
 
 
@@ -254,6 +274,6 @@ Kinds = Annotated[
     PlainSerializer(list),
     WithJsonSchema({"type": "array", "items": {"enum": list(_KINDS)}, "minItems": 1}),
 ]
-WebhookUrl = Annotated[str, PlainValidator(_webhook_url), WithJsonSchema({"type": "string", "pattern": "^https?://"})]
+WebhookUrl = Annotated[str | None, PlainValidator(_webhook_url), WithJsonSchema({**_Text, "pattern": "^https?://"})]
 Template = Annotated[str | None, PlainValidator(_template), WithJsonSchema(_Text)]
 Text = Annotated[str, PlainValidator(_text), WithJsonSchema({"type": "string", "minLength": 1})]

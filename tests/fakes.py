@@ -81,6 +81,7 @@ class FakeClient(Client):
 
     def __init__(self) -> None:
         self.got: list[tuple[Signal, bytes, bool]] = []
+        self.forwarded_by: list[str] = []
         self.answers: defaultdict[bytes, deque[Exception]] = defaultdict(deque)
         self.free = asyncio.Event()
         self.free.set()
@@ -88,7 +89,8 @@ class FakeClient(Client):
         self.most: Counter[Signal] = Counter()
         self.is_closed = False
 
-    async def send(self, signal: Signal, body: bytes, *, is_json: bool) -> None:
+    async def send(self, signal: Signal, body: bytes, *, is_json: bool, forwarded_by: str = "") -> None:
+        self.forwarded_by.append(forwarded_by)
         self.under_way[signal] += 1
         self.most[signal] = max(self.most[signal], self.under_way[signal])
         try:

@@ -40,7 +40,7 @@ def run(settings: Settings, trace_id: str, *, url: str | None, as_json: bool, cl
 def _at_rest(settings: Settings, trace_id: str) -> dict[str, Any]:
     from collector.pipeline.explanation import Explainer  # loads the checks: not for ``--help``
 
-    with Store.open(settings.store.url, settings.data_dir) as store:
+    with Store.open(settings.store.url, settings.data_dir, password_file=settings.store.password_file) as store:
         return shown(Explainer(store, settings.checks, settings.data_dir / "quarantine").now(trace_id))
 
 

@@ -58,7 +58,7 @@ def run(
 def _at_rest(settings: Settings, target: ForgetTarget) -> dict[str, Any]:
     from collector.pipeline.forgetting import forget_at_rest  # loads the conventions: not for ``--help``
 
-    with Store.open(settings.store.url, settings.data_dir) as store:
+    with Store.open(settings.store.url, settings.data_dir, password_file=settings.store.password_file) as store:
         try:
             return shown(forget_at_rest(store, settings.data_dir, target, time.time_ns()))
         except sqlite3.Error as error:

@@ -45,4 +45,4 @@ def opened(settings: Settings, *, may_make: bool = False) -> AbstractContextMana
             f"there is no store in {settings.data_dir}; is --config the right one, or SIDECHECK_DATA_DIR, "
             "or the folder you are in?"
         )
-    return Store.open(settings.store.url, settings.data_dir)
+    return Store.open(settings.store.url, settings.data_dir, password_file=settings.store.password_file)

@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError
 
 from collector.pipeline.journal_file import Row, checksum, rows
 from collector.pipeline.splitting import Telemetry, by_trace, joined, without
+from exporters.sqlite_file import erase_remains
 
 FEW = 100
 """So many ids are searched for in a row before it is decoded."""
@@ -25,9 +26,7 @@ def erase(connection: sqlite3.Connection, trace_ids: Collection[str]) -> bool:
         if _may_hold(row, trace_ids):
             _rewrite(connection, row, trace_ids)
     connection.execute("COMMIT")
-    connection.execute("VACUUM")
-    is_held = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-    return not is_held
+    return erase_remains(connection.execute)
 
 
 def traces_in(connection: sqlite3.Connection) -> Iterator[tuple[str, Telemetry]]:

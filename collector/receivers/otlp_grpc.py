@@ -20,6 +20,7 @@ from collector.receivers.compression import is_zlib
 from collector.receivers.limits import ConnectionLimits, ReceiverLimits
 from collector.receivers.reception import LOGS, TRACES, Encoded, Read, Reception
 from collector.spans import Spans, no_spans
+from exporters.otlp.hops import HEADER, hops_of
 
 PACKAGE = "opentelemetry.proto.collector"
 
@@ -122,7 +123,8 @@ class _Calls:
         if body is grpc.aio.EOF:
             raise Refused(Refusal.MALFORMED, "the call ended without a message")
         room.grow(len(body))
-        return Encoded(body, packed_with(body))
+        forwarded_by = [value for name, value in context.invocation_metadata() or () if name == HEADER]
+        return Encoded(body, packed_with(body), hops=hops_of(forwarded_by))
 
 
 def _service(name: str, calls: _Calls, answer: Callable[[Read], Awaitable[Message]]) -> grpc.GenericRpcHandler:

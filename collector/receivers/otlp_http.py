@@ -22,6 +22,7 @@ from collector.receivers.http_body import read_body
 from collector.receivers.limits import ReceiverLimits
 from collector.receivers.reception import LOGS, TRACES, Encoded, Read, Reception, Signal
 from collector.spans import Spans, no_spans
+from exporters.otlp.hops import HEADER, hops_of
 
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
@@ -76,7 +77,8 @@ def _endpoint(limits: ReceiverLimits, answer: _Answer) -> Callable[[Request], Aw
         async def read(room: Room) -> Encoded:
             _check_type(media_type)
             body = await read_body(request, limits, room)
-            return Encoded(body, request.headers.get("content-encoding"), media_type == JSON)
+            hops = hops_of(request.headers.getlist(HEADER))
+            return Encoded(body, request.headers.get("content-encoding"), media_type == JSON, hops)
 
         try:
             return _reply(await answer(read), media_type)

@@ -58,11 +58,15 @@ LOGS = Signal("logs", decode.logs_from_protobuf, decode.logs_from_json, answers.
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A body as it was sent; ``encoding`` is the HTTP name of its compression, ``is_json`` says OTLP/JSON."""
+    """A body as it was sent; ``encoding`` is the HTTP name of its compression, ``is_json`` says OTLP/JSON.
+
+    ``hops`` are the sidechecks that forwarded it, by what it says.
+    """
 
     body: bytes
     encoding: str | None = None
     is_json: bool = False
+    hops: tuple[str, ...] = ()
 
 
 Read = Callable[[Room], Awaitable[Encoded]]
@@ -105,11 +109,13 @@ class Reception:
     async def _take(self, signal: Signal, read: Read, span: OwnSpan) -> Message:
         with self._counted(), self._intake.reserve() as room:
             sent = await read(room)
+            if self._came_back(sent):
+                return signal.respond(Batch(self._source))
             body, batch = await self._decoded(signal, sent, room)
-        if batch.is_own_telemetry:  # which would go on for ever, where a Collector brings it back
+        if batch.is_own:  # which would go on for ever, where a Collector brings it back
             span.leave_out()
-        if self._goes_on(signal.name):
-            await self._accept_and_forward(signal.name, batch, body, is_json=sent.is_json)
+        if self._goes_on(signal.name) and not batch.is_own:
+            await self._accept_and_forward(signal.name, batch, body, sent)
         else:
             del sent, body
             await self._accept(batch)
@@ -127,9 +133,11 @@ class Reception:
             self._intake.reserve() as room,
         ):
             sent = await read(room)
+            if self._came_back(sent):
+                return ExportMetricsServiceResponse()
             if self._goes_on(METRICS):
                 body = await self._computed(sent, lambda: self._unpacked(sent, room, 1))
-                await self._forward(METRICS, body, is_json=sent.is_json)
+                await self._forward(METRICS, body, sent)
                 return ExportMetricsServiceResponse()
         self.count(Refusal.METRICS_SIGNAL)
         return ExportMetricsServiceResponse()
@@ -146,6 +154,13 @@ class Reception:
             self.count(refused.reason)
             raise
 
+    def _came_back(self, sent: Encoded) -> bool:
+        """Whether it is a request of before, which was taken then: its sender is told so, and that is all."""
+        came_back = self._forwarding is not None and self._forwarding.came_back(sent.hops)
+        if came_back:
+            self.count(Refusal.OWN_FORWARDED)
+        return came_back
+
     def _goes_on(self, signal: str) -> bool:
         return self._forwarding is not None and self._forwarding.wants(signal)
 
@@ -157,20 +172,20 @@ class Reception:
         except Exception as error:
             raise own_fault("intake_failed", error) from error
 
-    async def _accept_and_forward(self, signal: str, batch: Batch, body: bytes, *, is_json: bool) -> None:
+    async def _accept_and_forward(self, signal: str, batch: Batch, body: bytes, sent: Encoded) -> None:
         """The intake first: it knows spans again that a sender repeats because the rest could not be kept."""
         with ExitStack() as stack:
             with self._counted():
                 stack.enter_context(self._intake.reserve(len(body)))
             await self._accept(batch)
             with self._counted():
-                await self._forward(signal, body, is_json=is_json)
+                await self._forward(signal, body, sent)
 
-    async def _forward(self, signal: str, body: bytes, *, is_json: bool) -> None:
+    async def _forward(self, signal: str, body: bytes, sent: Encoded) -> None:
         if self._forwarding is None:
             return
         try:
-            await self._forwarding.keep(signal, body, is_json=is_json)
+            await self._forwarding.keep(signal, body, is_json=sent.is_json, hops=sent.hops)
         except Refused:
             raise
         except Exception as error:

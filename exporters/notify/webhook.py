@@ -91,7 +91,7 @@ class Webhook:
         wall_s: Callable[[], float] = time.time,
     ) -> None:
         self._name = name
-        self._receiver = receiver
+        self.receiver = receiver
         self._counts = counts
         self._backoff = backoff or Backoff()
         self._patience = Patience(sleep)
@@ -112,7 +112,7 @@ class Webhook:
 
     def turn_to(self, receiver: Receiver) -> None:
         """Send what waits and what comes to another receiver, and at once: whatever the last one had to wait for."""
-        self._receiver = receiver
+        self.receiver = receiver
         self._backoff.reset()
         self._patience.end()
 
@@ -146,7 +146,7 @@ class Webhook:
 
     async def _tell(self, event: Event) -> None:
         try:
-            body = self._receiver.template.render(event, int(self._wall_s()))
+            body = self.receiver.template.render(event, int(self._wall_s()))
         except TemplateProblem as problem:
             log.error("a message could not be made", hook=self._name, problem=str(problem))
             self._counts.dropped("template")
@@ -157,13 +157,13 @@ class Webhook:
         message_id = f"msg_{uuid4().hex}"
         problem, is_final = "", False
         for _ in range(TRIES):
-            receiver = self._receiver
+            receiver = self.receiver
             problem, after_s, is_final = await self._post(receiver, message_id, body)
             if not problem:
                 self._backoff.reset()
                 self._counts.sent(self._name)
                 return
-            if receiver is not self._receiver:
+            if receiver is not self.receiver:
                 continue
             if is_final:
                 break

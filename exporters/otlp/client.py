@@ -22,6 +22,7 @@ from google.rpc.status_pb2 import Status
 
 from exporters.otlp.destination import Signal, Target
 from exporters.otlp.headers import Headers
+from exporters.otlp.hops import HEADER
 
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
@@ -64,8 +65,8 @@ class Client(ABC):
     """A connection to one server, for all signals."""
 
     @abstractmethod
-    async def send(self, signal: Signal, body: bytes, *, is_json: bool) -> None:
-        """Send one request's message. Raises ``NotNow`` or ``Never``."""
+    async def send(self, signal: Signal, body: bytes, *, is_json: bool, forwarded_by: str = "") -> None:
+        """Send one request's message, with the value of ``hops.HEADER``. Raises ``NotNow`` or ``Never``."""
 
     @abstractmethod
     async def close(self) -> None:
@@ -91,9 +92,9 @@ class HttpClient(Client):
             headers={"User-Agent": "sidecheck"},
         )
 
-    async def send(self, signal: Signal, body: bytes, *, is_json: bool) -> None:
+    async def send(self, signal: Signal, body: bytes, *, is_json: bool, forwarded_by: str = "") -> None:
         """See ``Client.send``."""
-        headers = {**self._headers.now(), "Content-Type": JSON if is_json else PROTOBUF}
+        headers = {**self._headers.now(), **_named(forwarded_by), "Content-Type": JSON if is_json else PROTOBUF}
         if self._target.gzip:
             headers["Content-Encoding"] = "gzip"
             body = await asyncio.to_thread(gzip.compress, body, 1)
@@ -136,11 +137,11 @@ class GrpcClient(Client):
         )
         self._calls = {signal: self._channel.unary_unary(method) for signal, method in _METHODS.items()}
 
-    async def send(self, signal: Signal, body: bytes, *, is_json: bool) -> None:
+    async def send(self, signal: Signal, body: bytes, *, is_json: bool, forwarded_by: str = "") -> None:
         """See ``Client.send``."""
         if is_json:
             raise Never("OTLP/JSON cannot be sent over gRPC")
-        metadata = tuple(self._headers.now().items())
+        metadata = tuple({**self._headers.now(), **_named(forwarded_by)}.items())
         try:
             await self._calls[signal](body, timeout=self._target.timeout_s, metadata=metadata)
         except grpc.aio.AioRpcError as error:
@@ -152,6 +153,10 @@ class GrpcClient(Client):
     async def close(self) -> None:
         """See ``Client.close``."""
         await self._channel.close()
+
+
+def _named(forwarded_by: str) -> dict[str, str]:
+    return {HEADER: forwarded_by} if forwarded_by else {}
 
 
 def tls_context(target: Target) -> ssl.SSLContext:

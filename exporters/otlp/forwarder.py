@@ -70,6 +70,7 @@ class Forwarder:
         self._connect = connect
         self._draw = draw
         self._sleep = sleep
+        self._wall_ns = wall_ns
         self._leave_within_s = leave_within_s
         connected = self.connected(destinations)
         self._destinations: tuple[Destination, ...] = ()
@@ -85,9 +86,9 @@ class Forwarder:
         self.adopt(connected)
 
     @property
-    def problem(self) -> str | None:
-        """Why nothing can be queued at this moment; ``None`` while all is well."""
-        return self._queue.problem
+    def problems(self) -> Iterable[str | None]:
+        """Why nothing can be queued at this moment, and which destinations do not take what they are sent."""
+        return self._queue.problem, *(lane.problem for lane in self._lanes.values())
 
     def size(self, destination: str) -> int:
         """Bytes that wait for a destination. On any thread."""
@@ -101,10 +102,13 @@ class Forwarder:
         """Whether any destination takes this signal as protobuf only, whatever it came as."""
         return any(signal in d.signals and d.target.is_grpc for d in self._destinations)
 
-    async def put(self, signal: Signal, body: bytes, *, is_json: bool = False, protobuf: bytes = b"") -> None:
+    async def put(
+        self, signal: Signal, body: bytes, *, is_json: bool = False, protobuf: bytes = b"", forwarded_by: str = ""
+    ) -> None:
         """Queue a message for whoever takes its signal; returns once it is committed for all of them.
 
-        ``protobuf`` is a JSON message's as protobuf, for those that ``wants_protobuf`` speaks of.
+        ``protobuf`` is a JSON message's as protobuf, for those that ``wants_protobuf`` speaks of; ``forwarded_by`` goes
+        with it in ``hops.HEADER``.
 
         Raises:
             QueueError: the disk is full, the file is locked or cannot be written. Nothing of it is kept then.
@@ -112,9 +116,9 @@ class Forwarder:
         takers = [d for d in self._destinations if signal in d.signals]
         await self._queue.put(
             [
-                Waiting(d.name, signal, protobuf)
+                Waiting(d.name, signal, protobuf, forwarded_by=forwarded_by)
                 if is_json and d.target.is_grpc
-                else Waiting(d.name, signal, body, is_json)
+                else Waiting(d.name, signal, body, is_json, forwarded_by=forwarded_by)
                 for d in takers
             ]
         )
@@ -181,8 +185,9 @@ class Forwarder:
         if key in self._lanes:
             self._lanes[key].turn_to(client)
             return
+        backoff = Backoff(self._draw)
         self._lanes[key] = Lane(
-            destination, key[1], self._queue, client, self._counts, Backoff(self._draw), self._sleep
+            destination, key[1], self._queue, client, self._counts, backoff, self._sleep, self._wall_ns
         )
         if self._has_begun:
             self._run(key)

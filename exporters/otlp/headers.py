@@ -4,13 +4,10 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import structlog
+from exporters.reread import Reread, text_of
 
 _LINE = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*:\s*([\x20-\x7e]+)")
 """A header's name and value (RFC 9110, section 5): what can stand in a request of either protocol."""
-LARGEST_BYTES = 64 * 1024
-
-log = structlog.get_logger()
 
 
 def read_headers(path: Path) -> dict[str, str]:
@@ -20,8 +17,10 @@ def read_headers(path: Path) -> dict[str, str]:
         OSError: it cannot be read.
         ValueError: a line is no header. The text names the line's number, not what it holds.
     """
-    with path.open("rb") as file:
-        text = file.read(LARGEST_BYTES).decode("ascii", "replace")
+    return _headers_in(text_of(path))
+
+
+def _headers_in(text: str) -> dict[str, str]:
     return dict(_parsed(text))
 
 
@@ -41,27 +40,10 @@ class Headers:
 
     def __init__(self, fixed: Mapping[str, str], path: Path | None) -> None:
         self._fixed = {name.lower(): value for name, value in fixed.items()}
-        self._path = path
-        self._seen: tuple[int, int] | None = None
-        self._read: dict[str, str] = {}
-        self._is_broken = False
+        self._file: Reread[dict[str, str]] | None = None
+        if path is not None:
+            self._file = Reread("headers_file", path, _headers_in, {})
 
     def now(self) -> dict[str, str]:
         """All of them, names in lower case."""
-        if self._path is not None:
-            self._look(self._path)
-        return {**self._fixed, **self._read}
-
-    def _look(self, path: Path) -> None:
-        try:
-            stat = path.stat()
-            seen = stat.st_mtime_ns, stat.st_size
-            if seen != self._seen:
-                self._read = read_headers(path)
-                self._seen = seen
-            self._is_broken = False
-        except (OSError, ValueError) as error:
-            if not self._is_broken:
-                problem = error.strerror if isinstance(error, OSError) else str(error)
-                log.warning("a file of headers cannot be used; the last ones stay", file=str(path), problem=problem)
-            self._is_broken = True
+        return self._fixed if self._file is None else {**self._fixed, **self._file.now()}

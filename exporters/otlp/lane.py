@@ -5,8 +5,10 @@ in the queue on disk, and stays there until the destination has it.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import structlog
 
@@ -46,6 +48,15 @@ class _Round:
     problem: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Trouble:
+    """What a destination does instead of taking what it is sent, since when, and its last answer."""
+
+    what: str
+    since_ns: int
+    answer: str
+
+
 class Lane:
     """Sends until it is cancelled. ``wake`` is called when something was queued."""
 
@@ -58,6 +69,7 @@ class Lane:
         counts: Counts,
         backoff: Backoff,
         sleep: Sleep = asyncio.sleep,
+        wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._name = destination.name
         self._signal = signal
@@ -66,12 +78,14 @@ class Lane:
         self._counts = counts
         self._backoff = backoff
         self._sleep = sleep
+        self._wall_ns = wall_ns
         self._queued = asyncio.Event()
         self._queued.set()  # what the last run left
         self._idle = asyncio.Event()
         self._patience = Patience(sleep)
         self._is_down = False
         self._has_refused = False
+        self._trouble: _Trouble | None = None
 
     def wake(self) -> None:
         """Something was queued."""
@@ -83,6 +97,7 @@ class Lane:
         self.client = client
         self._backoff.reset()
         self._has_refused = False
+        self._trouble = None
         self._patience.end()
 
     async def emptied(self) -> None:
@@ -98,6 +113,15 @@ class Lane:
     def is_stuck(self) -> bool:
         """Whether the destination took nothing at the last try."""
         return self._is_down
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with the destination, with its last answer; ``None`` while it takes what it is sent."""
+        if self._trouble is None:
+            return None
+        since = datetime.fromtimestamp(self._trouble.since_ns / 1e9, UTC)
+        what = f"forward: {self._name} {self._trouble.what} ({self._signal.value})"
+        return f"{what} since {since:%Y-%m-%dT%H:%M:%SZ}; its last answer: {self._trouble.answer}"
 
     async def run(self) -> None:
         """Send what waits and what comes, for ever."""
@@ -131,7 +155,9 @@ class Lane:
 
     async def _send(self, request: Waiting, became: _Round) -> None:
         try:
-            await self.client.send(self._signal, request.body, is_json=request.is_json)
+            await self.client.send(
+                self._signal, request.body, is_json=request.is_json, forwarded_by=request.forwarded_by
+            )
         except NotNow as later:
             became.problem = str(later)
             if later.after_s is not None:
@@ -145,6 +171,7 @@ class Lane:
             return
         else:
             self._counts.forwarded(self._name, self._signal)
+            self._trouble = None
         became.ended.append(request.position)
 
     async def _forget(self, positions: Sequence[int]) -> None:
@@ -157,7 +184,13 @@ class Lane:
             else:
                 return
 
+    def _note(self, what: str, answer: str) -> None:
+        before = self._trouble
+        since_ns = before.since_ns if before is not None and before.what == what else self._wall_ns()
+        self._trouble = _Trouble(what, since_ns, answer)
+
     def _refused(self, status: str) -> None:
+        self._note("refuses for good what it is sent, which is dropped", status)
         self._counts.dropped("refused", 1)
         if not self._has_refused:
             log.warning("a destination refuses what is forwarded for good", **self._where, status=status)
@@ -170,6 +203,7 @@ class Lane:
         self._is_down = False
 
     def _down(self, problem: str) -> None:
+        self._note("does not take what waits for it", problem)
         if not self._is_down:
             log.warning("a destination does not take what is forwarded; trying again", **self._where, problem=problem)
         self._is_down = True

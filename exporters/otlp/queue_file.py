@@ -14,6 +14,7 @@ from pathlib import Path
 import structlog
 
 from exporters.otlp.destination import Signal
+from exporters.sqlite_file import erase_remains
 
 FILE_NAME = "forward.db"
 BUSY_S = 1.0
@@ -28,11 +29,12 @@ _SCHEMA = (
     (
         "CREATE TABLE IF NOT EXISTS waiting (position INTEGER PRIMARY KEY AUTOINCREMENT, destination TEXT NOT NULL,"
         " signal TEXT NOT NULL, is_json INTEGER NOT NULL, taken_ns INTEGER NOT NULL, size INTEGER NOT NULL,"
-        " body BLOB NOT NULL)"
+        " body BLOB NOT NULL, forwarded_by TEXT NOT NULL DEFAULT '')"
     ),
     "CREATE INDEX IF NOT EXISTS in_order ON waiting (destination, signal, position)",
     "CREATE INDEX IF NOT EXISTS oldest ON waiting (destination, position)",
 )
+_ADDED = "ALTER TABLE waiting ADD COLUMN forwarded_by TEXT NOT NULL DEFAULT ''"
 _GONE = "RETURNING destination, size"
 
 log = structlog.get_logger()
@@ -56,13 +58,17 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """One request on its way to one destination. ``body`` is the message as it came, unpacked."""
+    """One request on its way to one destination. ``body`` is the message as it came, unpacked.
+
+    ``forwarded_by`` is the value of ``hops.HEADER`` that goes with it.
+    """
 
     destination: str
     signal: Signal
     body: bytes
     is_json: bool = False
     position: int = 0
+    forwarded_by: str = ""
 
     @property
     def size(self) -> int:
@@ -107,8 +113,9 @@ class QueueFile:
             connection.execute("BEGIN IMMEDIATE")
             gone = [row for position in removed for row in _delete(connection, position)]
             connection.executemany(
-                "INSERT INTO waiting (destination, signal, is_json, taken_ns, size, body) VALUES (?, ?, ?, ?, ?, ?)",
-                [(a.destination, a.signal.value, a.is_json, now, a.size, a.body) for a in added],
+                "INSERT INTO waiting (destination, signal, is_json, taken_ns, size, body, forwarded_by)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [(a.destination, a.signal.value, a.is_json, now, a.size, a.body, a.forwarded_by) for a in added],
             )
             held = self.held + Counter()
             held.update(_sum((request.destination, request.size) for request in added))
@@ -121,16 +128,17 @@ class QueueFile:
     def first(self, destination: str, signal: Signal, most: int, most_bytes: int) -> Sequence[Waiting]:
         """The oldest requests of a queue; one at least, if there is any."""
         query = (
-            "SELECT position, is_json, body FROM waiting WHERE destination = ? AND signal = ? ORDER BY position LIMIT ?"
+            "SELECT position, is_json, body, forwarded_by FROM waiting"
+            " WHERE destination = ? AND signal = ? ORDER BY position LIMIT ?"
         )
         found: list[Waiting] = []
         size = 0
         with self._connected() as connection:
-            for position, is_json, body in connection.execute(query, (destination, signal.value, most)):
+            for position, is_json, body, by in connection.execute(query, (destination, signal.value, most)):
                 size += len(body)
                 if found and size > most_bytes:
                     break
-                found.append(Waiting(destination, signal, body, bool(is_json), position))
+                found.append(Waiting(destination, signal, body, bool(is_json), position, by))
         return found
 
     def expire(self) -> None:
@@ -214,6 +222,8 @@ class QueueFile:
             connection.execute(f"PRAGMA journal_size_limit = {KEPT_WAL_BYTES}")
             for statement in _SCHEMA:
                 connection.execute(statement)
+            if "forwarded_by" not in {row[1] for row in connection.execute("PRAGMA table_info(waiting)")}:
+                connection.execute(_ADDED)  # the file is of an earlier version
             held = connection.execute("SELECT destination, SUM(size), COUNT(*) FROM waiting GROUP BY destination")
             for name, size, count in held.fetchall():
                 if name in self._bounds:
@@ -263,9 +273,7 @@ def scrub_at_rest(folder: Path) -> bool:
 def _scrub(connection: sqlite3.Connection) -> bool:
     if connection.execute("SELECT EXISTS (SELECT 1 FROM waiting)").fetchone()[0]:
         return False
-    connection.execute("VACUUM")
-    is_held = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-    return not is_held
+    return erase_remains(connection.execute)
 
 
 def _delete(connection: sqlite3.Connection, position: int) -> list[tuple[str, int]]:

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from exporters import sqlite_file
 from exporters.store.errors import StoreError, StoreUnavailable, translated
 
 FILE_NAME = "sidecheck.db"
@@ -84,10 +85,13 @@ class Database:
     """A pool of connections with a ``read`` and a ``write`` transaction. Safe to use from many threads.
 
     With ``full_sync`` SQLite has a commit on the disk before it returns, so that it survives a power cut; PostgreSQL
-    does so anyway.
+    does so anyway. ``password_file`` has the password for PostgreSQL, and is read for each connection: one that rotates
+    holds for those that are made from then on.
     """
 
-    def __init__(self, url: sa.URL, busy_ms: int = BUSY_MS, *, full_sync: bool = False) -> None:
+    def __init__(
+        self, url: sa.URL, busy_ms: int = BUSY_MS, *, full_sync: bool = False, password_file: Path | None = None
+    ) -> None:
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self.place = f"the store {url.render_as_string(hide_password=True)}"
         self._busy_ms = busy_ms
@@ -99,6 +103,8 @@ class Database:
             raise StoreError(
                 f"{self.place}: the driver psycopg is missing; install it with: pip install 'sidecheck[postgres]'"
             ) from None
+        if password_file is not None:
+            sa.event.listen(self._engine, "do_connect", partial(_log_in, password_file))
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -135,18 +141,14 @@ class Database:
                 connection.exec_driver_sql(f"PRAGMA secure_delete={('OFF', 'ON', 'FAST')[usual]}")
 
     def erase_remains(self) -> bool:
-        """Write SQLite's file anew and empty its log, so that no copy is left of what was deleted or moved.
+        """Leave no copy in SQLite's files of what was deleted or moved; writers wait. See ``sqlite_file``.
 
-        Zeros alone are not enough: earlier versions of a row stay in free pages and in the gaps of pages that were
-        split. Returns whether it is done; false on PostgreSQL, and where a reader holds on to an old state. Takes
-        seconds a GiB, in which writers wait. Raises ``StoreError``.
+        Returns whether it is done; false on PostgreSQL as well. Raises ``StoreError``.
         """
         if not self.is_sqlite:
             return False
         with self._alone(), self._connected(**{_BEGIN: ""}) as connection:
-            connection.exec_driver_sql("VACUUM")
-            is_held = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
-        return not is_held
+            return sqlite_file.erase_remains(connection.exec_driver_sql)
 
     def close(self) -> None:
         """Close the connections that are not in use."""
@@ -200,6 +202,7 @@ def _prepare_sqlite(synchronous: str, connection: sqlite3.Connection, _entry: Co
     # The page size is that of a new file: the telemetry of a trace takes half a page.
     for pragma in ("page_size=8192", "foreign_keys=ON", f"synchronous={synchronous}", "cache_size=-16000"):
         connection.execute(f"PRAGMA {pragma}")
+    sqlite_file.copy_beside(connection.execute)
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
@@ -221,6 +224,14 @@ def _postgres_engine(url: sa.URL, busy_ms: int) -> sa.Engine:
         pool_pre_ping=True,
         connect_args={**usual, "options": options},
     )
+
+
+def _log_in(password_file: Path, _dialect: Any, _record: Any, _args: Any, parameters: dict[str, Any]) -> None:
+    try:
+        parameters["password"] = password_file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeError) as error:
+        problem = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
+        raise StoreUnavailable(f"store.password_file {password_file} cannot be read: {problem}") from None
 
 
 def take(connection: sa.Connection, lock: Lock, *, shared: bool = False) -> None:

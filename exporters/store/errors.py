@@ -31,7 +31,7 @@ PHRASES = {
     "CORRUPT": "the database file is damaged: move it away or restore a backup; nothing was deleted",
     "NOTADB": "the file is damaged or no SQLite database: move it away or name another; nothing was deleted",
     "08": "the connection to the database was lost",
-    "28": "the database refused the user or the password of store.url",
+    "28": "the database refused the user or the password (store.url, store.password_file)",
     "3D": "the database named in store.url does not exist",
     READ_ONLY: "the database takes no writes: it is a standby",
     "40": "the database rolled the transaction back because of a concurrent one",

@@ -78,18 +78,19 @@ class Store(Reading):
         lost: Lost = unheeded,
         *,
         full_sync: bool = False,
+        password_file: Path | None = None,
     ) -> "Store":
         """Open the database at ``url``; ``None`` is the SQLite file ``sidecheck.db`` in ``data_dir``.
 
         What is missing (folder, file, tables, migrations) is made. ``hold_ns`` and ``lost`` as in the class,
-        ``full_sync`` as in ``Database``.
+        ``full_sync`` and ``password_file`` as in ``Database``.
 
         Raises:
             StoreError: it cannot be reached, is damaged, belongs to something else or to a newer sidecheck. Nothing is
                 changed or deleted then.
         """
         address = url_of(url, data_dir)
-        database = Database(address, full_sync=full_sync)
+        database = Database(address, full_sync=full_sync, password_file=password_file)
         if database.is_sqlite:
             _make_folder(Path(str(address.database)).parent)
         try:

@@ -1,17 +1,22 @@
 """What comes in goes on to other backends byte for byte, through a real sidecar and real servers."""
 
 import json
+import re
 import signal
 from pathlib import Path
 
+import httpx
 import pytest
 from certificates import Authority
+from externals import free_port
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from otlp import a_log_record, a_logs_request, a_proto_span, a_trace_request, as_otlp_json
 from otlp_backends import Backend, grpc_backend, http_backend
 from otlp_senders import JSON, by_grpc, by_http, post
 from servers import eventually, serving, until
+
+from exporters.otlp.hops import HEADER
 
 
 def forward(*destinations) -> str:
@@ -183,6 +188,83 @@ def test_one_sidecar_may_forward_to_another(tmp_path):
         with serving(tmp_path / "first", SIDECHECK_FORWARD=destinations) as first:
             by_http(first, a_request())
             assert first.judged(f"{1:032x}")["spanCount"] == second.judged(f"{1:032x}")["spanCount"] == 1
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+def test_two_that_forward_to_each_other_have_each_request_once(tmp_path, protocol):
+    kind = "GRPC" if protocol == "grpc" else "HTTP"
+    address = f"127.0.0.1:{free_port()}"
+    back = forward({"endpoint": f"http://{address}", "protocol": protocol})
+    logs = a_logs_request(a_log_record(trace_id=(1).to_bytes(16, "big"))).SerializeToString()
+    with serving(tmp_path / "second", SIDECHECK_FORWARD=back) as second:
+        there = forward({"endpoint": f"http://{getattr(second, f'otlp_{kind.lower()}')}", "protocol": protocol})
+        listens = {f"SIDECHECK_OTLP__{kind}__LISTEN": address}
+        with serving(tmp_path / "first", SIDECHECK_FORWARD=there, **listens) as first:
+            by_http(first, a_request())
+            by_grpc(first, logs, "logs")
+            post(first, metrics_request().SerializeToString(), "metrics").raise_for_status()
+            ended = lambda: first.metric("sidecheck_dropped_total", what="forward", reason="loop")  # noqa: E731
+            assert eventually(ended, 3) == 3
+            assert first.metric("sidecheck_requests_refused_total", reason="own_forwarded") == 3
+            for server in (first, second):
+                server.judged(f"{1:032x}")
+                sent = lambda server=server: server.metric("sidecheck_forwarded_requests_total")  # noqa: E731 - asked again
+                assert eventually(sent, 3) == 3
+                assert server.metric("sidecheck_spans_accepted_total") == 1
+                assert server.metric("sidecheck_late_spans_total") == 0
+                assert server.metric("sidecheck_forward_queue_bytes") == 0
+    (log,) = tmp_path.glob("first.*.log")
+    assert log.read_text().count("what is forwarded comes back here") == 1
+
+
+def test_a_request_names_those_that_forwarded_it_and_goes_no_further_after_sixteen(tmp_path):
+    others = [f"{number:016x}" for number in range(16)]
+    with (
+        http_backend() as backend,
+        serving(tmp_path / "data", SIDECHECK_FORWARD=forward({"endpoint": backend.address})) as server,
+    ):
+        post(server, a_request(1), **{HEADER: ",".join(others)}).raise_for_status()
+        post(server, a_request(2), **{HEADER: f"{others[0]}, no id of ours,{others[1]}"}).raise_for_status()
+        got = backend.next()
+        *before, own = got.headers[HEADER].split(",")
+        assert (got.body, before) == (a_request(2), others[:2])
+        assert own not in others
+        assert server.metric("sidecheck_dropped_total", what="forward", reason="loop") == 1
+        server.judged(f"{1:032x}")
+        post(server, a_request(3), **{HEADER: own}).raise_for_status()
+        assert server.metric("sidecheck_requests_refused_total", reason="own_forwarded") == 1
+    assert len(backend.got) == 1
+
+
+@pytest.mark.parametrize("scope", ["sidecheck.results", "sidecheck.telemetry"])
+def test_what_a_sidecheck_told_is_not_forwarded(tmp_path, scope):
+    request = a_logs_request(a_log_record(trace_id=(1).to_bytes(16, "big")))
+    request.resource_logs[0].scope_logs[0].scope.name = scope
+    with (
+        http_backend() as backend,
+        serving(tmp_path / "data", SIDECHECK_FORWARD=forward({"endpoint": backend.address})) as server,
+    ):
+        by_grpc(server, request.SerializeToString(), "logs")
+        by_http(server, a_request())
+        assert backend.next().body == a_request()
+        assert server.stop() == 0
+    assert len(backend.got) == 1
+
+
+def test_a_destination_that_is_down_is_named_by_healthz_which_stays_well_as_readyz_does(tmp_path):
+    with http_backend() as backend:
+        backend.answers.extend([503] * 1000)
+        destinations = forward({"endpoint": backend.address, "name": "tempo", "signals": ["traces"]})
+        with serving(tmp_path / "data", SIDECHECK_FORWARD=destinations) as server:
+            by_http(server, a_request())
+            (problem,) = until("it is named", lambda: server.health()["problems"])
+            assert re.fullmatch(
+                r"forward: tempo does not take what waits for it \(traces\) since \S+Z; its last answer: HTTP 503",
+                problem,
+            )
+            assert httpx.get(f"http://{server.metrics}/readyz").status_code == 200
+            backend.answers.clear()
+            until("it is well", lambda: server.health() == {"status": "ok", "problems": []})
 
 
 def test_forgetting_writes_over_what_was_sent_and_tells_of_what_waits(tmp_path):

@@ -1,6 +1,7 @@
 """What waits to be forwarded: kept on disk, bounded, whatever happens to the file."""
 
 import asyncio
+import contextlib
 import sqlite3
 from collections import Counter
 
@@ -75,6 +76,22 @@ async def test_what_was_put_is_there_in_order_after_the_file_is_opened_again(ope
     first, second = await queue.first("tempo", Signal.TRACES, *MOST)
     assert (first.body, first.is_json, second.body, second.is_json) == (b"1", False, b"2", True)
     assert queue.size("tempo") == len("12other") + 3 * ROW_BYTES
+
+
+async def test_who_forwarded_a_request_before_is_kept_with_it_also_in_a_file_of_an_earlier_version(opened, tmp_path):
+    with contextlib.closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection:
+        connection.execute(
+            "CREATE TABLE waiting (position INTEGER PRIMARY KEY AUTOINCREMENT, destination TEXT NOT NULL,"
+            " signal TEXT NOT NULL, is_json INTEGER NOT NULL, taken_ns INTEGER NOT NULL, size INTEGER NOT NULL,"
+            " body BLOB NOT NULL)"
+        )
+        connection.execute("INSERT INTO waiting VALUES (1, 'tempo', 'traces', 0, 0, 203, 'old')")
+        connection.commit()
+    queue = await opened()
+    await queue.put([a_request(b"new", forwarded_by="a,b")])
+    queue = await opened()
+    waiting = await queue.first("tempo", Signal.TRACES, *MOST)
+    assert [request.forwarded_by for request in waiting] == ["", "a,b"]
 
 
 async def test_what_is_removed_is_gone_for_good(opened):

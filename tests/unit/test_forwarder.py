@@ -25,6 +25,7 @@ class World:
         self.destinations = destinations
         self.forwarded, self.dropped = Counter(), Counter()
         self.slept = []
+        self.now_ns = 0
         self.forwarder = self.make()
 
     def make(self):
@@ -38,7 +39,16 @@ class World:
             connect=lambda target: self.clients[target.name],
             draw=lambda: 0.5,
             sleep=self.sleep,
+            wall_ns=lambda: self.now_ns,
         )
+
+    async def problem(self):
+        """Wait for one, and give it."""
+        async with asyncio.timeout(10):
+            while not (found := list(filter(None, self.forwarder.problems))):  # noqa: ASYNC110 - a task of its own
+                await asyncio.sleep(0.005)
+        (one,) = found
+        return one
 
     async def sleep(self, seconds):
         if seconds == EXPIRE_EVERY_S:
@@ -125,6 +135,38 @@ async def test_what_is_refused_for_good_is_dropped_and_counted_and_the_rest_goes
     assert sorted(world.bodies("tempo")) == [b"1", b"3"]
     assert (world.dropped, world.slept) == ({"refused": 1}, [])
     assert world.forwarded == {("tempo", "logs"): 2}
+
+
+async def test_a_destination_that_takes_nothing_is_named_with_its_last_answer_and_since_when(world_of):
+    world = world_of()
+    answers = world.clients["tempo"].answers[b"1"]
+    answers.extend([NotNow("HTTP 503")] * 100_000)
+    world.forwarder.start()
+    await world.forwarder.put(Signal.TRACES, b"1")
+    said = "forward: tempo does not take what waits for it (traces) since 1970-01-01T00:00:00Z; its last answer: "
+    assert await world.problem() == said + "HTTP 503"
+    world.now_ns = 10**12
+    answers.extendleft([NotNow("HTTP 429")] * 100_000)
+    async with asyncio.timeout(10):
+        while await world.problem() != said + "HTTP 429":  # noqa: ASYNC110 - a task of its own
+            await asyncio.sleep(0)
+    answers.clear()
+    await world.all_sent()
+    assert not any(world.forwarder.problems)
+
+
+async def test_a_destination_that_refuses_for_good_is_named_until_it_takes_something(world_of):
+    world = world_of()
+    world.clients["tempo"].answers[b"1"].append(Never("HTTP 401"))
+    world.forwarder.start()
+    await world.forwarder.put(Signal.LOGS, b"1")
+    assert await world.problem() == (
+        "forward: tempo refuses for good what it is sent, which is dropped (logs) since 1970-01-01T00:00:00Z; "
+        "its last answer: HTTP 401"
+    )
+    await world.forwarder.put(Signal.LOGS, b"2")
+    await world.all_sent()
+    assert not any(world.forwarder.problems)
 
 
 async def test_a_destination_that_hangs_holds_no_other_up_and_no_sender(world_of):

@@ -20,7 +20,7 @@ from collector.settings import ConfigError, Settings, as_yaml, load
 from exporters.metrics.prometheus import Metrics
 from exporters.notify.event import EXAMPLES, Event, Kind, NewCluster, Template, TemplateProblem
 from exporters.notify.watch import MOST_CLUSTERS, MOST_NAMES, MOST_SERVICES, Links, Threshold, Watch
-from exporters.notify.webhook import MOST_WAITING, TRIES, Counts, Receiver, Webhook, key_of
+from exporters.notify.webhook import MOST_WAITING, TRIES, Counts, Receiver, Webhook, key_of, signed
 from exporters.packed import pack
 from exporters.store import Opened, SaveResult
 
@@ -442,10 +442,34 @@ async def test_a_webhook_sends_apart_from_the_reload_that_brought_it(hooks):
     with http_backend() as backend:
         (hook,) = hooks_of(Settings.model_validate({"notify": [{"url": backend.address}]}))
         MARK.set("a reload")
-        made.notifying.adopt([replace(hook, receiver=replace(hook.receiver, template=template))])
+        made.notifying.adopt([replace(hook, receiver=lambda: replace(hook.receiver(), template=template))])
         made.tell()
         await made.notifying.stop()
     assert template.marks == ("nothing under way",)
+
+
+async def test_an_address_and_a_secret_of_files_are_read_again_when_they_change(hooks, tmp_path):
+    address, secret = tmp_path / "address", tmp_path / "secret"
+    with http_backend() as old, http_backend() as new:
+        address.write_text(f"{old.address}/secret-part\n")
+        secret.write_text("a" * 32)
+        made = hooks()
+        made.adopt({"url_file": str(address), "name": "chat", "secret_file": str(secret)})
+        made.tell()
+        await got_by(old)
+        address.write_text(f"{new.address}/hook")
+        secret.write_text("b" * 40)
+        made.tell(2)
+        await got_by(new)
+        address.write_text("no address")
+        secret.unlink()
+        made.tell(3)
+        await got_by(new)
+    assert [got.signal for got in (*old.got, *new.got)] == ["/secret-part", "/hook", "/hook"]
+    for got, key in zip((*old.got, *new.got), (b"a" * 32, b"b" * 40, b"b" * 40), strict=True):
+        sent_at = int(got.headers["webhook-timestamp"])
+        signature = signed(key, got.headers["webhook-id"], sent_at, got.body)["webhook-signature"]
+        assert got.headers["webhook-signature"] == signature
 
 
 def settings(**parts):
@@ -458,6 +482,7 @@ def settings(**parts):
         ({"template": "{{ text"}, "notify.0.template", "the template is none"),
         ({"secret_file": "/no/such/file"}, "notify.0.secret_file", "cannot be read"),
         ({"secret_file": "/dev/null"}, "notify.0.secret_file", "less than 24 bytes"),
+        ({"url": None, "url_file": "/dev/null", "name": "chat"}, "notify.0.url_file", "must be an http"),
     ],
 )
 def test_what_cannot_work_stops_the_start(parts, key, said):
@@ -477,6 +502,9 @@ def test_what_cannot_work_stops_the_start(parts, key, said):
             "notify.0.thresholds.0.check",
             "is no check that runs",
         ),
+        ("[{name: a}]", "notify.0.url", "give one of them"),
+        ("[{name: a, url: 'http://a', url_file: f}]", "notify.0.url", "give one of them"),
+        ("[{url_file: f}]", "notify.0.name", "needs a name"),
         ("[{url: 'http://a', events: [all]}]", "notify.0.events", "new_cluster, threshold, budget"),
         ("[{url: 'http://a'}, {url: 'http://a/b'}]", "notify.1.name", "name of another one"),
     ],

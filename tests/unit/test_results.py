@@ -4,6 +4,7 @@ import threading
 
 import pytest
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
+from otlp_backends import grpc_backend, http_backend
 from store_builders import NOW, a_record, a_verdict, trace_id
 
 from checks.finding import Evidence, Finding
@@ -168,6 +169,31 @@ def test_what_the_backend_does_not_take_is_counted_and_the_next_goes_on(telling,
     telling.tell([packed(2)])
     telling.close()
     assert exporter.records[-1].trace_id == 2
+
+
+@pytest.mark.parametrize(("protocol", "serve"), [("grpc", grpc_backend), ("http/protobuf", http_backend)])
+def test_headers_of_a_file_are_read_again_when_it_changes_and_stay_when_it_breaks(tmp_path, protocol, serve):
+    path = tmp_path / "headers"
+    with serve() as backend:
+        path.write_text("authorization: Bearer one\n")
+        fixed = {"x-tenant": "shop"}
+        results = Results(Target("tempo", backend.address, protocol, fixed, path), lambda _reason, _count: None)
+        for number, text in enumerate(("authorization: Bearer one\n", "authorization: Bearer second\n", "none", None)):
+            path.unlink() if text is None else path.write_text(text)
+            results.tell([packed(number + 1)])
+            results._provider.force_flush()
+        results.close()
+    assert [got.headers["authorization"].removeprefix("Bearer ") for got in backend.got] == ["one", *3 * ["second"]]
+    assert {got.headers["x-tenant"] for got in backend.got} == {"shop"}
+
+
+@pytest.mark.parametrize("text", ["none", None])
+def test_a_file_of_headers_that_cannot_be_used_stops_the_start(tmp_path, text):
+    path = tmp_path / "headers"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises((OSError, ValueError)):
+        Results(Target("tempo", "http://localhost:1", headers_file=path), lambda _reason, _count: None)
 
 
 def test_what_finds_no_room_is_counted_and_nobody_waits(telling, exporter, dropped, monkeypatch):

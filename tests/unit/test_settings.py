@@ -251,6 +251,44 @@ def test_the_defaults_call_for_no_warning():
     assert warnings(Settings()) == []
 
 
+@pytest.mark.parametrize(
+    ("text", "file"),
+    [
+        ("store: {url: 'postgresql://me:hidden@h/x'}", "store.password_file"),
+        ("store: {url: 'postgresql://h/x?user=me&password=hidden'}", "store.password_file"),
+        ("kafka: {consumer: {sasl_plain_password: hidden}}", "kafka.password_file"),
+        ("forward: [{endpoint: 'http://a', headers: {Authorization: hidden}}]", "forward.0.headers_file"),
+        ("results: {otlp: {endpoint: 'http://a', headers: {x-api-key: hidden}}}", "results.otlp.headers_file"),
+        (
+            "telemetry: {otlp: {endpoint: 'http://a', headers: {x-honeycomb-token: hidden}}}",
+            "telemetry.otlp.headers_file",
+        ),
+    ],
+)
+def test_a_secret_in_the_configuration_is_warned_of_and_not_told(read, text, file):
+    (warning,) = warnings(read(text))
+    assert warning.endswith(file)
+    assert "hidden" not in warning
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "said"),
+    [
+        ("{password_file: f}", "store.password_file", "is for PostgreSQL"),
+        ("{url: 'sqlite:///a.db', password_file: f}", "store.password_file", "is for PostgreSQL"),
+        ("{url: 'postgresql://me:hidden@h/x', password_file: f}", "store.url", "take it out of the address"),
+        ("{url: 'postgresql://me@h/x', password_file: /no/such/file}", "store.password_file", "there is no file"),
+    ],
+)
+def test_a_file_with_the_password_of_the_store_is_there_and_the_only_one(tmp_path, text, key, said):
+    path = tmp_path / "sidecheck.yaml"
+    path.write_text(f"store: {text}")
+    with pytest.raises(ConfigError, match=said) as raised:
+        load(path, {})
+    assert [problem.key for problem in raised.value.problems] == [key]
+    assert "hidden" not in str(raised.value)
+
+
 each_port = pytest.mark.parametrize("section", ["otlp.grpc", "otlp.http", "api", "metrics"])
 OPEN = ["0.0.0.0:9000", "[::]:9000", "10.0.0.7:9000", "sidecheck.example:9000"]
 

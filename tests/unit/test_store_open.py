@@ -3,6 +3,7 @@
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -23,6 +24,39 @@ def a_database(path, *statements):
             connection.execute(statement)
     connection.close()
     return path
+
+
+def test_the_password_of_postgresql_comes_from_a_file_that_may_change(postgres_cluster, tmp_path):
+    password = tmp_path / "password"
+    admin = sa.create_engine(postgres_cluster.url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+
+    def do(statement):
+        with admin.connect() as connection:
+            result = connection.exec_driver_sql(statement)
+            return result.scalar_one() if result.returns_rows else None
+
+    rules = Path(do("SHOW hba_file"))
+    do("CREATE ROLE app LOGIN PASSWORD 'first'")
+    do("CREATE DATABASE traces OWNER app")
+    rules.write_text("host all app 127.0.0.1/32 scram-sha-256\n" + rules.read_text())
+    postgres_cluster.stop()
+    postgres_cluster.start()
+    url = sa.make_url(postgres_cluster.url).set(username="app", database="traces").render_as_string()
+    password.write_text("wrong")
+    with pytest.raises(StoreError):
+        Store.open(url, tmp_path, password_file=password)
+    password.write_text("first\n")
+    end_all = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'app'"
+    with Store.open(url, tmp_path, password_file=password) as store:
+        save(store, a_record())
+        do("ALTER ROLE app PASSWORD 'second'")
+        password.write_text("second\n")
+        do(end_all)
+        assert store.trace(trace_id(1))
+        password.unlink()
+        do(end_all)
+        with pytest.raises(StoreUnavailable, match=r"store\.password_file"):
+            store.trace(trace_id(1))
 
 
 def test_without_a_url_the_file_is_made_in_a_folder_of_the_owner_alone(tmp_path):

@@ -138,7 +138,7 @@ class Hand:
         if not items:
             return 0, False
         with own_spans.records(self._spans, {item.record.topic for item in items}, len(items)) as span:
-            if all(item.batch is not None and item.batch.is_own_telemetry for item in items):
+            if all(item.batch is not None and item.batch.is_own for item in items):
                 span.leave_out()
             return await self._take_each(items)
 

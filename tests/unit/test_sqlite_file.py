@@ -1,0 +1,109 @@
+"""The copies that SQLite makes of what it holds: they lie beside the database, and nowhere else."""
+
+import contextlib
+import sqlite3
+import sys
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from collector.pipeline.journal_erasure import erase
+from collector.pipeline.journal_file import connect
+from exporters.sqlite_file import copy_beside, erase_remains
+from exporters.store.engine import Database, url_of
+
+MIB = 2**20
+MORE_THAN_ITS_CACHE = "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 40)"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = tmp_path / "it's data"
+    made.mkdir()
+    return made
+
+
+class Copies:
+    """Where the process had SQLite's temporary files open while a connection was at work."""
+
+    def __init__(self) -> None:
+        self.folders: set[Path] = set()
+
+    def watch(self, connection: sqlite3.Connection) -> None:
+        connection.set_progress_handler(self._look, 1)
+
+    def _look(self) -> None:
+        for number in Path("/proc/self/fd").iterdir():
+            with contextlib.suppress(OSError):  # closed meanwhile
+                path = number.readlink()
+                if path.name.startswith("etilqs_"):  # SQLite's prefix; the rest is " (deleted)"
+                    self.folders.add(path.parent)
+
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="open files are looked up in /proc")
+
+
+def a_file(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("CREATE TABLE kept (body)")
+    connection.execute(f"{MORE_THAN_ITS_CACHE} INSERT INTO kept SELECT randomblob({MIB}) FROM n")
+    return connection
+
+
+def test_a_file_is_written_anew_by_a_copy_beside_it(folder):
+    copies = Copies()
+    with contextlib.closing(a_file(folder / "a.db")) as connection:
+        copies.watch(connection)
+        assert erase_remains(connection.execute)
+    assert copies.folders == {folder}
+    assert [path.name for path in folder.iterdir()] == ["a.db"]
+
+
+def test_two_files_in_two_folders_each_have_their_copies_beside_them(folder, tmp_path):
+    copies = Copies()
+    for place in (folder, tmp_path, folder):
+        with contextlib.closing(a_file(place / f"{len(list(place.iterdir()))}.db")) as connection:
+            copies.watch(connection)
+            erase_remains(connection.execute)
+        assert copies.folders == {place}
+        copies.folders.clear()
+
+
+def test_the_store_copies_beside_itself(folder):
+    copies = Copies()
+    database = Database(url_of(None, folder))
+    sa.event.listen(database._engine, "connect", lambda connection, _entry: copies.watch(connection))
+    with database.write() as connection:
+        connection.exec_driver_sql("CREATE TABLE kept (body)")
+        connection.exec_driver_sql(f"{MORE_THAN_ITS_CACHE} INSERT INTO kept SELECT randomblob({MIB}) FROM n")
+    with database.read() as connection:
+        connection.exec_driver_sql("SELECT body FROM kept ORDER BY body").fetchall()
+    assert copies.folders == {folder}, "a sort"
+    copies.folders.clear()
+    assert database.erase_remains()
+    database.close()
+    assert copies.folders == {folder}
+
+
+def test_the_journal_copies_beside_itself(folder):
+    copies = Copies()
+    with contextlib.closing(connect(folder / "journal.db")) as connection:
+        connection.execute(
+            f"{MORE_THAN_ITS_CACHE} INSERT INTO entries (source, traces, logs, checksum)"
+            f" SELECT 'file', randomblob({MIB}), x'', 0 FROM n"
+        )
+        copies.watch(connection)
+        assert erase(connection, {"0" * 32})
+    assert copies.folders == {folder}
+
+
+def test_a_folder_that_is_read_only_can_still_be_read(folder):
+    a_file(folder / "a.db").close()
+    folder.chmod(0o500)
+    try:
+        with contextlib.closing(sqlite3.connect(folder / "a.db")) as connection:
+            copy_beside(connection.execute)
+    finally:
+        folder.chmod(0o700)
