@@ -121,7 +121,7 @@ class Sidecar(Process):
             self.store,
             trace_url=self._trace_links,
             draft_case=Drafting(self.store, self._pool, asyncio.get_running_loop()),
-            admit_case=Admission(self._pool, asyncio.get_running_loop()),
+            admit_cases=Admission(self._pool, asyncio.get_running_loop()),
             forget=self._forgetting(),
             problems=lambda: self.health().problems,
             read_trace=read_trace,

@@ -22,19 +22,20 @@ from checks.builtin.pii import Pii
 from checks.plan import PlannedCheck
 from collector.logs import place_of
 from collector.pipeline.forking import NoWorkers, Workers
-from collector.pipeline.judge import Job, Judged, JudgeOptions, unjudged
+from collector.pipeline.judge import DRAFT_WITHIN_NS, Job, Judged, JudgeOptions, unjudged
 from collector.pipeline.quarantine import Quarantine
 from collector.pipeline.suspects import Suspects
 from collector.pipeline.worker import (
     EXIT_WORN_OUT,
     MEMORY_BYTES,
-    admit_case,
+    admit_cases,
     draft_case,
     judge_batch,
     try_check,
 )
 from exporters.dataset.case import Case
-from exporters.dataset.redact import RedactionFailed
+from exporters.dataset.gate import Answer, Asked
+from exporters.dataset.redact import RedactionUnavailable
 
 BATCH = 128
 BATCH_BYTES = 2 * 1024 * 1024
@@ -44,6 +45,8 @@ SECONDS_A_TRACE = 30.0
 """A worker that is busy with one trace for longer is replaced; checks have shorter deadlines of their own."""
 SECONDS_A_FURTHER_TRACE = 1.0
 """What each further trace of a batch adds to that: a batch that takes longer is judged again, one trace at a time."""
+SECONDS_A_FURTHER_CASE = DRAFT_WITHIN_NS / 1e9
+"""What each further case that is looked at adds: the worker gives none of them longer."""
 SECONDS_TO_READ = 10.0
 """What a check that is tried alone has beside its own deadline, for the trace to be read."""
 POOLS_TRIED = 3
@@ -131,25 +134,30 @@ class InspectionPool:
     async def draft(self, job: Job) -> Case | None:
         """The case that a judged trace makes; see ``Judge.draft``.
 
-        Raises ``RedactionFailed``, also where its worker was lost.
+        Raises ``RedactionFailed``, and ``RedactionUnavailable`` where its worker was lost.
         """
-        case: Case | None = await self._case(draft_case, (job,))
+        case: Case | None = await self._case(draft_case, job, self._seconds)
         return case
 
-    async def admit(self, case: Case, trusted: Case | None, redact: bool) -> Case:
-        """The case as it may stand in the dataset; see ``Judge.admit``.
+    async def admit(self, asked: Sequence[Asked]) -> Sequence[Answer]:
+        """Each case as it may stand in the dataset, or why it must not; see ``Judge.admit``.
 
-        Raises ``RedactionFailed``, also where its worker was lost.
+        Raises ``RedactionUnavailable`` where their worker was lost.
         """
-        admitted: Case = await self._case(admit_case, (case, trusted, redact))
-        return admitted
+        within_s = self._seconds + SECONDS_A_FURTHER_CASE * max(0, len(asked) - 1)
+        answers: Sequence[Answer] = await self._case(admit_cases, asked, within_s)
+        return answers
 
-    async def _case(self, function: Callable[..., Any], arguments: Sequence[Any]) -> Any:
+    async def _case(self, function: Callable[..., Any], argument: object, within_s: float) -> Any:
         try:
-            return await self._send(function, arguments, self._seconds)
+            return await self._send(function, (argument,), within_s)
         except (ProcessExpired, TaskTimeout) as error:
             self._on_restart()
-            raise RedactionFailed(_lost(error, self._seconds)) from None
+            raise _not_looked_at(_lost(error, within_s)) from None
+        except NoWorkers as error:
+            raise _not_looked_at(str(error)) from None
+        except MemoryError:
+            raise _not_looked_at("its worker process had too little memory") from None
 
     def close(self, *, wait_s: float = 5.0) -> None:
         """End the workers: those still busy with a trace after ``wait_s`` are killed, those that only start at once."""
@@ -288,6 +296,10 @@ class InspectionPool:
 
 def _is_worn_out(error: Exception) -> bool:
     return isinstance(error, ProcessExpired) and error.exitcode == EXIT_WORN_OUT
+
+
+def _not_looked_at(why: str) -> RedactionUnavailable:
+    return RedactionUnavailable(f"it could not be searched for personal data: {why}; try again in a moment")
 
 
 def _lost(error: Exception, within_s: float) -> str:

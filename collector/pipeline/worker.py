@@ -13,6 +13,7 @@ from pathlib import Path
 from collector.pipeline import heap, parent
 from collector.pipeline.judge import Job, Judge, Judged, JudgeOptions
 from exporters.dataset.case import Case
+from exporters.dataset.gate import Answer, Asked, one_by_one
 
 MIB = 1 << 20
 MEMORY_BYTES = 1024 * MIB
@@ -52,9 +53,9 @@ class _Worker:
         self._deadline.install()
         return self.judge.draft(job)
 
-    def admitted(self, case: Case, trusted: Case | None, redact: bool) -> Case:
+    def admitted(self, asked: Sequence[Asked]) -> Sequence[Answer]:
         self._deadline.install()
-        return self.judge.admit(case, trusted, redact=redact)
+        return one_by_one(self.judge.admit)(asked)
 
     @property
     def is_worn_out(self) -> bool:
@@ -91,9 +92,9 @@ def draft_case(job: Job) -> Case | None:
     return _started().drafted(job)
 
 
-def admit_case(case: Case, trusted: Case | None, redact: bool) -> Case:
-    """The case as it may stand in the dataset; see ``Judge.admit``."""
-    return _started().admitted(case, trusted, redact)
+def admit_cases(asked: Sequence[Asked]) -> Sequence[Answer]:
+    """Each case as it may stand in the dataset, or why it must not; see ``Judge.admit``."""
+    return _started().admitted(asked)
 
 
 def _started() -> _Worker:

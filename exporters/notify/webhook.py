@@ -101,7 +101,10 @@ class Webhook:
         self._http = client()
 
     def tell(self, event: Event) -> None:
-        """Queue a message; where there is no room, it is dropped and counted."""
+        """Queue a message; where there is no room, or nobody sends any more, it is dropped and counted."""
+        if self._http.is_closed:
+            self._counts.dropped("shutdown")
+            return
         try:
             self._queue.put_nowait(event)
         except asyncio.QueueFull:
@@ -131,9 +134,15 @@ class Webhook:
         """Wait until nothing waits."""
         await self._queue.join()
 
-    async def close(self) -> None:
-        """Give up what is under way."""
+    async def close(self, reason: str) -> int:
+        """End, when ``run`` has ended. What waits, or was under way, is dropped and counted; returns how much."""
+        if self._http.is_closed:
+            return 0
+        left = self.waiting
+        for _ in range(left):
+            self._counts.dropped(reason)
         await self._http.aclose()
+        return left
 
     async def _tell(self, event: Event) -> None:
         try:

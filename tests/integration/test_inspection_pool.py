@@ -22,8 +22,9 @@ from collector.pipeline.inspection import InspectionPool
 from collector.pipeline.judge import JudgeOptions
 from exporters import codec
 from exporters.dataset.case import Case, Context, Expectation, Source
+from exporters.dataset.gate import Asked
 from exporters.dataset.promote import case_id
-from exporters.dataset.redact import RedactionFailed
+from exporters.dataset.redact import RedactionFailed, RedactionUnavailable
 
 CHECKS = {
     "hostile": {"use": "hostile_checks:Hostile", "deadline": "300ms"},
@@ -188,6 +189,8 @@ async def test_while_no_worker_can_be_started_traces_wait_and_are_not_put_to_bla
     with pytest.raises(NoWorkers):
         await pool.warm_up()
     assert "worker processes" in pool.problem
+    with pytest.raises(RedactionUnavailable, match="worker processes"):
+        await pool.draft(a_job())
     waiting = asyncio.create_task(pool.inspect([a_job()]))
     await asyncio.sleep(0.1)
     assert not waiting.done()
@@ -282,7 +285,7 @@ def test_workers_busy_or_idle_end_with_a_front_process_that_was_killed(tmp_path)
 async def test_a_case_that_no_worker_survives_is_withheld_and_the_next_trace_is_judged(pools):
     pool = pools(seconds_a_trace=0.2, options=replace(OPTIONS, drafts_cases=True, redacts=False))
     slow = b"".join(span_bytes(1, number) for number in range(1, 100_000))
-    with pytest.raises(RedactionFailed, match="its worker process was not done"):
+    with pytest.raises(RedactionUnavailable, match="its worker process was not done"):
         await pool.draft(a_job(1, spans=slow))
     assert pools.restarts == 1
     assert (await pool.draft(a_job(2))).id == case_id(trace_id(2))
@@ -292,8 +295,18 @@ async def test_a_worker_looks_at_a_case_before_it_is_promoted(pools):
     pool = pools(options=replace(OPTIONS, fakes=True))
     source = Source("4bf92f3577b34da6a3ce929d0e0e4736", "shop")
     case = Case("case-1", "f", source, "I am bob@corp.org", Context(), None, Expectation())
-    with pytest.raises(RedactionFailed, match=r"EMAIL_ADDRESS in input"):
-        await pool.admit(case, case, redact=False)
-    redacted = await pool.admit(case, case, redact=True)
+    refused, redacted = await pool.admit([Asked(case, case, redact) for redact in (False, True)])
+    assert isinstance(refused, RedactionFailed)
+    assert "EMAIL_ADDRESS in input" in str(refused)
     assert redacted.redacted == ("EMAIL_ADDRESS",)
     assert redacted.input.partition("@")[2].startswith("example.")
+
+
+async def test_of_a_case_whose_worker_is_lost_nothing_is_said(pools):
+    pool = pools(seconds_a_trace=0.05)
+    source = Source("4bf92f3577b34da6a3ce929d0e0e4736", "shop")
+    long = " ".join(f"ann{n}@corp.org" for n in range(20_000))
+    case = Case("case-1", "f", source, long, Context(), None, Expectation())
+    with pytest.raises(RedactionUnavailable, match="its worker process was not done"):
+        await pool.admit([Asked(case, case, redact=True)])
+    assert pools.restarts == 1
