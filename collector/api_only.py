@@ -51,7 +51,7 @@ class ApiOnly(Process):
             self.store,
             trace_url=settings.api.trace_url,
             draft_case=Drafting(self.store, pool, asyncio.get_running_loop()),
-            admit_case=Admission(pool, asyncio.get_running_loop()),
+            admit_cases=Admission(pool, asyncio.get_running_loop()),
             forget=self._forget,
             problems=lambda: self.health().problems,
             read_trace=read_trace,

@@ -24,6 +24,7 @@ from collector.pipeline import upkeep
 from collector.pipeline.drafting import Admission, Drafting
 from collector.pipeline.explanation import Explainer
 from collector.pipeline.forgetting import Forgetting
+from collector.pipeline.forking import NoWorkers
 from collector.pipeline.front import Front
 from collector.pipeline.inspection import InspectionPool, available_cores
 from collector.pipeline.journal import Entry, Journal, Sync
@@ -108,7 +109,11 @@ class Sidecar(Process):
         otlp_grpc = await ports.serve_otlp_grpc(self.front, self._outlets)
         self.addresses = Addresses(otlp_grpc, otlp_http, api, metrics)
         self._watch()
-        self._in_background(self._pool.warm_up(), "warm-up")  # telemetry is taken meanwhile
+        self._in_background(self._warm_up(), "warm-up")  # telemetry is taken meanwhile
+
+    async def _warm_up(self) -> None:
+        with suppress(NoWorkers):  # which health tells of; batches ask for workers again
+            await self._pool.warm_up()
 
     def _api(self) -> FastAPI:
         settings = self.settings
@@ -117,7 +122,7 @@ class Sidecar(Process):
             self.store,
             trace_url=self._trace_links,
             draft_case=Drafting(self.store, self._pool, asyncio.get_running_loop()),
-            admit_case=Admission(self._pool, asyncio.get_running_loop()),
+            admit_cases=Admission(self._pool, asyncio.get_running_loop()),
             forget=self._forgetting(),
             problems=lambda: self.health().problems,
             read_trace=read_trace,
@@ -153,6 +158,9 @@ class Sidecar(Process):
         except Exception as error:
             await asyncio.to_thread(pool.retire)
             raise CannotReload(f"workers do not start with these checks: {place_of(error)}") from error
+        except asyncio.CancelledError:
+            pool.retire(wait_s=0)
+            raise
         return Change(partial(self._pool.replace, pool), partial(asyncio.to_thread, pool.retire))
 
     async def _prepare_numbers(self, settings: Settings) -> Change:

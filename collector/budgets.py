@@ -9,6 +9,8 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+import structlog
+
 from checks.selection import matches_any
 from exporters.metrics.prometheus import Metrics
 from exporters.notify.event import Event, Kind
@@ -18,9 +20,14 @@ from exporters.store import DAY_NS, Store
 LOOK_EVERY_S = 10.0
 REST = 50
 """So many times as long as the store took to answer, it is not asked again: at most a fiftieth of its time."""
+MOST_WATCHED = 1_000
+"""Services that are held to a budget at one time; a sidecar has a handful, and patterns may fit whatever apps call
+themselves."""
 TOLD_AT = (100, 80)
 """Percent of a budget that people are told of."""
 _GLOB = frozenset("*?[")
+
+log = structlog.get_logger()
 
 PerDay = Mapping[str, Mapping[str, float]]
 """The option ``budgets``: by service or glob, dollars ``per_day``."""
@@ -28,7 +35,7 @@ PerDay = Mapping[str, Mapping[str, float]]
 
 Tell = Callable[[Event], None]
 Teller = Callable[[], Tell | None]
-"""Gives what tells people, as it is now; ``None``: there is nobody to tell."""
+"""Gives what tells people, whoever they are by then; ``None``: there is nobody to tell."""
 
 
 class Budgets:
@@ -51,6 +58,7 @@ class Budgets:
         self._monotonic = monotonic
         self._due = -math.inf
         self._told: set[tuple[int, str, int]] = set()
+        self._has_told_of_many = False
         self.states: tuple[DayBudget, ...] = ()
 
     def adopt(self, budgets: PerDay) -> None:
@@ -62,20 +70,36 @@ class Budgets:
         began = self._monotonic()
         if began < self._due:
             return
-        day = self._wall_ns() // DAY_NS
-        states = await asyncio.to_thread(self._spent, day)
+        day, budgets = self._wall_ns() // DAY_NS, self._budgets
+        states = await asyncio.to_thread(self._spent, day, budgets)
+        if budgets is not self._budgets:
+            return  # others were adopted meanwhile, and are due
         self._due = self._monotonic() + REST * (self._monotonic() - began)
-        self._show(states)
-        if (tell := self._teller()) is not None:  # who has nobody to tell leaves it to another replica
-            await self._spread(day, states, tell)
+        self._show(self._watched(states))
+        await self._spread(day, self.states)
 
-    def _spent(self, day: int) -> tuple[DayBudget, ...]:
-        budgets = self._budgets
+    def _spent(self, day: int, budgets: PerDay) -> list[DayBudget]:
         named = [name for name in budgets if not _GLOB & set(name)]
-        services = named if len(named) == len(budgets) else dict.fromkeys((*named, *self._store.services()))
-        per_day = {name: dollars for name in services if (dollars := _budget_of(name, budgets)) is not None}
-        spent = self._store.spent(day, list(per_day)) if per_day else {}
-        return tuple(DayBudget(name, spent[name], dollars) for name, dollars in per_day.items())
+        if len(named) == len(budgets):
+            spent = self._store.spent(day, named) if named else {}
+        else:
+            spent = dict.fromkeys(named, 0.0) | self._store.spent_by_all(day)
+        per_day = ((service, _budget_of(service, budgets)) for service in spent)
+        return [DayBudget(service, spent[service], dollars) for service, dollars in per_day if dollars is not None]
+
+    def _watched(self, states: Sequence[DayBudget]) -> Sequence[DayBudget]:
+        """Of more than can be watched those that are named, and of the others those that used most of theirs."""
+        if len(states) <= MOST_WATCHED:
+            return states
+        if not self._has_told_of_many:
+            self._has_told_of_many = True
+            log.warning(
+                "more services have a budget than are watched: those are that `budgets` names, and that used most",
+                services=len(states),
+                watched=MOST_WATCHED,
+            )
+        in_order = sorted(states, key=lambda one: (one.service not in self._budgets, -one.share, one.service))
+        return in_order[:MOST_WATCHED]
 
     def _show(self, states: Sequence[DayBudget]) -> None:
         gone = {state.service for state in self.states} - {state.service for state in states}
@@ -87,16 +111,23 @@ class Budgets:
             self._metrics.set("sidecheck_budget_dollars", state.per_day, service=state.service)
             self._metrics.set("sidecheck_budget_spent_dollars", state.spent, service=state.service)
 
-    async def _spread(self, day: int, states: Sequence[DayBudget], tell: Tell) -> None:
+    async def _spread(self, day: int, states: Sequence[DayBudget]) -> None:
         """Tell what people were not told of yet, by this replica or another."""
         self._told = {told for told in self._told if told[0] == day}
         for state in states:
             percent = next((percent for percent in TOLD_AT if _is_reached(state, percent)), 0)
             told = (day, state.service, percent)
-            if percent and told not in self._told:
-                if await asyncio.to_thread(self._store.tell_spent, *told):
-                    tell(_event(state, percent))
-                self._told.add(told)
+            if not percent or told in self._told:
+                continue
+            if (tell := self._teller()) is None:
+                return  # who has nobody to tell leaves it to another replica
+            # To its end, also where this look is cancelled: what is claimed and not told nobody hears of.
+            await asyncio.shield(asyncio.create_task(self._claim(told, _event(state, percent), tell), name="claim"))
+
+    async def _claim(self, told: tuple[int, str, int], event: Event, tell: Tell) -> None:
+        if await asyncio.to_thread(self._store.tell_spent, *told):
+            tell(event)
+        self._told.add(told)
 
 
 def _budget_of(service: str, budgets: PerDay) -> float | None:

@@ -1,7 +1,6 @@
 """The command line. Owns arguments and what they mean; exit codes are in ``commands.frame``, the work elsewhere."""
 
 import asyncio
-import json
 import os
 import re
 import sys
@@ -15,10 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from collector.commands import dataset
-from collector.commands.frame import UNUSABLE, ConfigPath, settings_of, stop, told
+from collector.commands import config, dataset
+from collector.commands.frame import FAILED, UNUSABLE, ConfigPath, settings_of, stop, told
 from collector.pipeline import heap
-from collector.settings import Settings, as_yaml, json_schema, load, warnings
+from collector.settings import Settings, load, warnings
 
 if TYPE_CHECKING:
     from collector.process import Process
@@ -30,8 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
-app.add_typer(config_app, name="config")
+app.add_typer(config.app, name="config")
 app.add_typer(dataset.app, name="dataset")
 
 Url = Annotated[str | None, typer.Option("--url", help="Address of the API; else api.listen.")]
@@ -253,25 +251,24 @@ def explain(
         run(settings_of(config), trace_id, url=url, as_json=as_json, client=(cert, key))
 
 
-@config_app.command("validate")
-def config_validate(config: ConfigPath = None) -> None:
-    """Say whether the configuration can be used; exit code 2 and every problem if not."""
-    settings = settings_of(config)
-    for warning in warnings(settings):
-        typer.echo(f"warning: {warning}", err=True)
-    typer.echo(f"{config or 'the default configuration'}: valid, {len(settings.checks)} checks")
+@app.command()
+def health(
+    *,
+    ready: Annotated[
+        bool, typer.Option("--ready", help="Whether it takes telemetry in, not only whether it lives.")
+    ] = False,
+    config: ConfigPath = None,
+) -> None:
+    """Ask the sidecar of this configuration, on this machine, how it is; exit code 1 if it does not answer or says no.
 
+    For the health check of a container: it finds the metrics port, with or without TLS, where serve has it.
+    """
+    from collector.commands.health import NotWell, run
 
-@config_app.command("show")
-def config_show(config: ConfigPath = None) -> None:
-    """Print the configuration in force: defaults, file and environment together."""
-    typer.echo(as_yaml(settings_of(config)), nl=False)
-
-
-@config_app.command("schema")
-def config_schema() -> None:
-    """Print the JSON Schema of the configuration file, for editors."""
-    typer.echo(json.dumps(json_schema(), indent=2))
+    try:
+        typer.echo(run(settings_of(config), ready=ready))
+    except NotWell as error:
+        stop(str(error), FAILED)
 
 
 def _run(kind: "Callable[[Settings], Process]", config: Path | None) -> None:

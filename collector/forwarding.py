@@ -137,7 +137,7 @@ def _usable() -> Iterator[None]:
     """What stands in the way, as a problem of the configuration."""
     try:
         yield
-    except (OSError, QueueError) as error:  # of TLS, too: its errors are such
+    except (ImportError, OSError, ValueError, QueueError) as error:  # of TLS and proxies, too: its errors are such
         raise ConfigError(Problem("forward", f"cannot be used: {error}")) from error
 
 

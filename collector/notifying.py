@@ -19,14 +19,17 @@ from collector.settings_values import webhook_address
 from exporters.metrics.prometheus import Metrics
 from exporters.notify.event import DEFAULT_TEMPLATE, Event, Kind, Template, TemplateProblem
 from exporters.notify.watch import Links, Threshold, Watch
-from exporters.notify.webhook import Counts, Receiver, Webhook, key_of
+from exporters.notify.webhook import Counts, Receiver, Webhook, client, key_of
 from exporters.packed import Packed
 from exporters.reread import Reread, said, text_of
 from exporters.store import SaveResult
+from exporters.tasks import lasting
 
 LOOK_EVERY_S = 5.0
 LEAVE_WITHIN_S = 30.0
 """How long a webhook that was taken out is still told of what waits for it."""
+FLUSH_WITHIN_S = 2.0
+"""How long an end waits for messages that were not sent yet: they are in memory, and nobody else tells of them."""
 
 log = structlog.get_logger()
 _Value = TypeVar("_Value")
@@ -47,8 +50,11 @@ def hooks_of(settings: Settings) -> tuple[Hook, ...]:
     """The webhooks that the settings want.
 
     Raises:
-        ConfigError: a template or the file of a secret cannot be used.
+        ConfigError: a template, the file of a secret, or what the environment says of proxies and certificates cannot
+            be used.
     """
+    if settings.notify:
+        _try_client()
     links = Links(settings.api.public_url, settings.api.trace_url)
     return tuple(
         Hook(
@@ -72,7 +78,11 @@ class Notifying:
     """Tells webhooks of what happens. Used on one event loop."""
 
     def __init__(
-        self, metrics: Metrics, wall_ns: Callable[[], int] = time.time_ns, leave_within_s: float = LEAVE_WITHIN_S
+        self,
+        metrics: Metrics,
+        wall_ns: Callable[[], int] = time.time_ns,
+        leave_within_s: float = LEAVE_WITHIN_S,
+        flush_within_s: float = FLUSH_WITHIN_S,
     ) -> None:
         self._counts = Counts(
             sent=lambda name: metrics.inc("sidecheck_notifications_sent_total", hook=name),
@@ -80,6 +90,7 @@ class Notifying:
         )
         self._wall_ns = wall_ns
         self._leave_within_s = leave_within_s
+        self._flush_within_s = flush_within_s
         self._running: dict[str, _Running] = {}
         self._leaving: dict[asyncio.Task[None], _Running] = {}
         self._looking: asyncio.Task[None] | None = None
@@ -94,7 +105,7 @@ class Notifying:
         wanted = {hook.name: hook for hook in hooks}
         for name in self._running.keys() - wanted.keys():
             running = self._running.pop(name)
-            seeing_off = asyncio.create_task(self._see_off(running), name="webhook ends")
+            seeing_off = lasting(self._see_off(running), "webhook ends")
             self._leaving[seeing_off] = running
             seeing_off.add_done_callback(self._leaving.pop)
         for hook in hooks:
@@ -109,13 +120,7 @@ class Notifying:
     @property
     def teller_of_budgets(self) -> Callable[[Event], None] | None:
         """What tells webhooks of budgets, on the loop's thread; ``None`` where none is to be told."""
-        webhooks = [running.webhook for running in self._running.values() if Kind.BUDGET in running.wanted.kinds]
-
-        def tell(event: Event) -> None:
-            for webhook in webhooks:
-                webhook.tell(event)
-
-        return tell if webhooks else None
+        return self._tell_of_budget if self._told_of(Kind.BUDGET) else None
 
     def look(self) -> None:
         """Tell of what there is to tell since the last time."""
@@ -129,24 +134,38 @@ class Notifying:
 
     def start(self, look_every_s: float = LOOK_EVERY_S) -> None:
         """Look so often."""
-        self._looking = asyncio.create_task(self._look_for_ever(look_every_s), name="notify")
+        self._looking = lasting(self._look_for_ever(look_every_s), "notify")
 
     async def stop(self) -> None:
-        """End; what waits is given up."""
+        """Send what waits, for a moment; then end. What is left is dropped and counted."""
         hooks = [*self._running.values(), *self._leaving.values()]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._flush_within_s):
+                await asyncio.gather(*(hook.webhook.emptied() for hook in hooks))
         tasks = [*(hook.task for hook in hooks), *self._leaving, *([self._looking] if self._looking else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         for hook in hooks:
-            await hook.webhook.close()
+            await hook.webhook.close("shutdown")
+
+    def _told_of(self, kind: Kind) -> list[Webhook]:
+        return [running.webhook for running in self._running.values() if kind in running.wanted.kinds]
+
+    def _tell_of_budget(self, event: Event) -> None:
+        """Tell those that are there by now: a reload may have come since somebody was to be told."""
+        webhooks = self._told_of(Kind.BUDGET)
+        for webhook in webhooks:
+            webhook.tell(event)
+        if not webhooks:
+            self._counts.dropped("no_destination")
 
     def _keep(self, hook: Hook) -> None:
         """Go on with a webhook in its new form, or begin with it."""
         running = self._running.get(hook.name)
         if running is None:
             webhook = Webhook(hook.name, hook.receiver(), self._counts)
-            task = asyncio.create_task(webhook.run(), name="webhook")
+            task = lasting(webhook.run(), "webhook")
             self._running[hook.name] = _Running(hook, webhook, Watch(hook.thresholds, hook.links), task)
             return
         running.wanted = hook
@@ -160,11 +179,8 @@ class Notifying:
                 await running.webhook.emptied()
         running.task.cancel()
         await asyncio.gather(running.task, return_exceptions=True)
-        left = running.webhook.waiting
-        for _ in range(left):
-            self._counts.dropped("no_destination")
+        left = await running.webhook.close("no_destination")
         log.info("a webhook that was taken out has ended", hook=running.wanted.name, dropped=left)
-        await running.webhook.close()
 
     async def _look_for_ever(self, every_s: float) -> None:
         while True:
@@ -176,6 +192,15 @@ def _thresholds(section: NotifySection) -> tuple[Threshold, ...]:
     if Kind.THRESHOLD not in section.events:
         return ()
     return tuple(Threshold(t.check, t.below, t.over, t.at_least) for t in section.thresholds)
+
+
+def _try_client() -> None:
+    """Later, amid a change, it would be too late to refuse."""
+    try:
+        client()
+    except (ImportError, OSError, ValueError) as error:
+        text = f"no HTTP client can be made ({type(error).__name__}): look at HTTPS_PROXY, ALL_PROXY and SSL_CERT_FILE"
+        raise ConfigError(Problem("notify", text)) from error
 
 
 def _receiver(key: str, section: NotifySection) -> Callable[[], Receiver]:

@@ -7,6 +7,7 @@ Owns that each is loaded when it is first wanted, and follows the settings while
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from exporters.otlp.hops import MOST as MOST_HOPS
 from exporters.otlp.queue_file import drop_left_over
 from exporters.packed import Packed
 from exporters.store import SaveResult
+from exporters.tasks import lasting
 
 if TYPE_CHECKING:  # an HTTP and a gRPC client, an SDK, a template engine: most have nothing to send
     from collector.forwarding import Forwarding
@@ -113,12 +115,16 @@ class Outlets:
 
     async def stop(self) -> None:
         """Send what is taken within a moment. What waits for destinations stays for the next start."""
-        if self._notifying is not None:
-            await self._notifying.stop()
-        if self._results is not None:
-            await asyncio.to_thread(self._results.close)
-        if self._forwarding is not None:
-            await self._forwarding.stop()
+        async with AsyncExitStack() as ends:  # last in, first out, and each whatever becomes of the others
+            ends.push_async_callback(self._ended)
+            if self._forwarding is not None:
+                ends.push_async_callback(self._forwarding.stop)
+            if self._results is not None:
+                ends.push_async_callback(asyncio.to_thread, self._results.close)
+            if self._notifying is not None:
+                ends.push_async_callback(self._notifying.stop)
+
+    async def _ended(self) -> None:
         await asyncio.gather(*self._ending, return_exceptions=True)
 
     async def _prepare_loops(self, settings: Settings) -> Change:
@@ -158,7 +164,7 @@ class Outlets:
         else:
             self._metrics.watch("sidecheck_queue_length", lambda: results.waiting, queue="results")
         if old is not None:  # which sends what waits there, beside the new one
-            task = asyncio.create_task(asyncio.to_thread(old.close), name="results end")
+            task = lasting(asyncio.to_thread(old.close), "results end")
             self._ending.add(task)
             task.add_done_callback(self._ending.discard)
 

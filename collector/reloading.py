@@ -13,6 +13,7 @@ import structlog
 from fastapi import APIRouter
 from pydantic import BaseModel
 
+from collector.logs import place_of
 from collector.settings import ConfigError, Settings, changed_keys, warnings
 from exporters.metrics.prometheus import Metrics
 from exporters.review.answers import ApiError, SafeJson
@@ -87,6 +88,10 @@ class Reloading:
                 log.error("a new configuration is refused; the old one stays", problem=str(error))
                 self._count("refused", success=False)
                 raise
+            except Exception as error:
+                log.error("a reload failed; the old configuration stays", error=place_of(error))
+                self._count("refused", success=False)
+                raise CannotReload(f"it cannot be put to use: {place_of(error)}") from error
             log.info("reloaded", changed=reloaded.changed, needs_restart=reloaded.needs_restart)
             self._count("applied" if reloaded.changed else "unchanged", success=True)
             return reloaded

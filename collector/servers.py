@@ -14,7 +14,8 @@ from starlette.types import ASGIApp
 from collector.connections import Busy, ConnectionPool, HttpConnection, busy
 from collector.receivers.limits import ConnectionLimits
 
-BACKLOG = 1024
+BACKLOG = 2048
+"""Connections that may wait to be taken, as uvicorn has it."""
 LISTENERS = 5
 """Times ``limits.connections``: three HTTP ports, and twice as many connections for gRPC."""
 OTHER_FILES = 512
@@ -25,10 +26,6 @@ DEFAULT_LIMITS = ConnectionLimits()
 
 class CannotListen(Exception):
     """An address that could not be bound. The text names the option and the reason."""
-
-
-BACKLOG = 2048
-"""Connections that may wait to be taken, as uvicorn has it."""
 
 
 def bind(option: str, host: str, port: int) -> socket.socket:

@@ -23,7 +23,7 @@ from collector.settings_docs import (
 )
 from collector.settings_errors import ConfigError, Problem, explain, place_of
 from collector.settings_models import Settings
-from collector.settings_sources import Tree, overlay_environment, read_file
+from collector.settings_sources import CONFIG_VARIABLE, Tree, overlay_environment, read_file
 from collector.settings_units import Address, format_duration, format_size, parse_size
 from collector.settings_values import has_password
 
@@ -43,6 +43,7 @@ OPEN_KEYS = (
 """Below these users name their own keys."""
 
 __all__ = [
+    "CONFIG_VARIABLE",
     "Address",
     "ConfigError",
     "Option",

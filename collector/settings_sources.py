@@ -14,6 +14,8 @@ import yaml
 from collector.settings_errors import ConfigError, Path, Problem, unknown_key
 
 PREFIX = "SIDECHECK_"
+CONFIG_VARIABLE = PREFIX + "CONFIG"
+"""Names the file itself, where a command is given none: in a container the health check then reads what serve reads."""
 _NOT_OPTIONS = (PREFIX + "REQUIRE", PREFIX + "TEST_")
 """Variables of the test run, which share the prefix and are no options."""
 _HOST_OF_A_SERVICE = "_SERVICE_HOST"
@@ -123,6 +125,7 @@ def _variables(env: Mapping[str, str]) -> Iterable[tuple[str, str]]:
         for name, text in env.items()
         if name.startswith(PREFIX)
         and text
+        and name != CONFIG_VARIABLE
         and not name.startswith(_NOT_OPTIONS)
         and not any(_OF_A_SERVICE.fullmatch(name.removeprefix(service)) for service in services)
     )

@@ -1,9 +1,10 @@
 """A compose file without a container engine: what it says is done with the namespaces of the Linux kernel.
 
-Each container has a network of its own (one bridge joins them, ``/etc/hosts`` has their names), a root file system of
-its own (this machine's under an overlay, read-only where the file says so), its volumes, files, variables, command and
-health check, and starts when what it depends on is as it should be. What stands for an image is a ``Standin``. Not
-shown: the images themselves, limits of memory, and that ports are published: ``Project.published`` looks them up.
+Each container has a network of its own (one bridge joins them; ``/etc/hosts`` has their names, and so has a server of
+DNS, which gives all addresses of a service), a root file system of its own (this machine's under an overlay, read-only
+where the file says so), its volumes, files, variables, command and health check, and starts when what it depends on is
+as it should be. What stands for an image is a ``Standin``. Not shown: the images themselves, limits of memory, and that
+ports are published: ``Project.published`` looks them up.
 
 Needs root on Linux, ``ip``, ``unshare``, ``nsenter`` and ``setpriv``.
 """
@@ -23,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import resolver
 import yaml
 from externals import missing
 from servers import until
@@ -32,6 +34,7 @@ TOOLS = ("ip", "unshare", "nsenter", "setpriv")
 HEALTHY_WITHIN_S, DONE_WITHIN_S = 90.0, 90.0
 GRACE_S = 10.0
 SUBNET = "10.213.77"
+NAME_SERVER = f"{SUBNET}.1"
 _CLONE_NEWNET = 0x40000000
 _WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
 """What is started ends with the tests."""
@@ -117,6 +120,7 @@ class Project:
             self._network = stack.enter_context(_held([_link_up("lo"), *_BRIDGE]))
             addresses = self._addresses()
             names = "".join(f"{each[0]} {name}\n" for name, each in addresses.items())
+            stack.enter_context(self._names_served(addresses))
             for name in self._in_order():
                 stack.callback(self._stop, name)
                 self.containers[name] = []
@@ -149,6 +153,14 @@ class Project:
         finally:
             _enter(own)
             os.close(own)
+
+    @contextmanager
+    def _names_served(self, addresses: Mapping[str, Sequence[str]]) -> Iterator[None]:
+        """A server of DNS where the containers look for it."""
+        with self.joined():
+            server = resolver.Resolver((NAME_SERVER, resolver.PORT), addresses)
+        with server.running():
+            yield
 
     def _addresses(self) -> dict[str, list[str]]:
         """An address for each container, by service."""
@@ -185,6 +197,7 @@ class Project:
         folder = self._folder / f"{name}-{number}"
         folder.mkdir()
         (folder / "hosts").write_text(f"127.0.0.1 localhost\n{names}")
+        (folder / "resolv.conf").write_text(f"nameserver {NAME_SERVER}\n")
         root = folder / "overlay" / "root"
         prepare = [f"hostname {name}", *_root_file_system(root, self._mounts(service, image, folder), service)]
         shared = self.containers[_network_of(service)][0].pid if "network_mode" in service else None
@@ -197,7 +210,7 @@ class Project:
 
     def _mounts(self, service: Mapping[str, Any], image: Standin, folder: Path) -> list[Mount]:
         """The container's hosts, volumes and files, and the folders that its image lets be written to."""
-        mounts = [Mount(folder / "hosts", "/etc/hosts", False)]
+        mounts = [Mount(folder / name, f"/etc/{name}", False) for name in ("hosts", "resolv.conf")]
         for volume in service.get("volumes", ()):
             source, target, *mode = volume.split(":")
             assert source.startswith((".", "/")) or source in self._description["volumes"], source
@@ -205,7 +218,7 @@ class Project:
             assert place.exists(), place
             mounts.append(Mount(place, target, mode != ["ro"]))
         for each in service.get("configs", ()):
-            place = folder / each["source"]
+            place = folder / f"{each['source']}.config"  # a volume may have the same name
             place.write_text(self._description["configs"][each["source"]]["content"])
             mounts.append(Mount(place, each["target"], False))
         own = {*image.writes} - {mount.target for mount in mounts}
@@ -300,7 +313,7 @@ def _network_of(service: Mapping[str, Any]) -> str:
 
 _BRIDGE = (
     "ip link add name bridge0 type bridge",
-    f"ip addr add {SUBNET}.1/24 dev bridge0",
+    f"ip addr add {NAME_SERVER}/24 dev bridge0",
     "ip link set bridge0 up",
 )
 

@@ -19,7 +19,13 @@ from go_tools import program
 KUBE_VERSION = "1.29"
 """The oldest that the chart and the manifests are for."""
 KUBERNETES = ROOT / "deploy" / "kubernetes"
-OBJECT = re.compile(r"(deployment|podmonitor|configmap)(/.+)?")
+OBJECT = re.compile(r"(deployment|podmonitor|configmap|statefulset)(/.+)?")
+INSTALLED = [
+    "image.repository=registry.example.com/sidecheck",
+    "group.enabled=true",
+    "group.kafka.bootstrapServers={k:1}",
+]
+"""Values of the release that the documentation installs; what an upgrade reuses."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ def _compose(words: list[str], folder: Path) -> str | None:
     services = yaml.safe_load((folder / words[1]).read_text())["services"]
     action, *rest = words[2:]
     named = [word.partition(":")[0] for word in rest if not word.startswith("-")]
-    named = {"up": [], "stop": named, "exec": named[:1], "cp": named[:1]}[action]
+    named = {"up": [], "down": [], "stop": named, "exec": named[:1], "cp": named[:1]}[action]
     return next((f"{words[1]} has no service {name}" for name in named if name not in services), None)
 
 
@@ -54,19 +60,27 @@ def _kubectl(words: list[str], folder: Path) -> str | None:
         return None if used else f"nothing uses the secret {words[3]}"
     if words[:2] == ["create", "configmap"]:
         return _missing([word.removeprefix("--from-file=") for word in words[3:]], folder)
-    objects = {*_objects(), "configmap/sidecheck-boards"}
     for word, after in pairwise([*words, ""]):
         name = f"{word}/{after}" if OBJECT.fullmatch(word) and "/" not in word else word
-        if OBJECT.fullmatch(name) and name not in objects:
+        if OBJECT.fullmatch(name) and name not in _objects():
             return f"there is no {name}"
     return _missing(files, folder)
 
 
 def _helm(words: list[str], folder: Path) -> str | None:
-    assert words[0] == "install", words
-    command = [program("helm"), "template", "--kube-version", KUBE_VERSION, *words[1:]]
-    done = subprocess.run(command, cwd=folder, env=os.environ, capture_output=True, text=True)
+    """What fetches a dependency is done, as it needs no cluster; what would be installed is rendered."""
+    if words[0] == "dependency":
+        done = _run_helm(words, folder)
+        return None if done.returncode == 0 else done.stderr
+    assert words[0] in ("install", "upgrade"), words
+    reused = [word for value in INSTALLED for word in ("--set", value)]
+    told = [part for word in words[1:] for part in (reused if word == "--reset-then-reuse-values" else [word])]
+    done = _run_helm(["template", "--kube-version", KUBE_VERSION, *told], folder)
     return None if done.returncode == 0 and list(yaml.safe_load_all(done.stdout)) else done.stderr
+
+
+def _run_helm(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([program("helm"), *words], cwd=folder, env=os.environ, capture_output=True, text=True)
 
 
 def _make(words: list[str], _folder: Path) -> str | None:
@@ -97,7 +111,14 @@ def _missing(paths: list[str], folder: Path) -> str | None:
 
 
 def _objects() -> Iterator[str]:
-    """Kind and name of every object of the manifests."""
+    """Kind and name of every object of the manifests, then of the release that the documentation installs."""
+    yield "configmap/sidecheck-boards"
     for path in KUBERNETES.glob("*.yaml"):
-        for each in filter(None, yaml.safe_load_all(path.read_text())):
-            yield f"{each['kind']}/{each['metadata']['name']}".lower()
+        yield from _names(path.read_text())
+    words = ["template", "--kube-version", KUBE_VERSION, "sidecheck", "deploy/helm/sidecheck"]
+    release = _run_helm([*words, *(word for value in INSTALLED for word in ("--set", value))], ROOT)
+    yield from _names(release.stdout)
+
+
+def _names(text: str) -> Iterator[str]:
+    return (f"{each['kind']}/{each['metadata']['name']}".lower() for each in yaml.safe_load_all(text) if each)

@@ -4,9 +4,9 @@
 that is of Node has ``TOOL/package-lock.json`` too, and a ``TOOL.txt`` that brings Node. An environment is made when a
 test first asks for it, in the user's cache outside the checkout, and stays until its requirements change. Where it
 cannot be made, the test is skipped and says by which command it can be; it fails where ``SIDECHECK_REQUIRE`` names the
-tool. ``python tests/exports_env.py TOOL...`` makes them beforehand. ``kubernetes`` is no eval tool: its
-schemas, for the manifests, are too large to come with the test tools. Those in ``OPTIONAL`` are made only so, or where
-they are required: they take long, and few people have the tool.
+tool. ``python tests/exports_env.py TOOL...`` makes them beforehand. ``kubernetes`` and ``compose`` are no eval tools:
+their schemas, for what is in ``deploy``, are too large to come with the test tools. Those in ``OPTIONAL`` are made only
+so, or where they are required: they take long, and few people have the tool.
 """
 
 import hashlib

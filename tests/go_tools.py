@@ -7,6 +7,7 @@ checkout, and stays until its modules change. The first build takes minutes, so 
 ``SIDECHECK_REQUIRE`` names the tool, or by ``python tests/go_tools.py TOOL...``; without it the test is skipped.
 """
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -29,7 +30,11 @@ def program(tool: str, env: Mapping[str, str] = os.environ) -> Path:
     if not place.exists():
         if not is_required(tool, env):
             missing(tool, f"{tool} is not there: python tests/go_tools.py {tool}", env)
-        _build(tool, place, env)
+        place.parent.parent.mkdir(parents=True, exist_ok=True)
+        with place.parent.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # another process may be building it
+            if not place.exists():
+                _build(tool, place, env)
     return place
 
 

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from checks.check import CheckInfo
@@ -39,6 +40,24 @@ class Hostile:
                 hang_in_c()
             case "grows":
                 bytes(GROWS_BY)
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fatal:
+    """Ends the process that loads it, unless there is a file; as a library does that is broken."""
+
+    info: ClassVar[CheckInfo] = CheckInfo("fatal", "1", "Ends the process that loads it.")
+    unless: str
+
+    def load(self) -> None:
+        if not Path(self.unless).exists():
+            os._exit(1)
+
+    def applies_to(self, interaction: Interaction) -> bool:  # noqa: ARG002 - the contract of a check
+        return True
+
+    def inspect(self, interaction: Interaction) -> Iterable[Finding]:  # noqa: ARG002 - the contract of a check
         return ()
 
 

@@ -12,24 +12,30 @@ from typing import Any
 TRIES_A_PROBE = "import sys, urllib.request as u; u.urlopen(sys.argv[1], timeout=float(sys.argv[2]))"
 
 
-def composed(pod: Mapping[str, Any], secrets: Mapping[str, Mapping[str, str]], folder: Path) -> dict[str, Any]:
-    """A pod's ``spec`` as the description of a compose file. ``secrets`` are those of its namespace, by name."""
-    volumes = {volume["name"]: _volume(volume, secrets, folder) for volume in pod.get("volumes", ())}
+Files = Mapping[str, Mapping[str, str]]
+"""Secrets or ConfigMaps of a namespace, by name: what each holds, by key."""
+
+
+def composed(pod: Mapping[str, Any], secrets: Files, configs: Files, folder: Path) -> dict[str, Any]:
+    """A pod's ``spec`` as the description of a compose file. Each of its volumes is a folder in ``folder``, by name."""
+    volumes = {volume["name"]: _volume(volume, secrets, configs, folder) for volume in pod.get("volumes", ())}
     for claim in pod.get("claims", ()):
         volumes[claim] = _made(folder / claim)
     sidecars = pod.get("initContainers", [])
     assert all(each["restartPolicy"] == "Always" for each in sidecars), "only native sidecars are known"
     services: dict[str, Any] = {}
     for container in (*sidecars, *pod["containers"]):
-        services[container["name"]] = _service(container, volumes, services)
+        services[container["name"]] = _service(container, volumes, secrets, services)
     return {"services": services}
 
 
-def _service(container: Mapping[str, Any], volumes: Mapping[str, Path], before: Mapping[str, Any]) -> dict[str, Any]:
+def _service(
+    container: Mapping[str, Any], volumes: Mapping[str, Path], secrets: Files, before: Mapping[str, Any]
+) -> dict[str, Any]:
     context = container.get("securityContext", {})
     service: dict[str, Any] = {
         "image": container["image"],
-        "environment": {each["name"]: each["value"] for each in container.get("env", ())},
+        "environment": {each["name"]: _value(each, secrets) for each in container.get("env", ())},
         "volumes": [_mount(each, volumes) for each in container.get("volumeMounts", ())],
         "read_only": context.get("readOnlyRootFilesystem", False),
         "cap_drop": context.get("capabilities", {}).get("drop", []),
@@ -40,6 +46,13 @@ def _service(container: Mapping[str, Any], volumes: Mapping[str, Path], before: 
     service |= {"command": container["args"]} if "args" in container else {}
     service |= {"entrypoint": container["command"]} if "command" in container else {}
     return service | ({"network_mode": f"service:{next(iter(before))}"} if before else {})
+
+
+def _value(variable: Mapping[str, Any], secrets: Files) -> str:
+    if "value" in variable:
+        return str(variable["value"])
+    named = variable["valueFrom"]["secretKeyRef"]
+    return secrets[named["name"]][named["key"]]
 
 
 def _probe(container: Mapping[str, Any]) -> list[str]:
@@ -61,13 +74,17 @@ def _mount(mount: Mapping[str, Any], volumes: Mapping[str, Path]) -> str:
     return f"{volumes[mount['name']]}:{mount['mountPath']}{':ro' if mount.get('readOnly') else ''}"
 
 
-def _volume(volume: Mapping[str, Any], secrets: Mapping[str, Mapping[str, str]], folder: Path) -> Path:
+def _volume(volume: Mapping[str, Any], secrets: Files, configs: Files, folder: Path) -> Path:
     place = _made(folder / volume["name"])
+    held: Mapping[str, str] = {}
     if "secret" in volume:
-        for key, value in secrets[volume["secret"]["secretName"]].items():
-            (place / key).write_text(value)
+        held = secrets[volume["secret"]["secretName"]]
+    elif "configMap" in volume:
+        held = configs[volume["configMap"]["name"]]
     else:
         assert "emptyDir" in volume, volume
+    for key, value in held.items():
+        (place / key).write_text(value)
     return place
 
 

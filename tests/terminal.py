@@ -47,10 +47,11 @@ RUN = frozenset(
         "sort",
         "sqlite3",
         "tee",
+        "umask",
         "uniq",
     }
 )
-"""Programs that are executed."""
+"""Programs that are executed, and what the shell itself does."""
 SERVERS = ("sidecheck serve", "sidecheck relay", "prometheus")
 """Commands that run until they are stopped: started, waited for, and ended with the terminal."""
 EMPTY = re.compile(r'"(result|traces|clusters)": ?\[\]')
@@ -124,7 +125,7 @@ class Terminal:
         """Perform one command of a block; gives what it printed, if it ran."""
         text = self.rewritten(command)
         if text.startswith("export "):
-            self.env |= dict(word.split("=", 1) for word in shlex.split(text, comments=True)[1:])
+            self._export(where, text)
             return None
         own, words = _split(text)
         started = " ".join([Path(words[0]).name, *words[1:2]])
@@ -140,6 +141,12 @@ class Terminal:
         programs = {Path(part[0]).name for part in map(_words, re.split(r"\||&&", _without_quotes(text))) if part}
         assert programs <= RUN, f"{where}: nobody said how to try {sorted(programs - RUN)}: {command}"
         return self._run(where, text)
+
+    def _export(self, where: Block, text: str) -> None:
+        names = [word.partition("=")[0] for word in shlex.split(text, comments=True)[1:] if "=" in word]
+        shown = " ".join(f'"${name}"' for name in names)
+        values = self._run(where, f"{text}\nprintf '%s\\n' {shown}").splitlines()
+        self.env |= dict(zip(names, values, strict=True))
 
     def _run(self, where: Block, text: str) -> str:
         done = subprocess.run(
@@ -159,8 +166,7 @@ class Terminal:
             return
         env = environment({**self.env, **own})
         ready = f"http://{env['SIDECHECK_METRICS__LISTEN']}/readyz"
-        if name == "prometheus":  # its port is an option
-            words = [*words, f"--web.listen-address={self.address(9090)}"]
+        if name == "prometheus":
             ready = f"http://{self.address(9090)}/-/ready"
         log = self.folder / f"{name}.{time.monotonic_ns()}.log"
         with log.open("wb") as file:

@@ -16,9 +16,10 @@ from collector.part_options import judge_options
 from collector.pipeline.judge import Judge
 from collector.settings import Settings
 from exporters.dataset.case import Case, CaseStatus, Context, Expectation, Source
+from exporters.dataset.gate import AdmitCases, Asked, admitted, one_by_one
 from exporters.dataset.redact import RedactionFailed
 from exporters.dataset.splits import split_of
-from exporters.review.admission import Admission, AdmitCase, Reviewer
+from exporters.review.admission import Admission, Reviewer
 from exporters.review.bringing import Brought, Wanted, bring_file
 from exporters.store import CaseQuery
 
@@ -95,9 +96,9 @@ def bring(
     return brought.refused
 
 
-def _admit_of(settings: Settings) -> AdmitCase:
+def _admit_of(settings: Settings) -> AdmitCases:
     judge = Judge(judge_options(settings))
-    return lambda case, trusted, redact: judge.admit(case, trusted, redact=redact)
+    return one_by_one(judge.admit)
 
 
 def _check_tags(settings: Settings, tags: Collection[str]) -> None:
@@ -106,7 +107,7 @@ def _check_tags(settings: Settings, tags: Collection[str]) -> None:
         raise CommandError(f"--add: a tag must be 1 to {LONGEST_TAG} characters that can be printed")
     nothing = Case("tags", "", Source("", ""), None, Context(), None, Expectation())
     try:
-        _admit_of(settings)(with_parts(nothing, tags=tuple(tags)), nothing, False)
+        admitted(_admit_of(settings), Asked(with_parts(nothing, tags=tuple(tags)), nothing, redact=False))
     except RedactionFailed as error:
         raise CommandError(f"--add: {error}") from None
 

@@ -11,13 +11,18 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from collector.settings import ConfigError, Settings, load
+from collector.settings import CONFIG_VARIABLE, ConfigError, Settings, load
 
 FAILED, UNUSABLE = 1, 2
 
 ConfigPath = Annotated[
     Path | None,
-    typer.Option("--config", "-c", help="YAML file; without it the defaults. SIDECHECK_ variables override both."),
+    typer.Option(
+        "--config",
+        "-c",
+        envvar=CONFIG_VARIABLE,
+        help="YAML file; without it the defaults. SIDECHECK_ variables override both.",
+    ),
 ]
 
 

@@ -6,12 +6,15 @@ promoted, or changed.
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
+from collector.pipeline.inspection import batches
 from collector.pipeline.judge import Job
 from collector.pipeline.rolling import Workers
+from exporters.codec import case_to_json
 from exporters.dataset.case import Case
+from exporters.dataset.gate import Answer, Asked
 from exporters.store import Store, StoreUnavailable
 
 ANSWERED_WITHIN_S = 60.0
@@ -31,7 +34,7 @@ class Drafting:
         """The case of the trace; ``None`` where it is not stored, or no cases are made.
 
         Raises:
-            RedactionFailed: it must not be written.
+            RedactionFailed, RedactionUnavailable: it must not be written; its worker was lost.
             StoreError: the trace cannot be read now, or no worker was free in time.
         """
         job = self._job(trace_id)
@@ -55,20 +58,25 @@ class Drafting:
 
 
 class Admission:
-    """An ``exporters.review.admission.AdmitCase``. Called on other threads than the event loop's."""
+    """An ``exporters.dataset.gate.AdmitCases``. Called on other threads than the event loop's."""
 
     def __init__(self, pool: Workers, loop: asyncio.AbstractEventLoop) -> None:
         self._pool = pool
         self._loop = loop
 
-    def __call__(self, case: Case, trusted: Case | None, redact: bool) -> Case:
-        """The case as it may stand in the dataset; see ``collector.pipeline.judge.Judge.admit``.
+    def __call__(self, asked: Sequence[Asked]) -> Sequence[Answer]:
+        """Each case as it may stand in the dataset, or why it must not; see ``collector.pipeline.judge.Judge.admit``.
 
         Raises:
-            RedactionFailed: it must not stand there.
-            StoreUnavailable: no worker was free in time.
+            RedactionUnavailable: a worker was lost over them.
+            StoreUnavailable: they were not all looked at within ``ANSWERED_WITHIN_S``.
         """
-        return _result(self._pool.admit(case, trusted, redact), self._loop)
+        return _result(self._admitted(asked), self._loop)
+
+    async def _admitted(self, asked: Sequence[Asked]) -> Sequence[Answer]:
+        """All the answers; a case and its whole history are few batches, or one."""
+        several = batches(asked, lambda one: len(case_to_json(one.case)))
+        return [answer for batch in several for answer in await self._pool.admit(batch)]
 
 
 def _result(work: Coroutine[Any, Any, Made], loop: asyncio.AbstractEventLoop) -> Made:

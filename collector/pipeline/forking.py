@@ -1,8 +1,10 @@
 """How worker processes come to be: copies of one process that has loaded what they need, where the system can do that.
 
 Presidio alone takes a second of CPU and 70 MiB to load. As copies, workers share the memory, and one that died is
-replaced within a tenth of a second. Elsewhere than on Linux each worker loads everything for itself: forking is not
-safe there. Owns the pool's start and its calls; what becomes of a call that fails is the business of ``inspection``.
+replaced within a tenth of a second. Where no copy can be made each worker loads everything for itself: elsewhere than
+on Linux, as forking is not safe there, and where the process to copy cannot be reached (its socket is in the folder for
+temporary files). Owns the pool's start and its calls; what becomes of a call that fails is the business of
+``inspection``.
 """
 
 import asyncio
@@ -12,9 +14,9 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing import forkserver
-from multiprocessing.context import BaseContext
 from typing import Any
 
+import structlog
 from pebble import CONSTS, ProcessPool
 from pebble.pool.process import WORKERS_NAME
 
@@ -27,9 +29,15 @@ _NEEDED_BY_ALL = ("collector.pipeline.mould", "collector.cli")
 _PRESIDIO = "checks.builtin.pii.preloaded"
 _PRICES = "genai_prices.data"
 LOADED_WITHIN_S = 60.0
-"""After so long the pool is started all the same, and waits itself."""
+"""After so long no copies are waited for any more."""
 KILLED_AFTER_S = 0.5
 """Workers ignore the polite signal (see ``start_worker``); after so long comes the other one."""
+
+log = structlog.get_logger()
+
+
+class NoWorkers(Exception):
+    """No worker process can be started at this moment. The text says why."""
 
 
 class Workers:
@@ -40,25 +48,24 @@ class Workers:
 
     def __init__(self, count: int, options: JudgeOptions, memory_bytes: int, *, finds_pii: bool) -> None:
         CONSTS.term_timeout = KILLED_AFTER_S
-        self._pool = ProcessPool(
-            max_workers=count, initializer=start_worker, initargs=[options, memory_bytes], context=_context()
-        )
+        self._count = count
+        self._initargs = [options, memory_bytes]
         wanted = {_PRESIDIO: finds_pii, _PRICES: options.prices is not None}
         self._preloaded = [*_NEEDED_BY_ALL, *(name for name, is_wanted in wanted.items() if is_wanted)]
-        self._start: asyncio.Future[Any] | None = None
+        self._pool: ProcessPool | None = None
+        self._start: asyncio.Future[ProcessPool] | None = None
 
     async def call(self, function: Callable[..., Any], arguments: Sequence[Any], within_s: float) -> Any:
-        """Have a worker call ``function``. Raises what pebble's futures raise."""
+        """Have a worker call ``function``. Raises what pebble's futures raise, and ``NoWorkers``."""
         if self._start is None:
             self._start = asyncio.ensure_future(self._begin())
-        if not self._start.done():
-            await asyncio.shield(self._start)
-        return await asyncio.wrap_future(self._pool.schedule(function, args=arguments, timeout=within_s))
+        pool = await asyncio.shield(self._start)
+        return await asyncio.wrap_future(pool.schedule(function, args=arguments, timeout=within_s))
 
     @property
     def are_there(self) -> bool:
-        """Whether calls are answered: not if the pool gave up, or was ended."""
-        return bool(self._pool.active)
+        """Whether calls are answered: not if the pool could not be started, gave up, or was ended."""
+        return self._pool is not None and bool(self._pool.active)
 
     def end(self, done_within_s: float, *, kill_others: bool = False) -> None:
         """End them when they are done, or after so many seconds. Blocks.
@@ -68,40 +75,65 @@ class Workers:
             kill_others: kill every worker of this process then, also those that only start: one from which the pool
                 takes away what they share would end in a stack trace.
         """
-        self._pool.close()
+        pool = self._pool
+        if pool is None:
+            return
+        pool.close()
         try:
-            self._pool.join(done_within_s)
+            pool.join(done_within_s)
         except TimeoutError:
-            self._pool.stop()
+            pool.stop()
             if kill_others:
                 _kill_all()
-            self._pool.join()
+            pool.join()
 
-    async def _begin(self) -> None:
-        if _FORKS:
-            forkserver.set_forkserver_preload(self._preloaded)
-            forkserver.ensure_running()  # here, as it ends with the thread that starts it
-            await _all_loaded()
+    async def _begin(self) -> ProcessPool:
+        kind = "forkserver" if await _can_be_copied(self._preloaded) else "spawn"
+        context = multiprocessing.get_context(kind)
+        pool = ProcessPool(self._count, initializer=start_worker, initargs=self._initargs, context=context)
+        try:
+            await asyncio.to_thread(lambda: pool.active)  # which starts them, and may wait for each
+        except Exception as error:
+            raise NoWorkers(f"no worker process can be started: {error.__cause__ or error}") from error
+        self._pool = pool
+        return pool
 
 
-async def _all_loaded() -> None:
-    """Wait until all is loaded that workers are copied with, which is when the first copy is there.
+async def _can_be_copied(preloaded: Sequence[str]) -> bool:
+    """Load what workers are copied with; gives whether a copy could be made."""
+    if not _FORKS:
+        return False
+    forkserver.set_forkserver_preload(list(preloaded))
+    loop, made = asyncio.get_running_loop(), asyncio.get_running_loop().create_future()
 
-    On a thread that nobody waits for: a process that is to end meanwhile ends.
-    """
-    loop, done = asyncio.get_running_loop(), asyncio.Event()
+    def settle(is_made: bool) -> None:
+        if not made.done():
+            made.set_result(is_made)
 
     def copy() -> None:
-        first = multiprocessing.get_context("forkserver").Process(target=_nothing, daemon=True)
-        with suppress(OSError, EOFError):  # there will be no worker either, and the pool tells of that
-            first.start()
-            first.join()
+        is_made = _is_copied()
         with suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(done.set)
+            loop.call_soon_threadsafe(settle, is_made)
 
+    # On a thread that nobody waits for: a process that is to end meanwhile ends.
     threading.Thread(target=copy, daemon=True, name="first copy").start()
-    with suppress(TimeoutError):
-        await asyncio.wait_for(done.wait(), LOADED_WITHIN_S)
+    try:
+        return bool(await asyncio.wait_for(made, LOADED_WITHIN_S))
+    except TimeoutError:
+        log.warning("no copy of the loaded process came; each worker loads everything for itself")
+        return False
+
+
+def _is_copied() -> bool:
+    """Whether a copy came; which is when all is loaded."""
+    first = multiprocessing.get_context("forkserver").Process(target=_nothing, daemon=True)
+    try:
+        first.start()
+    except (OSError, EOFError) as error:
+        log.warning("workers cannot be copied; each loads everything for itself", error=str(error))
+        return False
+    first.join()
+    return first.exitcode == 0
 
 
 def _nothing() -> None:
@@ -112,7 +144,3 @@ def _kill_all() -> None:
     for child in multiprocessing.active_children():
         if child.name == WORKERS_NAME:
             child.kill()
-
-
-def _context() -> BaseContext:
-    return multiprocessing.get_context("forkserver" if _FORKS else "spawn")

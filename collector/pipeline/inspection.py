@@ -14,26 +14,28 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
+import stamina
 import structlog
 from pebble import ProcessExpired
 
 from checks.builtin.pii import Pii
 from checks.plan import PlannedCheck
 from collector.logs import place_of
-from collector.pipeline.forking import Workers
-from collector.pipeline.judge import Job, Judged, JudgeOptions, unjudged
+from collector.pipeline.forking import NoWorkers, Workers
+from collector.pipeline.judge import DRAFT_WITHIN_NS, Job, Judged, JudgeOptions, unjudged
 from collector.pipeline.quarantine import Quarantine
 from collector.pipeline.suspects import Suspects
 from collector.pipeline.worker import (
     EXIT_WORN_OUT,
     MEMORY_BYTES,
-    admit_case,
+    admit_cases,
     draft_case,
     judge_batch,
     try_check,
 )
 from exporters.dataset.case import Case
-from exporters.dataset.redact import RedactionFailed
+from exporters.dataset.gate import Answer, Asked
+from exporters.dataset.redact import RedactionUnavailable
 
 BATCH = 128
 BATCH_BYTES = 2 * 1024 * 1024
@@ -43,6 +45,8 @@ SECONDS_A_TRACE = 30.0
 """A worker that is busy with one trace for longer is replaced; checks have shorter deadlines of their own."""
 SECONDS_A_FURTHER_TRACE = 1.0
 """What each further trace of a batch adds to that: a batch that takes longer is judged again, one trace at a time."""
+SECONDS_A_FURTHER_CASE = DRAFT_WITHIN_NS / 1e9
+"""What each further case that is looked at adds: the worker gives none of them longer."""
 SECONDS_TO_READ = 10.0
 """What a check that is tried alone has beside its own deadline, for the trace to be read."""
 POOLS_TRIED = 3
@@ -100,19 +104,27 @@ class InspectionPool:
         self._memory_bytes = memory_bytes
         self._is_closed = False
         self._inspecting = 0
+        self._missing: str | None = None  # why there are no workers
         self._pool = self._new_pool()
 
     @property
     def problem(self) -> str | None:
         """What is wrong at this moment, in a sentence; ``None`` while all is well."""
-        return self._suspects.problem
+        return self._missing or self._suspects.problem
 
     async def warm_up(self) -> None:
-        """Start the workers and load the checks, before the first trace waits for it."""
-        await asyncio.gather(*(self._judge((), {}) for _ in range(self.workers)))
+        """Start the workers and load the checks, before the first trace waits for it. Raises ``NoWorkers``."""
+        try:
+            await asyncio.gather(*(self._send(judge_batch, ((), {}), self._seconds) for _ in range(self.workers)))
+        except NoWorkers as error:
+            self._note(str(error))
+            raise
 
     async def inspect(self, jobs: Sequence[Job]) -> Judged:
-        """Judge a batch: every trace of it, in order, whatever happens to the workers."""
+        """Judge a batch: every trace of it, in order, whatever happens to the workers.
+
+        While none can be started it waits: that is no trace's fault.
+        """
         self._inspecting += 1
         try:
             return await self._inspect(jobs)
@@ -122,25 +134,30 @@ class InspectionPool:
     async def draft(self, job: Job) -> Case | None:
         """The case that a judged trace makes; see ``Judge.draft``.
 
-        Raises ``RedactionFailed``, also where its worker was lost.
+        Raises ``RedactionFailed``, and ``RedactionUnavailable`` where its worker was lost.
         """
-        case: Case | None = await self._case(draft_case, (job,))
+        case: Case | None = await self._case(draft_case, job, self._seconds)
         return case
 
-    async def admit(self, case: Case, trusted: Case | None, redact: bool) -> Case:
-        """The case as it may stand in the dataset; see ``Judge.admit``.
+    async def admit(self, asked: Sequence[Asked]) -> Sequence[Answer]:
+        """Each case as it may stand in the dataset, or why it must not; see ``Judge.admit``.
 
-        Raises ``RedactionFailed``, also where its worker was lost.
+        Raises ``RedactionUnavailable`` where their worker was lost.
         """
-        admitted: Case = await self._case(admit_case, (case, trusted, redact))
-        return admitted
+        within_s = self._seconds + SECONDS_A_FURTHER_CASE * max(0, len(asked) - 1)
+        answers: Sequence[Answer] = await self._case(admit_cases, asked, within_s)
+        return answers
 
-    async def _case(self, function: Callable[..., Any], arguments: Sequence[Any]) -> Any:
+    async def _case(self, function: Callable[..., Any], argument: object, within_s: float) -> Any:
         try:
-            return await self._send(function, arguments, self._seconds)
+            return await self._send(function, (argument,), within_s)
         except (ProcessExpired, TaskTimeout) as error:
             self._on_restart()
-            raise RedactionFailed(_lost(error, self._seconds)) from None
+            raise _not_looked_at(_lost(error, within_s)) from None
+        except NoWorkers as error:
+            raise _not_looked_at(str(error)) from None
+        except MemoryError:
+            raise _not_looked_at("its worker process had too little memory") from None
 
     def close(self, *, wait_s: float = 5.0) -> None:
         """End the workers: those still busy with a trace after ``wait_s`` are killed, those that only start at once."""
@@ -169,22 +186,46 @@ class InspectionPool:
 
     async def _judge(self, jobs: Sequence[Job], left_out: Mapping[str, str]) -> Judged:
         within_s = self._seconds + SECONDS_A_FURTHER_TRACE * max(0, len(jobs) - 1)
-        judged: Judged = await self._send(judge_batch, (jobs, left_out), within_s)
+        judged: Judged = await self._sent(judge_batch, (jobs, left_out), within_s)
         return judged
 
+    async def _sent(self, function: Callable[..., Any], arguments: Sequence[Any], within_s: float) -> Any:
+        """As ``_send``; where there are no workers, once there are some again."""
+        async for attempt in stamina.retry_context(
+            on=NoWorkers, attempts=None, timeout=None, wait_initial=0.5, wait_max=10.0
+        ):
+            with attempt:
+                try:
+                    answer = await self._send(function, arguments, within_s)
+                except NoWorkers as error:
+                    self._note(str(error))
+                    raise
+                self._missing = None
+                return answer
+        raise AssertionError  # pragma: no cover - stamina returns or raises
+
+    def _note(self, problem: str) -> None:
+        if self._missing is None:
+            log.error("nothing can be judged; trying again", problem=problem)
+        self._missing = problem
+
     async def _send(self, function: Callable[..., Any], arguments: Sequence[Any], within_s: float) -> Any:
-        for _ in range(POOLS_TRIED - 1):
+        error: Exception | None = None
+        for _ in range(POOLS_TRIED):
             pool = self._pool
             try:
                 return await pool.call(function, arguments, within_s)
-            except Exception as error:
-                if _is_worn_out(error):
+            except Exception as failed:
+                error = failed
+                if _is_worn_out(failed):
                     self._on_restart()
                 elif pool.are_there or self._is_closed:
                     raise
                 else:
                     await self._replace(pool)
-        return await self._pool.call(function, arguments, within_s)
+        if isinstance(error, ProcessExpired | TaskTimeout | NoWorkers):
+            raise error
+        raise NoWorkers(f"worker processes end as soon as they begin: {type(error).__name__}") from error
 
     async def _replace(self, broken: Workers) -> None:
         """A pool gives up when a worker dies while none has a task: the kernel was short of memory, for instance."""
@@ -218,7 +259,7 @@ class InspectionPool:
                 continue
             within_s = min(self._seconds, SECONDS_TO_READ + planned.deadline_ns / 1e9)
             try:
-                await self._send(try_check, (job, planned.name), within_s)
+                await self._sent(try_check, (job, planned.name), within_s)
             except (ProcessExpired, TaskTimeout) as error:
                 self._on_restart()
                 self._suspects.accuse(planned.name)
@@ -255,6 +296,10 @@ class InspectionPool:
 
 def _is_worn_out(error: Exception) -> bool:
     return isinstance(error, ProcessExpired) and error.exitcode == EXIT_WORN_OUT
+
+
+def _not_looked_at(why: str) -> RedactionUnavailable:
+    return RedactionUnavailable(f"it could not be searched for personal data: {why}; try again in a moment")
 
 
 def _lost(error: Exception, within_s: float) -> str:

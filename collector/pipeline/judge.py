@@ -156,7 +156,7 @@ class Judge:
         except DeadlineExceeded:
             raise RedactionFailed("its personal data could not be removed in time") from None
 
-    def admit(self, case: Case, trusted: Case | None = None, *, redact: bool = False) -> Case:
+    def admit(self, case: Case, trusted: Case | None = None, redact: bool = False) -> Case:
         """The case as it may stand in the dataset; see ``exporters.dataset.gate``.
 
         Where nothing is redacted it is not looked at either, and marked where it is not as it was trusted. With

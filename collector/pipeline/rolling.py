@@ -11,6 +11,7 @@ from typing import Protocol
 from collector.pipeline.judge import Job, Judged
 from collector.spans import Kind, Spans, no_spans
 from exporters.dataset.case import Case
+from exporters.dataset.gate import Answer, Asked
 
 
 class Workers(Protocol):
@@ -29,8 +30,8 @@ class Workers(Protocol):
         """Make the case of a judged trace."""
         ...
 
-    async def admit(self, case: Case, trusted: Case | None, redact: bool) -> Case:
-        """Look whether a case may stand in the dataset."""
+    async def admit(self, asked: Sequence[Asked]) -> Sequence[Answer]:
+        """Look whether cases may stand in the dataset."""
         ...
 
 
@@ -95,10 +96,10 @@ class RollingPool:
         with self._spans("draft case", Kind.INTERNAL, {}), self._shift() as pool:
             return await pool.draft(job)
 
-    async def admit(self, case: Case, trusted: Case | None, redact: bool) -> Case:
+    async def admit(self, asked: Sequence[Asked]) -> Sequence[Answer]:
         """See ``InspectionPool.admit``."""
         with self._spans("admit case", Kind.INTERNAL, {}), self._shift() as pool:
-            return await pool.admit(case, trusted, redact)
+            return await pool.admit(asked)
 
     def replace(self, pool: Pool) -> None:
         """Give the next batch to another pool, and let the old one go when it is done with what it has."""

@@ -6,7 +6,6 @@ it does not survive, is the business of ``inspection``.
 
 import os
 import resource
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 from collector.pipeline import heap, parent
 from collector.pipeline.judge import Job, Judge, Judged, JudgeOptions
 from exporters.dataset.case import Case
+from exporters.dataset.gate import Answer, Asked, one_by_one
 
 MIB = 1 << 20
 MEMORY_BYTES = 1024 * MIB
@@ -53,9 +53,9 @@ class _Worker:
         self._deadline.install()
         return self.judge.draft(job)
 
-    def admitted(self, case: Case, trusted: Case | None, redact: bool) -> Case:
+    def admitted(self, asked: Sequence[Asked]) -> Sequence[Answer]:
         self._deadline.install()
-        return self.judge.admit(case, trusted, redact=redact)
+        return one_by_one(self.judge.admit)(asked)
 
     @property
     def is_worn_out(self) -> bool:
@@ -66,9 +66,7 @@ def start_worker(options: JudgeOptions, memory_bytes: int = MEMORY_BYTES) -> Non
     """Prepare the process: leave signals to the front process, die with it, load the checks, limit the memory."""
     global _worker  # noqa: PLW0603 - a worker process is its own world and has exactly one judge
     heap.keep_shared()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Service managers signal all processes at once: what is still open has to be judged before the workers may go.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    parent.leave_signals()
     parent.end_with_parent()
     parent.end_if_orphaned()
     heap.keep_small()
@@ -94,9 +92,9 @@ def draft_case(job: Job) -> Case | None:
     return _started().drafted(job)
 
 
-def admit_case(case: Case, trusted: Case | None, redact: bool) -> Case:
-    """The case as it may stand in the dataset; see ``Judge.admit``."""
-    return _started().admitted(case, trusted, redact)
+def admit_cases(asked: Sequence[Asked]) -> Sequence[Answer]:
+    """Each case as it may stand in the dataset, or why it must not; see ``Judge.admit``."""
+    return _started().admitted(asked)
 
 
 def _started() -> _Worker:

@@ -8,8 +8,8 @@ scanned are ids, names of checks, the configuration's own options and the name o
 captured.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,41 @@ from exporters.dataset.shape import to_json
 
 MOST_PLACES = 10
 """So many places are named in a refusal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A case that is to stand in the dataset, ``trusted`` as in ``admit``; ``redact``: replace what would be found."""
+
+    case: Case
+    trusted: Case | None
+    redact: bool
+
+
+Answer = Case | RedactionFailed
+"""A case as it may stand in the dataset, or why it must not."""
+AdmitCases = Callable[[Sequence[Asked]], Sequence[Answer]]
+"""Looks at cases; answers in their order. May raise ``RedactionUnavailable``: then nothing is known of any of them."""
+
+
+def one_by_one(admit_one: Callable[[Case, Case | None, bool], Case]) -> AdmitCases:
+    """Looks at cases by what looks at one: with its trusted form, and whether to redact it."""
+
+    def answer(asked: Asked) -> Answer:
+        try:
+            return admit_one(asked.case, asked.trusted, asked.redact)
+        except RedactionFailed as error:
+            return error
+
+    return lambda several: [answer(asked) for asked in several]
+
+
+def admitted(admit_cases: AdmitCases, asked: Asked) -> Case:
+    """One case as it may stand in the dataset. Raises ``RedactionFailed``, ``RedactionUnavailable``."""
+    (answer,) = admit_cases([asked])
+    if isinstance(answer, RedactionFailed):
+        raise answer
+    return answer
 
 
 def admit(case: Case, find: Finder, trusted: Case | None = None) -> Case:

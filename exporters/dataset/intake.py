@@ -14,7 +14,7 @@ from typing import IO, Any
 from exporters.dataset.case import Case, Context, Expectation, Source
 from exporters.dataset.formats.jsonl import line as as_line
 from exporters.dataset.formats.jsonl import read_line
-from exporters.dataset.redact import RedactionFailed
+from exporters.dataset.redact import RedactionFailed, RedactionUnavailable
 from exporters.dataset.shape import ShapeError, from_json, to_json
 
 LINE_BYTES = 5 * 1024 * 1024
@@ -26,7 +26,8 @@ _BOM = b"\xef\xbb\xbf"
 Gate = Callable[[Case], Case]
 """Lets a case into the dataset, as it is or changed.
 
-Raises ``RedactionFailed`` for one that must not get in, ``ShapeError`` for one that demands what nobody can meet.
+Raises ``RedactionFailed`` for one that must not get in, ``RedactionUnavailable`` for one that could not be looked at,
+``ShapeError`` for one that demands what nobody can meet.
 """
 
 
@@ -74,7 +75,7 @@ def read(source: IO[bytes], gate: Gate | None = None) -> Iterator[Line | Problem
             yield Line(number, gate(case) if gate else case, len(text))
         except ShapeError as error:
             yield Problem(number, error.key, str(error).removeprefix(f"{error.key}: "))
-        except RedactionFailed as error:
+        except (RedactionFailed, RedactionUnavailable) as error:
             yield Problem(number, "case", str(error))
 
 

@@ -32,6 +32,10 @@ class RedactionFailed(Exception):
     """Personal data could not be removed for certain, so there must be no case. The text names types, never values."""
 
 
+class RedactionUnavailable(Exception):
+    """A case could not be looked at now: of what it holds nothing is known. The text says why; try again later."""
+
+
 @dataclass(frozen=True, slots=True)
 class Redactor:
     """Replaces personal data and secrets in cases.

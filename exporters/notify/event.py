@@ -4,6 +4,7 @@ Templates run in jinja2's sandbox: they are configuration, and still they get pl
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -109,6 +110,11 @@ class Event:
         return self.count - len(self.clusters) if self.kind is Kind.NEW_CLUSTER else 0
 
     @property
+    def _used(self) -> int:
+        """Percent of the budget, rounded down: 100 is all of it. A sum of tenths is what it is short of by a hair."""
+        return math.floor(round(100 * (self.spent or 0) / (self.budget or 1), 6))
+
+    @property
     def text(self) -> str:
         """The event in a sentence, with a line for each new kind of failure."""
         if self.kind is Kind.NEW_CLUSTER:
@@ -116,9 +122,8 @@ class Event:
             rest = [f"and {self.more} more"] if self.clusters and self.more else []
             return "\n".join([first, *(cluster.text for cluster in self.clusters), *rest])
         if self.kind is Kind.BUDGET:
-            share = (self.spent or 0) / (self.budget or 1)
             spent, budget = dollars(self.spent or 0), dollars(self.budget or 0)
-            return f"{self.service}: this day's model calls cost {spent}, {share:.0%} of the budget of {budget}"
+            return f"{self.service}: this day's model calls cost {spent}, {self._used}% of the budget of {budget}"
         passed = f"{self.check} passed {self.rate or 0:.0%} of {self.count} traces in {self.minutes:g} minutes"
         return f"{self.service}: {passed}, which is below {self.below or 0:.0%}"
 

@@ -68,6 +68,15 @@ def signed(key: bytes, message_id: str, time_s: int, body: bytes) -> dict[str, s
     return {"webhook-id": message_id, "webhook-timestamp": str(time_s), "webhook-signature": f"v1,{signature}"}
 
 
+def client() -> httpx.AsyncClient:
+    """What asks receivers.
+
+    Raises:
+        ImportError, OSError, ValueError: the environment names a proxy or certificates that cannot be used.
+    """
+    return httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False, headers={"User-Agent": "sidecheck"})
+
+
 class Webhook:
     """Sends messages to one receiver until it is stopped, and to no other: redirects are not followed."""
 
@@ -89,10 +98,13 @@ class Webhook:
         self._wall_s = wall_s
         self._queue: asyncio.Queue[Event] = asyncio.Queue(MOST_WAITING)
         self._under_way = False
-        self._http = httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False, headers={"User-Agent": "sidecheck"})
+        self._http = client()
 
     def tell(self, event: Event) -> None:
-        """Queue a message; where there is no room, it is dropped and counted."""
+        """Queue a message; where there is no room, or nobody sends any more, it is dropped and counted."""
+        if self._http.is_closed:
+            self._counts.dropped("shutdown")
+            return
         try:
             self._queue.put_nowait(event)
         except asyncio.QueueFull:
@@ -122,9 +134,15 @@ class Webhook:
         """Wait until nothing waits."""
         await self._queue.join()
 
-    async def close(self) -> None:
-        """Give up what is under way."""
+    async def close(self, reason: str) -> int:
+        """End, when ``run`` has ended. What waits, or was under way, is dropped and counted; returns how much."""
+        if self._http.is_closed:
+            return 0
+        left = self.waiting
+        for _ in range(left):
+            self._counts.dropped(reason)
         await self._http.aclose()
+        return left
 
     async def _tell(self, event: Event) -> None:
         try:

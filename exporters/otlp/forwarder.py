@@ -21,6 +21,7 @@ from exporters.otlp.destination import Destination, Signal, Target
 from exporters.otlp.lane import Counts, Lane
 from exporters.otlp.queue import ForwardQueue
 from exporters.otlp.queue_file import Bound, QueueError, Waiting
+from exporters.tasks import lasting
 
 EXPIRE_EVERY_S = 10.0
 FLUSH_WITHIN_S = 2.0
@@ -192,7 +193,7 @@ class Forwarder:
             self._run(key)
 
     def _run(self, key: _Key) -> None:
-        self._running[key] = asyncio.create_task(self._lanes[key].run(), name=f"forward {key[0]} {key[1].value}")
+        self._running[key] = lasting(self._lanes[key].run(), f"forward {key[0]} {key[1].value}")
 
     async def _see_off(self, key: _Key) -> None:
         """End a lane once it is empty, or has had its time."""
@@ -235,7 +236,7 @@ class Forwarder:
         await client.close()
 
     def _set_about(self, errand: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        task = asyncio.create_task(errand, name=name)
+        task = lasting(errand, name)
         self._errands.add(task)
         task.add_done_callback(self._errands.discard)
         return task

@@ -1,27 +1,20 @@
 """Decisions of people on cases, with a look at what they let in: no promotion, edit or undo brings personal data.
 
-Owns when a case is looked at and against which revision of it. How is the matter of ``AdmitCase``, what is changed that
-of the store.
+Owns when a case is looked at and against which revision of it. How is the matter of ``AdmitCases``, what is changed
+that of the store.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from types import MappingProxyType
 from typing import Any
 
 from exporters.dataset.case import Case, CaseStatus
-from exporters.dataset.redact import RedactionFailed
+from exporters.dataset.gate import AdmitCases, Asked, admitted
+from exporters.dataset.redact import RedactionFailed, RedactionUnavailable
 from exporters.review import edits
-from exporters.store import Conflict, NotFound, Store, StoredCase
-
-AdmitCase = Callable[[Case, Case | None, bool], Case]
-"""The case as it may stand in the dataset, by: the case, what it was before (``None``: nothing), whether to redact it.
-
-May raise ``exporters.dataset.redact.RedactionFailed``.
-"""
+from exporters.store import NO_PAST, Conflict, NotFound, Past, Seen, Store, StoredCase
 
 REVIEWED = (CaseStatus.PROMOTED, CaseStatus.DISMISSED)
-NOTHING: Mapping[int, Case] = MappingProxyType({})
 ATTEMPTS = 3
 """An evaluation may refresh a candidate while it is looked at."""
 
@@ -40,7 +33,7 @@ class Admission:
     """Promotes and edits cases. ``admit`` is ``None`` where no case is looked at."""
 
     store: Store
-    admit: AdmitCase | None
+    admit: AdmitCases | None
     now: Callable[[], int]
 
     def promote(self, identity: str, by: Reviewer, attempts: int = ATTEMPTS) -> StoredCase:
@@ -49,7 +42,7 @@ class Admission:
         Raises:
             NotFound: there is none.
             Conflict: it is not at the revision that was given, or is changed again and again.
-            RedactionFailed: it holds what must not be written.
+            RedactionFailed, RedactionUnavailable: it holds what must not be written; it could not be looked at.
         """
         stored = self.store.case(identity) or self.store.case_of_trace(identity)
         if stored is None:
@@ -66,7 +59,7 @@ class Admission:
         who, why, now = by.who, by.why, self.now()
         if self.admit is None or stored.status is CaseStatus.PROMOTED:
             return self.store.promote(stored.case.id, who, why, now, revision)
-        changes = _differences(stored.case, self.admit(stored.case, stored.case, False))
+        changes = _differences(stored.case, admitted(self.admit, Asked(stored.case, stored.case, redact=False)))
         if not changes:
             return self.store.promote(stored.case.id, who, why, now, revision)
         changes |= {"status": CaseStatus.PROMOTED, "reviewed_by": who}
@@ -80,17 +73,18 @@ class Admission:
         Raises:
             NotFound, Conflict: as the store's ``undo_case``; with that replaced, the case is as it is now.
             RedactionFailed: it would be in the dataset with what must not be written.
+            RedactionUnavailable: it, or what it was before, could not be looked at.
         """
         stored, revision = self.store.case(case_id), by.revision
         last = stored.history[0] if stored and stored.history else None
         if stored is None or last is None or self.admit is None or last.old_status is not CaseStatus.PROMOTED:
             return self.store.undo_case(case_id, by.who, by.why, self.now(), revision)
-        admitted = self.admit(last.old_case, last.old_case, redact)
+        clean = admitted(self.admit, Asked(last.old_case, last.old_case, redact))
         # What was looked at is what comes back; whose change it was is for the store to say.
         revision = last.revision if revision is None and last.who == by.who else revision
-        if revision is None or not redact or admitted == last.old_case:
+        if revision is None or not redact or clean == last.old_case:
             return self.store.undo_case(case_id, by.who, by.why, self.now(), revision)
-        return self._put_back(stored, admitted, replace(by, revision=revision))
+        return self._put_back(stored, clean, replace(by, revision=revision))
 
     def _put_back(self, stored: StoredCase, case: Case, by: Reviewer) -> StoredCase:
         """Let a case be in the dataset as it was, but for what was replaced in it."""
@@ -98,23 +92,22 @@ class Admission:
         if stored.status is CaseStatus.PROMOTED and not changes:
             raise Conflict("with that replaced, the case is as it is now: there is nothing to undo")
         changes |= {"status": CaseStatus.PROMOTED}
-        past = self._past(stored, case)
+        past = self._past(stored)
         return self.store.edit_case(case.id, changes, by.who, by.why, self.now(), by.revision, past)
 
-    def _past(self, before: StoredCase, after: Case) -> dict[int, Case]:
-        """The earlier states of a case that is now redacted, by the revision that replaced each: redacted as well.
+    def _past(self, before: StoredCase) -> Past:
+        """What a case is and was, redacted, for its history once it is changed.
 
-        One in which that cannot be done is as the case is now; who changed it, when and why stays.
+        One in which that cannot be done is as the case is then; who changed it, when and why stays. May raise
+        ``RedactionUnavailable``: that they were not looked at says nothing of what they hold.
         """
+        if self.admit is None:
+            return NO_PAST
         states = {change.revision: change.old_case for change in before.history}
         states[before.revision + 1] = before.case
-        return {revision: self._redacted(case) or after for revision, case in states.items()}
-
-    def _redacted(self, case: Case) -> Case | None:
-        try:
-            return self.admit(case, case, True) if self.admit is not None else case
-        except RedactionFailed:
-            return None
+        answers = self.admit([Asked(case, case, redact=True) for case in states.values()])
+        cleaned = (None if isinstance(answer, RedactionFailed) else answer for answer in answers)
+        return dict(zip(states, cleaned, strict=True))
 
     def edit(
         self,
@@ -133,31 +126,27 @@ class Admission:
             ApiError: a part that does not exist, cannot be changed or has another form.
             Conflict: the case was changed since ``before`` was read.
             RedactionFailed: it would hold what must not be written, and was not to be redacted.
+            RedactionUnavailable: it, or what it was before, could not be looked at.
         """
-        changes, past = edits.changes(before.case, parts), NOTHING
+        changes, past = edits.changes(before.case, parts), NO_PAST
         is_decided = status is not None and status is not before.status
         if self.admit is not None and (changes or redact or (is_decided and status is CaseStatus.PROMOTED)):
-            after = self.admit(replace(before.case, **changes), before.case, redact)
+            after = admitted(self.admit, Asked(replace(before.case, **changes), before.case, redact))
             changes = _differences(before.case, after)
-            past = self._past(before, after) if redact else past
+            past = self._past(before) if redact else past
         if is_decided:
             changes |= {"status": status, **({"reviewed_by": by.who} if status in REVIEWED else {})}
         # Merged with what was just read, so it must still be that, also where the client did not ask for it.
         revision = before.revision if by.revision is None else by.revision
         return self.store.edit_case(before.case.id, changes, by.who, by.why, self.now(), revision, past)
 
-    def clean(self, case_id: str, by: Reviewer, attempts: int = ATTEMPTS) -> None:
-        """Replace what must not be written in the history of a case that is itself clean. Raises ``Conflict``."""
+    def seen(self, case_id: str) -> Seen | None:
+        """A case that is to be replaced, what it is and was redacted; ``None`` where that is not to be known now."""
         stored = self.store.case(case_id)
-        if stored is None:  # forgotten meanwhile
-            return
-        past = self._past(stored, stored.case)
         try:
-            self.store.edit_case(case_id, {}, by.who, by.why, self.now(), stored.revision, past)
-        except Conflict:
-            if attempts == 1:
-                raise
-            self.clean(case_id, by, attempts - 1)
+            return None if stored is None else Seen(stored.revision, self._past(stored))
+        except RedactionUnavailable:
+            return None
 
 
 def _differences(before: Case, after: Case) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from exporters.dataset.plain import plain
-from exporters.dataset.redact import RedactionFailed
+from exporters.dataset.redact import RedactionFailed, RedactionUnavailable
 from exporters.review import html
 from exporters.store import BadCursor, Conflict, NotFound, StoreError, StoreUnavailable, Unchanged
 
@@ -79,6 +79,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(StoreError, _store)
     app.add_exception_handler(RedactionFailed, _unredacted)
+    app.add_exception_handler(RedactionUnavailable, _not_looked_at)
     app.add_exception_handler(Exception, _crashed)
 
 
@@ -117,6 +118,11 @@ def _store(request: Request, error: Exception) -> Response:
 
 def _unredacted(request: Request, error: Exception) -> Response:
     return page_problem(request, 409, "redaction_failed", f"nothing was changed: {error}")
+
+
+def _not_looked_at(request: Request, error: Exception) -> Response:
+    shown = {"Retry-After": RETRY_AFTER_S}
+    return page_problem(request, 503, "redaction_unavailable", f"nothing was changed: {error}", shown)
 
 
 def _crashed(request: Request, error: Exception) -> Response:

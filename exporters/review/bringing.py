@@ -1,16 +1,17 @@
 """Taking a file of cases in, a few at a time: what became of its lines, counted, and each problem named."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
 
 from exporters.dataset.case import Case, CaseStatus
 from exporters.dataset.formats.jsonl import line, read_line
+from exporters.dataset.gate import AdmitCases, Asked, admitted
 from exporters.dataset.intake import Gate, Line, Problem, read
 from exporters.dataset.vetting import NOTHING, vet
-from exporters.review.admission import Admission, AdmitCase, Reviewer
-from exporters.store import Fate, Store
+from exporters.review.admission import ATTEMPTS, Admission, Reviewer
+from exporters.store import Fate, Seen, Store
 
 BATCH = 100
 """Cases that are taken in by one transaction; each may have 5 MB, most have a thousandth of that."""
@@ -22,6 +23,7 @@ REFUSED = "refused"
 _RULES = {
     Fate.FORGOTTEN: ("metadata.traceId", "is a trace that was forgotten on demand: its case must not come back"),
     Fate.OTHER_TRACE: ("metadata.traceId", "is not that of the case with this id: give this one another id"),
+    Fate.CONFLICT: ("id", "is that of a case that was just changed, or whose history could not be searched: try again"),
 }
 
 
@@ -44,19 +46,47 @@ def bring_file(store: Store, source: IO[bytes], wanted: Wanted, by: Reviewer, ad
     Raises:
         StoreError: as ``Datasets.bring``; what was taken in by then stays.
     """
-
-    def take(cases: Sequence[Case]) -> Sequence[Fate]:
-        now_ns, how = admission.now(), {"replace": wanted.replace, "dry_run": wanted.dry_run}
-        fates = store.datasets.bring(cases, wanted.status, by.who, by.why, now_ns, **how)
-        changed = [case.id for case, fate in zip(cases, fates, strict=True) if fate is Fate.CHANGED]
-        for case_id in changed if wanted.redact and not wanted.dry_run else ():
-            admission.clean(case_id, by)  # what it was before is in its history now
-        return fates
-
+    bringing = _Bringing(store, wanted, by, admission)
+    take = bringing.take_clean if wanted.redact and not wanted.dry_run else bringing.take
     return bring_all(read(source, gate_of(store, admission.admit, redact=wanted.redact)), take)
 
 
-def gate_of(store: Store, admit: AdmitCase | None, *, redact: bool) -> Gate:
+@dataclass(frozen=True, slots=True)
+class _Bringing:
+    """Takes in some cases after others; the rest as in ``bring_file``."""
+
+    store: Store
+    wanted: Wanted
+    by: Reviewer
+    admission: Admission
+
+    def take(self, cases: Sequence[Case]) -> Sequence[Fate]:
+        """Take these in as they are."""
+        return self._brought(cases, dry_run=self.wanted.dry_run)
+
+    def take_clean(self, cases: Sequence[Case], attempts: int = ATTEMPTS) -> Sequence[Fate]:
+        """Take these in, and at one with that replace in those that change what must not be written of the past.
+
+        A case that somebody changes meanwhile is looked at again.
+        """
+        would = self._brought(cases, dry_run=True)
+        changing = [case.id for case, fate in zip(cases, would, strict=True) if fate is Fate.CHANGED]
+        seen = {case_id: past for case_id in changing if (past := self.admission.seen(case_id)) is not None}
+        fates = dict(zip((case.id for case in cases), self._brought(cases, seen=seen), strict=True))
+        late = [case for case in cases if fates[case.id] is Fate.CONFLICT]
+        if late and attempts > 1:
+            fates |= zip((case.id for case in late), self.take_clean(late, attempts - 1), strict=True)
+        return [fates[case.id] for case in cases]
+
+    def _brought(
+        self, cases: Sequence[Case], *, dry_run: bool = False, seen: Mapping[str, Seen] | None = None
+    ) -> Sequence[Fate]:
+        wanted, by, now_ns = self.wanted, self.by, self.admission.now()
+        how = {"replace": wanted.replace, "dry_run": dry_run}
+        return self.store.datasets.bring(cases, wanted.status, by.who, by.why, now_ns, **how, seen=seen)
+
+
+def gate_of(store: Store, admit: AdmitCases | None, *, redact: bool) -> Gate:
     """What each case has to pass: what it demands can be met, and ``admit`` lets it in, where there is one.
 
     With ``redact``, what must not get in is replaced. What is in the dataset as it comes has passed already.
@@ -68,7 +98,7 @@ def gate_of(store: Store, admit: AdmitCase | None, *, redact: bool) -> Gate:
         if stored is not None and stored.status is CaseStatus.PROMOTED and kept == case:
             return case
         vet(case.expectation, kept.expectation if kept else NOTHING)
-        return admit(case, kept, redact) if admit is not None else case
+        return admitted(admit, Asked(case, kept, redact)) if admit is not None else case
 
     return gate
 

@@ -14,9 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from exporters.dataset.case import Case, CaseStatus, ExampleType, NewStatus, OnConflict
 from exporters.dataset.export import ExportError, formats_named, left_out, write, write_zip
 from exporters.dataset.formats import Format
+from exporters.dataset.gate import AdmitCases
 from exporters.dataset.version import LATEST, MESSAGE, NOW
 from exporters.review import present_dataset as present
-from exporters.review.admission import Admission, AdmitCase, Reviewer
+from exporters.review.admission import Admission, Reviewer
 from exporters.review.answers import ApiError, SafeJson
 from exporters.review.bringing import Wanted, bring_file
 from exporters.review.schemas import NOBODY, Name
@@ -84,15 +85,15 @@ class Import:
     who: Who = NOBODY
 
 
-def dataset_routes(store: Store, now: Callable[[], int], admit_case: AdmitCase | None) -> APIRouter:
-    """The routes. ``admit_case`` looks at each case that is brought."""
+def dataset_routes(store: Store, now: Callable[[], int], admit_cases: AdmitCases | None) -> APIRouter:
+    """The routes. ``admit_cases`` looks at each case that is brought."""
     router = APIRouter(default_response_class=SafeJson, tags=["dataset"])
-    _add_files(router, store, now, admit_case)
+    _add_files(router, store, now, admit_cases)
     _add_versions(router, store, now)
     return router
 
 
-def _add_files(router: APIRouter, store: Store, now: Callable[[], int], admit_case: AdmitCase | None) -> None:
+def _add_files(router: APIRouter, store: Store, now: Callable[[], int], admit_cases: AdmitCases | None) -> None:
     @router.get("/api/datasets/export", response_class=StreamingResponse)
     def export_dataset(chosen: Annotated[Chosen, Depends()]) -> Response:
         """Cases as a file: promoted ones, or a version's. A format of several files, and `all`, is a zip file."""
@@ -102,7 +103,7 @@ def _add_files(router: APIRouter, store: Store, now: Callable[[], int], admit_ca
     async def import_cases(request: Request, wanted: Annotated[Import, Depends()]) -> SafeJson:
         """Take in the lines of a `cases.jsonl`. What became of them is counted; each that was refused is named."""
         body = await request.body()
-        return SafeJson(await run_in_threadpool(_imported, store, body, wanted, now, admit_case))
+        return SafeJson(await run_in_threadpool(_imported, store, body, wanted, now, admit_cases))
 
 
 def _add_versions(router: APIRouter, store: Store, now: Callable[[], int]) -> None:
@@ -130,11 +131,11 @@ def _add_versions(router: APIRouter, store: Store, now: Callable[[], int]) -> No
 
 
 def _imported(
-    store: Store, body: bytes, wanted: Import, now: Callable[[], int], admit_case: AdmitCase | None
+    store: Store, body: bytes, wanted: Import, now: Callable[[], int], admit_cases: AdmitCases | None
 ) -> dict[str, object]:
     how = Wanted(CaseStatus(wanted.status), wanted.on_conflict is OnConflict.REPLACE, wanted.redact, wanted.dry_run)
     by = Reviewer(wanted.who, "over the API")
-    brought = bring_file(store, io.BytesIO(body), how, by, Admission(store, admit_case, now))
+    brought = bring_file(store, io.BytesIO(body), how, by, Admission(store, admit_cases, now))
     return brought.shown()
 
 

@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from exporters.dataset.case import Case, CaseStatus
+from exporters.dataset.gate import AdmitCases
 from exporters.dataset.shape import to_json
 from exporters.review import edits
-from exporters.review.admission import Admission, AdmitCase, Reviewer
+from exporters.review.admission import Admission, Reviewer
 from exporters.review.answers import ApiError, not_found
 from exporters.review.trial import Recorded, Trial, tried
 from exporters.store import NotFound, Store, StoredCase, StoredTrace
@@ -20,19 +21,19 @@ DraftCase = Callable[[str], Case | None]
 
 
 class Desk:
-    """The cases of one store. ``admit_case`` looks at a case before it is promoted or changed; ``None``: none is."""
+    """The cases of one store. ``admit_cases`` looks at a case before it is promoted or changed; ``None``: none is."""
 
     def __init__(
         self,
         store: Store,
         now: Callable[[], int],
         draft_case: DraftCase | None = None,
-        admit_case: AdmitCase | None = None,
+        admit_cases: AdmitCases | None = None,
     ) -> None:
         self._store = store
         self._now = now
         self._draft_case = draft_case
-        self._admission = Admission(store, admit_case, now)
+        self._admission = Admission(store, admit_cases, now)
 
     def case(self, case_id: str) -> StoredCase:
         """A case with its history. Raises ``ApiError`` where there is none."""

@@ -9,8 +9,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI
 
+from exporters.dataset.gate import AdmitCases
 from exporters.review import answers, present
-from exporters.review.admission import AdmitCase
 from exporters.review.answers import SafeJson, not_found
 from exporters.review.datasets import dataset_routes
 from exporters.review.decisions import Desk, DraftCase
@@ -39,7 +39,7 @@ def create_api(
     *,
     trace_url: str | TraceLinks | None = None,
     draft_case: DraftCase | None = None,
-    admit_case: AdmitCase | None = None,
+    admit_cases: AdmitCases | None = None,
     forget: Forget | None = None,
     explain: Explain | None = None,
     problems: Problems | None = None,
@@ -54,7 +54,7 @@ def create_api(
         trace_url: link to a trace in the tracing backend, with ``{trace_id}`` in it; as ``TraceLinks`` it may change.
         draft_case: makes a case of a trace that has none, for a person who promotes it; ``None``: such a trace cannot
             be promoted.
-        admit_case: looks at a case before it is promoted or changed; ``None``: none is looked at.
+        admit_cases: looks at a case before it is promoted or changed; ``None``: none is looked at.
         forget: removes a trace, a user or a session everywhere; ``None``: there is no such route.
         explain: says why a trace has its verdicts, or none; ``None``: there is no such route.
         problems: what is wrong now, for the overview; ``None``: nothing is said of it. Called on any thread.
@@ -68,14 +68,14 @@ def create_api(
     answers.install(app)
     links = trace_url if isinstance(trace_url, TraceLinks) else TraceLinks(trace_url)
     app.include_router(_traces(store, links, now))
-    desk = Desk(store, now, draft_case, admit_case)
+    desk = Desk(store, now, draft_case, admit_cases)
     app.include_router(_decisions(desk))
     app.include_router(_cases(store, desk, now))
     app.include_router(_clusters(store, now))
-    app.include_router(dataset_routes(store, now, admit_case))
+    app.include_router(dataset_routes(store, now, admit_cases))
     app.include_router(_status(store))
     app.include_router(static_routes())
-    app.include_router(page_routes(Site(store, now, links, draft_case, problems, read_trace, admit_case, budgets)))
+    app.include_router(page_routes(Site(store, now, links, draft_case, problems, read_trace, admit_cases, budgets)))
     if forget is not None:
         app.include_router(forget_routes(forget))
     if explain is not None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from checks.interaction import Interaction
-from exporters.review.admission import AdmitCase
+from exporters.dataset.gate import AdmitCases
 from exporters.review.decisions import Desk, DraftCase
 from exporters.store import Store, StoredTrace
 
@@ -60,9 +60,9 @@ class Site:
     draft_case: DraftCase | None = None
     problems: Problems | None = None
     read_trace: ReadTrace | None = None
-    admit_case: AdmitCase | None = None
+    admit_cases: AdmitCases | None = None
     budgets: DayBudgets = tuple
 
     def desk(self) -> Desk:
         """Where decisions on cases are made."""
-        return Desk(self.store, self.now, self.draft_case, self.admit_case)
+        return Desk(self.store, self.now, self.draft_case, self.admit_cases)

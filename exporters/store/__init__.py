@@ -1,5 +1,6 @@
 """What sidecheck remembers: traces, verdicts, feedback and cases in a SQL database."""
 
+from exporters.store.cases import NO_PAST, Past
 from exporters.store.datasets import Datasets
 from exporters.store.errors import (
     BadCursor,
@@ -12,7 +13,7 @@ from exporters.store.errors import (
     Unchanged,
 )
 from exporters.store.figures import Figures, Rate
-from exporters.store.imports import Fate
+from exporters.store.imports import Fate, Seen
 from exporters.store.model import (
     CaseChange,
     CaseLimits,
@@ -43,6 +44,7 @@ from exporters.store.store import Store
 
 __all__ = [
     "DAY_NS",
+    "NO_PAST",
     "BadCursor",
     "CaseChange",
     "CaseLimits",
@@ -63,11 +65,13 @@ __all__ = [
     "NotFound",
     "Opened",
     "Page",
+    "Past",
     "Place",
     "Rate",
     "Removed",
     "SaveResult",
     "Searched",
+    "Seen",
     "Store",
     "StoreContended",
     "StoreError",

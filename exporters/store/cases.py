@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,6 +21,11 @@ HISTORY = 50
 """Earlier versions of a case that its trace's new verdicts replaced; older ones go."""
 PEOPLES_HISTORY = 500
 """The same of those that people replaced: far more than a reviewer makes, fewer than a script gone wrong does."""
+
+
+Past = Mapping[int, Case | None]
+"""Earlier states of a case, each by the revision that replaced it; ``None``: it is to be as the case is by then."""
+NO_PAST: Past = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +93,12 @@ def change(
     _write_names(connection, case)
 
 
-def rewrite(connection: sa.Connection, case_id: str, past: Mapping[int, Case]) -> None:
-    """Put other states in the place of earlier ones, each by the revision that replaced it."""
-    own = case_history.c.case_id == case_id
-    for revision, case in past.items():
+def rewrite(connection: sa.Connection, case: Case, past: Past) -> None:
+    """Put other states in the place of earlier ones of a case that is by now as given."""
+    own = case_history.c.case_id == codec.key(case.id)
+    for revision, state in past.items():
         this = sa.update(case_history).where(own, case_history.c.revision == revision)
-        connection.execute(this.values(old_body=codec.case_to_json(case)))
+        connection.execute(this.values(old_body=codec.case_to_json(state or case)))
 
 
 def of_traces(connection: sa.Connection, trace_ids: Sequence[str]) -> dict[str, Any]:

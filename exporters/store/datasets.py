@@ -15,7 +15,7 @@ from exporters.store import imports, reviews, versions
 from exporters.store.cases import Change
 from exporters.store.engine import Database, chunks
 from exporters.store.errors import NotFound
-from exporters.store.imports import Fate
+from exporters.store.imports import Fate, Seen
 from exporters.store.model import CaseQuery
 
 
@@ -134,6 +134,7 @@ class Datasets:
         *,
         replace: bool = True,
         dry_run: bool = False,
+        seen: Mapping[str, Seen] | None = None,
     ) -> tuple[Fate, ...]:
         """Take cases in as they are written, in one transaction. Returns what became of each.
 
@@ -145,9 +146,12 @@ class Datasets:
             now_ns: nanoseconds since the epoch.
             replace: what is there and differs is replaced; otherwise it is kept.
             dry_run: nothing is kept of it, only found out.
+            seen: what is to be in the place of earlier states, by the ids of cases. Then no case is changed that is not
+                among them, or not as it was seen.
         """
+        by = Change(who, why, now_ns)
         with contextlib.suppress(_Undone), self._database.write() as connection:
-            fates = tuple(imports.bring(connection, case, status, Change(who, why, now_ns), replace) for case in cases)
+            fates = tuple(imports.bring(connection, case, status, by, replace, seen) for case in cases)
             if dry_run:
                 raise _Undone
         return fates

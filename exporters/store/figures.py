@@ -12,12 +12,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from checks.report import Outcome
+from exporters.store.engine import chunks
+from exporters.store.spending import by_service
 from exporters.store.tables import traces, verdicts
 
 SAMPLE = 10_000
 """Traces whose durations are looked at, all over the time: enough for a 95th percentile of each part."""
 MOST_NAMES = 50
-"""Checks, and services, that are told of; far more than anyone has."""
+"""Checks, and services, that are told of by name; far more than most have."""
 
 Counts = tuple[int, ...]
 Dollars = tuple[float, ...]
@@ -36,7 +38,8 @@ class Rate:
 class Figures:
     """The parts of a time, each ``width_ns`` long, the first from ``since_ns`` on; one figure a part in each tuple.
 
-    ``cost`` is that of each service, of those that have any. Durations (nanoseconds) are those of every ``sampled``-th
+    ``cost`` is that of each service, of those that have any: of the ``MOST_NAMES`` that cost most; ``cost_of_others``
+    that of the rest together, empty where there is no rest. Durations (nanoseconds) are those of every ``sampled``-th
     trace, ``None`` where a part has none. Traces that passed are removed before those that failed: parts before
     ``complete_since_ns``, when the oldest of them was judged, may lack some; ``None``: there are none.
     """
@@ -51,6 +54,7 @@ class Figures:
     p95_ns: Times
     sampled: int = 1
     cost: Mapping[str, Dollars] = field(default_factory=dict)
+    cost_of_others: Dollars = ()
     checks: Mapping[str, Rate] = field(default_factory=dict)
     complete_since_ns: int | None = None
 
@@ -62,6 +66,7 @@ def figures(connection: sa.Connection, since_ns: int, width_ns: int, parts: int)
     every = max(1, sum(counted) // SAMPLE)
     p50, p95 = time.percentiles(every, (0.5, 0.95))
     names = _names(connection, verdicts.c.check_name)
+    dearest, others = time.services_by_cost()
     return Figures(
         since_ns=since_ns,
         width_ns=width_ns,
@@ -72,7 +77,8 @@ def figures(connection: sa.Connection, since_ns: int, width_ns: int, parts: int)
         p50_ns=p50,
         p95_ns=p95,
         sampled=every,
-        cost={name: cost for name in services(connection) if any(cost := time.cost(name))},
+        cost={name: time.cost(name) for name in dearest},
+        cost_of_others=time.cost_of(others),
         checks={name: rate for name in names if any((rate := time.rate(name)).passed + rate.failed)},
         complete_since_ns=_complete_since(connection),
     )
@@ -94,6 +100,7 @@ class _Time:
     def __init__(self, connection: sa.Connection, since_ns: int, width_ns: int, parts: int) -> None:
         self._connection = connection
         self._since, self._width, self._parts = since_ns, width_ns, parts
+        self._until = since_ns + width_ns * parts
 
     def each(self, figure: Any, table: sa.Table, *conditions: sa.ColumnElement[bool]) -> Counts:
         """A figure of the rows of each part; 0 where there are none."""
@@ -102,6 +109,24 @@ class _Time:
     def cost(self, service: str) -> Dollars:
         """Dollars that the model calls of a service cost."""
         return self._each(sa.func.sum(traces.c.cost), traces, traces.c.service == service)
+
+    def services_by_cost(self) -> tuple[Sequence[str], Sequence[str]]:
+        """The services that cost most, by name, and all others that cost anything."""
+        every = by_service(self._connection, self._since, self._until)
+        costs = {name: dollars for name, dollars in every.items() if dollars}
+        in_order = sorted(costs, key=lambda name: (-costs[name], name))
+        return sorted(in_order[:MOST_NAMES]), in_order[MOST_NAMES:]
+
+    def cost_of(self, services: Sequence[str]) -> Dollars:
+        """Dollars that the model calls of these cost together; nothing where there are none of them."""
+        found = [0.0] * self._parts if services else []
+        part = ((traces.c.time_ns - self._since) // self._width).label("n")
+        for chunk in chunks(services):
+            of_these = (traces.c.service.in_(chunk), traces.c.time_ns >= self._since, traces.c.time_ns < self._until)
+            query = sa.select(part, sa.func.sum(traces.c.cost)).where(*of_these).group_by(part)
+            for number, dollars in self._connection.execute(query):
+                found[number] += dollars or 0
+        return tuple(found)
 
     def _each(self, figure: Any, table: sa.Table, *conditions: sa.ColumnElement[bool]) -> Dollars:
         big = sa.BigInteger()
@@ -126,8 +151,7 @@ class _Time:
         """The durations below which these shares of each part's traces are; of every ``every``-th trace."""
         found: list[list[int]] = [[] for _ in range(self._parts)]
         column = traces.c.time_ns
-        until = self._since + self._width * self._parts
-        sampled = (column >= self._since, column < until, traces.c.id % every == 0)
+        sampled = (column >= self._since, column < self._until, traces.c.id % every == 0)
         for time_ns, duration_ns in self._connection.execute(sa.select(column, traces.c.duration_ns).where(*sampled)):
             found[(time_ns - self._since) // self._width].append(duration_ns)
         in_order = [sorted(durations) for durations in found]

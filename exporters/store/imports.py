@@ -1,5 +1,7 @@
 """Taking a case in as a file has it: new, changed, or there already. Owns what then stays of the one that is there."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from dataclasses import replace as with_parts
 from enum import StrEnum
 from typing import Any
@@ -11,7 +13,7 @@ from exporters.dataset.case import Case, CaseStatus, Source
 from exporters.dataset.formats.jsonl import line, read_line
 from exporters.store import cases as case_rows
 from exporters.store import reviews
-from exporters.store.cases import Change
+from exporters.store.cases import NO_PAST, Change, Past
 from exporters.store.engine import Lock, take
 from exporters.store.errors import NotFound
 from exporters.store.tables import cases
@@ -32,10 +34,27 @@ class Fate(StrEnum):
     """Its trace was forgotten on demand: it must not come back."""
     OTHER_TRACE = "other_trace"
     """The one with this id was made of another trace."""
+    CONFLICT = "conflict"
+    """What the one with this id was before is not known as it is now: it stays as it is."""
 
 
-def bring(connection: sa.Connection, case: Case, status: CaseStatus, by: Change, replace: bool) -> Fate:
-    """Take a case in; ``replace`` as in ``Datasets.bring``."""
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A case as it was read, at ``revision``: ``past`` takes the place of what it was by then and before."""
+
+    revision: int
+    past: Past
+
+
+def bring(
+    connection: sa.Connection,
+    case: Case,
+    status: CaseStatus,
+    by: Change,
+    replace: bool,
+    seen: Mapping[str, Seen] | None = None,
+) -> Fate:
+    """Take a case in; ``replace`` and ``seen`` as in ``Datasets.bring``."""
     take(connection, Lock.PEOPLE)
     take(connection, Lock.CASES)
     query = sa.select(cases).where(cases.c.id == codec.key(case.id)).with_for_update()
@@ -53,7 +72,11 @@ def bring(connection: sa.Connection, case: Case, status: CaseStatus, by: Change,
         return Fate.UNCHANGED
     if not replace:
         return Fate.KEPT
+    known = Seen(row.revision, NO_PAST) if seen is None else seen.get(case.id)
+    if known is None or known.revision != row.revision:
+        return Fate.CONFLICT
     _write(connection, row, wanted, after, by)
+    case_rows.rewrite(connection, wanted, known.past)
     return Fate.CHANGED
 
 

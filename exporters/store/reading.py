@@ -74,6 +74,11 @@ class Reading:
         with self._database.read() as connection:
             return spending.spent(connection, day, services)
 
+    def spent_by_all(self, day: int) -> dict[str, float]:
+        """The same of every service that has stored traces, or had some of this day that were removed."""
+        with self._database.read() as connection:
+            return spending.spent_by_all(connection, day)
+
     def clusters(self, query: ClusterQuery) -> Page[Cluster]:
         """One page of clusters of failing traces. Raises ``BadCursor``."""
         with self._database.read() as connection:

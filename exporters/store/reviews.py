@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
-from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,14 +10,13 @@ from exporters import codec
 from exporters.dataset.case import Case, CaseStatus, ExampleType
 from exporters.store import cases as case_rows
 from exporters.store import forgetting, undoing
-from exporters.store.cases import Change
+from exporters.store.cases import NO_PAST, Change, Past
 from exporters.store.engine import Lock, take
 from exporters.store.errors import Conflict, NotFound
 from exporters.store.tables import cases
 
 FIXED = frozenset({"id", "fingerprint", "source"})
 """What ties a case to its trace and stays."""
-NOTHING: Mapping[int, Case] = MappingProxyType({})
 EDITABLE = frozenset({field.name for field in fields(Case)} - FIXED | {"status"})
 
 
@@ -47,7 +45,7 @@ def edit(
     changes: Mapping[str, Any],
     by: Change,
     expected_revision: int | None = None,
-    past: Mapping[int, Case] = NOTHING,
+    past: Past = NO_PAST,
 ) -> str:
     """Replace fields of a case (those of ``EDITABLE``), and of its earlier states ``past``. Returns the case's id.
 
@@ -65,7 +63,7 @@ def edit(
     case = replace(kept, **{**values, "kind": ExampleType(changes.get("kind", kept.kind))})
     if status.value != row.status or codec.case_to_json(case) != row.body:
         _apply(connection, row, case, status, by)
-    case_rows.rewrite(connection, row.id, past)
+    case_rows.rewrite(connection, case, past)
     return str(row.id)
 
 

@@ -26,7 +26,7 @@ from exporters.store import (
     schema,
     spending,
 )
-from exporters.store.cases import Change
+from exporters.store.cases import NO_PAST, Change, Past
 from exporters.store.datasets import Datasets
 from exporters.store.engine import Database, url_of
 from exporters.store.errors import StoreError
@@ -228,11 +228,11 @@ class Store(Reading):
         why: str,
         now_ns: int,
         expected_revision: int | None = None,
-        past: Mapping[int, Case] = reviews.NOTHING,
+        past: Past = NO_PAST,
     ) -> StoredCase:
         """Replace fields of a case: names of ``Case`` (all but ``id``, ``fingerprint``, ``source``) and ``status``.
 
-        ``past`` takes the place of earlier states in its history, each by the revision that replaced it.
+        ``past`` takes the place of earlier states in its history.
 
         Raises:
             NotFound, Conflict: no such case; it is no longer at ``expected_revision``.

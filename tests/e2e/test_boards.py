@@ -29,6 +29,7 @@ from exporters.metrics.prometheus import Metrics
 from exporters.metrics.web import Health, create_metrics_app
 
 pytestmark = pytest.mark.timeout(300)  # what all of them share is made within the first
+WITHOUT_LOGIN = {"GF_AUTH_ANONYMOUS_ENABLED": "true", "GF_AUTH_ANONYMOUS_ORG_ROLE": "Viewer"}
 KAFKA = {"topic": "otlp_spans", "partition": "0", "reason": "malformed", "event": "assigned"}
 
 
@@ -150,10 +151,22 @@ def test_grafana_is_given_what_its_provisioning_asks_for():
     (provider,) = provisioned("dashboards")["providers"]
     readme = (GRAFANA.parents[1] / "README.md").read_text(encoding="utf-8")
     (command,) = re.findall(r"docker run (?:(?!docker run)[^`])* grafana/grafana:", readme)
-    assert set(re.findall(r"-e (\w+)=", command)) == {"PROMETHEUS_URL", "SIDECHECK_URL"}
+    assert dict(re.findall(r"-e (\w+)=(\S+)", command)) == {
+        "PROMETHEUS_URL": "http://127.0.0.1:9090",
+        "SIDECHECK_URL": "http://127.0.0.1:8321",
+        **WITHOUT_LOGIN,
+        "GF_SERVER_HTTP_ADDR": "127.0.0.1",  # on the host's network, so that nobody but this machine gets in
+    }
     assert source["url"] == "$PROMETHEUS_URL"
-    assert f"$PWD/deploy/grafana/dashboards:{provider['options']['path']}" in command
-    assert "$PWD/deploy/grafana/provisioning:/etc/grafana/provisioning" in command
+    assert f"$PWD/deploy/grafana/dashboards:{provider['options']['path']}:ro" in command
+    assert "$PWD/deploy/grafana/provisioning:/etc/grafana/provisioning:ro" in command
+
+
+@pytest.mark.parametrize("name", ["compose.yaml", "compose.kafka.yaml"])
+def test_grafana_of_a_compose_file_asks_for_no_login(name):
+    grafana = yaml.safe_load((GRAFANA.parent / name).read_text(encoding="utf-8"))["services"]["grafana"]
+    assert grafana["environment"].items() >= WITHOUT_LOGIN.items()
+    assert grafana["ports"] == ["127.0.0.1:3000:3000"]
 
 
 def provisioned(kind: str) -> dict[str, Any]:

@@ -24,6 +24,7 @@ APART = {
     ("README.md", "Five minutes: Kafka"): "test_documented_kafka.py",
     ("collector/README.md", "Access"): "test_documented_access.py",
     ("deploy/README.md", "Backup and restore"): "test_documented_backup.py",
+    ("deploy/helm/sidecheck/README.md", "A sidecar in your own pods"): "test_chart.py",
 }
 """Sections whose commands are performed in files of their own."""
 LANGUAGES = {"", "console", "json", "promql", "python", "toml", "yaml"}
@@ -31,7 +32,7 @@ TRIED = {
     ("checks/README.md", "python"): "test_checks_readme.py",
     ("checks/README.md", "toml"): "test_checks_readme.py",
     ("checks/README.md", "yaml"): "test_checks_readme.py",
-    ("deploy/helm/sidecheck/README.md", "yaml"): "test_kubernetes.py; the last is prometheus-adapter's",
+    ("deploy/helm/sidecheck/README.md", "yaml"): "test_chart.py; the last is prometheus-adapter's",
     ("exporters/README.md", "promql"): "test_prometheus.py",
 }
 """Blocks other than consoles that are tested elsewhere."""

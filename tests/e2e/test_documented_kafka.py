@@ -9,7 +9,7 @@ from servers import until
 from terminal import Terminal, the_app, traces_of
 
 pytestmark = pytest.mark.timeout(300)
-WITH_COMPOSE, OF_YOUR_OWN, APP, VERDICTS = blocks("README.md", "console", "Five minutes: Kafka")
+WITH_COMPOSE, OF_YOUR_OWN, APP, VERDICTS, DOWN = blocks("README.md", "console", "Five minutes: Kafka")
 *_, SET_BACK = blocks("deploy/README.md", "console", "Backup and restore")
 (SERVE,) = [command for command in OF_YOUR_OWN.commands if command.endswith("sidecheck serve")]
 TOOLS = {
@@ -42,6 +42,7 @@ def test_an_app_gets_its_verdicts_over_kafka_and_once_more_where_the_store_is_lo
     until("all are judged", lambda: len(traces_of(terminal, "my-app")) == ANSWERS)
     (shown,) = terminal.perform(VERDICTS)
     assert shown.count('"outcome":"failed"') == ANSWERS // 2
+    terminal.perform(DOWN)
     before = {trace["traceId"] for trace in traces_of(terminal, "my-app")}
 
     terminal.stop("sidecheck serve")

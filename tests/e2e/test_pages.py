@@ -234,7 +234,7 @@ def test_a_case_is_promoted_and_dismissed_on_the_page_of_its_trace(browser, live
         expect(page.locator("#case ~ p .badge")).to_have_text("promoted")
         page.locator("body").press("d")
         expect(page.locator("#case ~ p .badge")).to_have_text("dismissed")
-    assert [change.who for change in store.case("case-3").history] == ["anonymous", "ann"]
+    assert [change.who for change in store.case("case-3").history] == ["ann", "ann"]  # who is remembered
 
 
 def hostile_spans() -> bytes:

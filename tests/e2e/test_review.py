@@ -15,7 +15,8 @@ from servers import Serving, run_sidecheck, serving, until
 from store_builders import NOW, a_case, a_failing_record, save
 
 from collector.pipeline.judge import Judge, JudgeOptions
-from exporters.dataset.case import Case, CaseStatus, Expectation
+from exporters.dataset.case import CaseStatus, Expectation
+from exporters.dataset.gate import one_by_one
 from exporters.review.routes import create_api
 from exporters.store import Store
 
@@ -209,12 +210,8 @@ def test_what_an_app_recorded_is_harmless_on_the_page(server, page):
 
 
 def test_an_undo_that_is_refused_can_be_done_with_that_replaced(browser, tmp_path):
-    judge = Judge(JudgeOptions({}))
-
-    def admit(case: Case, trusted: Case | None, redact: bool) -> Case:
-        return judge.admit(case, trusted, redact=redact)
-
-    with Store.open(data_dir=tmp_path) as store, hosted(create_api(store, admit_case=admit)) as address:
+    admit_cases = one_by_one(Judge(JudgeOptions({})).admit)
+    with Store.open(data_dir=tmp_path) as store, hosted(create_api(store, admit_cases=admit_cases)) as address:
         save(store, a_failing_record(case=a_case(input="I am ann.miller@shopmail.io", expectation=Expectation())))
         store.promote("case-1", "ann", "before anybody looked", NOW)
         store.edit_case("case-1", {"input": "I am someone"}, "ann", "by hand", NOW)

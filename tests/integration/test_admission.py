@@ -1,6 +1,8 @@
 """What a person types, and what was drafted by older rules, is scanned before it is in the dataset."""
 
 import json
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -10,8 +12,9 @@ from checks.report import Outcome, Verdict
 from checks.trace import CloseReason
 from collector.pipeline.judge import Judge, JudgeOptions
 from exporters.dataset.case import Case, CaseStatus, Context, Expectation, Source
+from exporters.dataset.gate import Answer, Asked, one_by_one
 from exporters.dataset.promote import case_id
-from exporters.dataset.redact import RedactionFailed
+from exporters.dataset.redact import RedactionFailed, RedactionUnavailable
 from exporters.packed import pack
 from exporters.record import Record
 from exporters.review.routes import create_api
@@ -57,10 +60,7 @@ def store(tmp_path):
 
 
 def a_client(store: Store, judge: Judge = JUDGE) -> TestClient:
-    def admit(case: Case, trusted: Case | None, redact: bool) -> Case:
-        return judge.admit(case, trusted, redact=redact)
-
-    return TestClient(create_api(store, admit_case=admit, now=lambda: NOW))
+    return TestClient(create_api(store, admit_cases=one_by_one(judge.admit), now=lambda: NOW))
 
 
 @pytest.fixture
@@ -190,9 +190,47 @@ def test_an_earlier_state_that_cannot_be_cleaned_is_as_the_case_is_now(store):
             raise RedactionFailed("it could not be searched for personal data in time")
         return JUDGE.admit(case, trusted, redact=redact)
 
-    client = TestClient(create_api(store, admit_case=admit, now=lambda: NOW))
+    client = TestClient(create_api(store, admit_cases=one_by_one(admit), now=lambda: NOW))
     change = client.patch(f"/api/cases/{CASE}", json={"redact": True}).json()["history"][0]
     assert (change["who"], change["why"], change["oldCase"]["input"]) == ("ann", "shorter", "little")
+
+
+@pytest.mark.parametrize("way", ["redact", "undo"])
+def test_where_earlier_states_cannot_be_looked_at_nothing_is_changed(store, way):
+    save(store, a_case(input=f"I am {BOB}"))
+    store.promote(CASE, "ann", "before anybody looked", NOW)
+    store.edit_case(CASE, {"input": "I am someone"}, "ann", "by hand", NOW)
+    before = store.case(CASE)
+
+    def admit(asked: Sequence[Asked]) -> Sequence[Answer]:
+        if len(asked) > 1:
+            raise RedactionUnavailable("its worker process died (exit code 9)")
+        return one_by_one(JUDGE.admit)(asked)
+
+    client = TestClient(create_api(store, admit_cases=admit, now=lambda: NOW))
+    if way == "redact":
+        answer = client.patch(f"/api/cases/{CASE}", json={"redact": True})
+    else:
+        answer = client.post(f"/api/cases/{CASE}/undo", json={"redact": True, "who": "ann"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "redaction_unavailable")
+    assert answer.json()["error"]["message"] == "nothing was changed: its worker process died (exit code 9)"
+    assert answer.headers["retry-after"]
+    assert store.case(CASE) == before
+
+
+def test_a_whole_history_is_looked_at_in_one_go(store):
+    save(store, a_case())
+    for number in range(20):
+        store.edit_case(CASE, {"input": f"How long, {number}?"}, "ann", "", NOW)
+    looked_at: list[int] = []
+
+    def admit(asked: Sequence[Asked]) -> Sequence[Answer]:
+        looked_at.append(len(asked))
+        return one_by_one(JUDGE.admit)(asked)
+
+    client = TestClient(create_api(store, admit_cases=admit, now=lambda: NOW))
+    assert client.patch(f"/api/cases/{CASE}", json={"redact": True}).status_code == 200
+    assert looked_at == [1, 21]
 
 
 def test_an_import_that_redacts_leaves_nothing_in_the_history_either(store):
@@ -208,6 +246,66 @@ def test_an_import_that_redacts_leaves_nothing_in_the_history_either(store):
         "I am <EMAIL_ADDRESS_1>",
     )
     assert [(change["who"], change["action"]) for change in shown["history"]] == [("ann", "imported")]
+
+
+class Watching:
+    """Looks at cases; does something each time that an earlier state is among them."""
+
+    def __init__(self, act: Callable[[], None]) -> None:
+        self.act = act
+
+    def __call__(self, asked: Sequence[Asked]) -> Sequence[Answer]:
+        if any((one.case.input or "").startswith("I am") for one in asked):
+            self.act()
+        return one_by_one(JUDGE.admit)(asked)
+
+
+def bring_over(store: Store, act: Callable[[], None]) -> dict[str, Any]:
+    """Import a case that is there with personal data, and another one."""
+    lines = [{"id": CASE, "input": f"Here is {BOB}"}, {"id": "other", "input": "Hi"}]
+    client = TestClient(create_api(store, admit_cases=Watching(act), now=lambda: NOW))
+    answer = client.post("/api/datasets/import?redact=true&who=ann", content="\n".join(map(json.dumps, lines)))
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_a_case_whose_past_cannot_be_looked_at_is_left_as_it_is_by_an_import(store):
+    save(store, a_case(input=f"I am {BOB}"))
+    before = store.case(CASE)
+
+    def fail() -> None:
+        raise RedactionUnavailable("its worker process died (exit code 9)")
+
+    answer = bring_over(store, fail)
+    assert (answer["added"], answer["changed"], answer["refused"]) == (1, 0, 1)
+    assert (answer["problems"][0]["line"], answer["problems"][0]["key"]) == (1, "id")
+    assert "whose history could not be searched" in answer["problems"][0]["rule"]
+    assert store.case(CASE) == before
+    assert bring_over(store, lambda: None)["changed"] == 1
+    assert BOB not in repr(store.case(CASE))
+
+
+def test_a_case_that_changes_while_its_past_is_looked_at_is_looked_at_again_by_an_import(store):
+    save(store, a_case(input=f"I am {BOB}"))
+    edits = iter(["once"])
+
+    def change() -> None:
+        for tag in edits:
+            store.edit_case(CASE, {"tags": (tag,)}, "bob", "sorting", NOW)
+
+    assert bring_over(store, change)["changed"] == 1
+    history = store.case(CASE).history
+    assert [(each.who, each.old_case.tags) for each in history] == [("ann", ("once",)), ("bob", ())]
+    assert BOB not in repr(store.case(CASE))
+
+
+def test_a_case_that_changes_again_and_again_costs_the_rest_of_an_import_nothing(store):
+    save(store, a_case(input=f"I am {BOB}"))
+    tags = iter("abcdefgh")
+    answer = bring_over(store, lambda: store.edit_case(CASE, {"tags": (next(tags),)}, "bob", "", NOW))
+    assert (answer["added"], answer["changed"], answer["refused"]) == (1, 0, 1)
+    assert "was just changed" in answer["problems"][0]["rule"]
+    assert store.case("other") is not None
 
 
 def test_an_undo_that_brings_a_clean_case_back_is_for_who_made_the_change(client):
@@ -241,7 +339,7 @@ def test_a_candidate_that_is_refreshed_meanwhile_is_looked_at_again(store):
             save(store, a_case(input="How long now?"))
         return JUDGE.admit(case, trusted, redact=redact)
 
-    client = TestClient(create_api(store, admit_case=admit, now=lambda: NOW))
+    client = TestClient(create_api(store, admit_cases=one_by_one(admit), now=lambda: NOW))
     assert client.post(f"/api/traces/{TRACE}/promote").json()["input"] == "How long now?"
     assert looked_at == ["How long?", "How long now?"]
 
@@ -254,7 +352,7 @@ def test_a_candidate_that_changes_again_and_again_is_a_conflict(store):
         save(store, a_case(input=f"How long, {next(rounds)}?"))
         return case
 
-    client = TestClient(create_api(store, admit_case=admit, now=lambda: NOW))
+    client = TestClient(create_api(store, admit_cases=one_by_one(admit), now=lambda: NOW))
     response = client.post(f"/api/traces/{TRACE}/promote")
     assert (response.status_code, response.json()["error"]["code"]) == (409, "conflict")
     assert store.case(CASE).status is CaseStatus.CANDIDATE

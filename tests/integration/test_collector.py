@@ -133,3 +133,16 @@ def test_through_kafka_each_trace_comes_whole_to_one_partition_and_is_judged(ote
     with consuming(kafka, tmp_path / "data") as started:
         for trace_id in TRACE_IDS:
             started.judged(trace_id)
+
+
+def test_while_kafka_is_away_senders_are_told_to_wait_and_memory_has_a_bound(otelcol, tmp_path):
+    away = {"KAFKA_BROKERS": f"127.0.0.1:{free_port()}"}
+    little = {"kafka": {"sending_queue": {"queue_size": 3 * len(SENT[0].spans)}}}
+    with collecting(otelcol, "kafka.yaml", tmp_path, away, exporters=little) as address:
+
+        def is_refused() -> bool:
+            answer = CLIENT.post(address, content=SENT[0].spans, headers={"Content-Type": PROTOBUF})
+            assert answer.status_code in (200, 503)
+            return answer.status_code == 503
+
+        until("there is no room", is_refused)

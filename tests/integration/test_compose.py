@@ -20,6 +20,9 @@ VALID = recording("openinference-instrumentation-openai-0.1.66/json_valid")
 PROTOBUF = {"Content-Type": "application/x-protobuf"}
 OTLP_HTTP, RELAY_HTTP, API, PROMETHEUS = 4318, 14318, 8321, 9090
 SCRAPED_WITHIN_S = JUDGED_WITHIN_S = 60.0
+OWN = ("sidecheck", "page", "relay")
+"""The services of the group that are sidechecks."""
+FAILED = 'sidecheck_check_results_total{check="valid_json",outcome="failed"} > 0'
 RULES = sorted((DEPLOY / "prometheus" / "rules").glob("*.yaml"))
 
 
@@ -93,8 +96,12 @@ def test_prometheus_has_the_rules_and_its_only_target(beside_an_app):
 
 
 def test_grafana_finds_its_source_and_its_boards_which_show_something(beside_an_app):
+    assert_boards_show_something(beside_an_app)
+
+
+def assert_boards_show_something(project: Project) -> None:
     def read() -> dict:
-        (grafana,) = beside_an_app.containers["grafana"]
+        (grafana,) = project.containers["grafana"]
         done = grafana.start([*grafana.image.entrypoint, "--once"], stdout=subprocess.PIPE)
         said, _ = done.communicate(timeout=60)
         assert done.returncode == 0
@@ -115,7 +122,7 @@ def test_nothing_can_be_written_but_the_volume_and_the_folder_for_temporary_file
     assert container.run(["touch", "/data/file"]) == 0
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def group() -> Iterator[Project]:
     yield from up(
         "compose.kafka.yaml",
@@ -123,6 +130,8 @@ def group() -> Iterator[Project]:
         opentelemetry_collector_contrib=images.collector(),
         postgres=images.postgres(),
         kafka=images.kafka(),
+        prometheus=images.prometheus(),
+        grafana=images.grafana(),
     )
 
 
@@ -138,3 +147,22 @@ def test_the_group_on_kafka_judges_what_came_by_either_way(group):
         said = {"trace_id": trace_id, "thumbs_up": False}
         client.post(f"http://{group.published(RELAY_HTTP)}/v1/feedback", json=said).raise_for_status()
     until("it is heeded", lambda: outcomes(group, trace_id).get("user_feedback") == "failed", JUDGED_WITHIN_S)
+
+
+def test_prometheus_scrapes_every_container_of_the_group_and_grafana_shows_what_they_judged(group):
+    wanted = {f"{each.address}:9464" for name in OWN for each in group.containers[name]}
+    assert len(wanted) == 5
+    until("all are scraped", lambda: {s["metric"]["instance"] for s in series(group, "up == 1")} == wanted)
+    send(group, RELAY_HTTP, BROKEN)
+    until("the verdict is in Prometheus", lambda: series(group, FAILED), SCRAPED_WITHIN_S)
+    assert {Path(g["file"]).name for g in get(group, PROMETHEUS, "/api/v1/rules")["data"]["groups"]} == {
+        each.name for each in RULES
+    }
+    assert_boards_show_something(group)
+
+
+@pytest.mark.parametrize("service", OWN)
+def test_the_groups_sidechecks_may_write_to_their_data_and_temporary_files_alone(group, service):
+    for container in group.containers[service]:
+        assert container.run(["sh", "-c", "! touch /opt/file 2>/dev/null"]) == 0
+        assert container.run(["touch", "/data/file", "/tmp/file"]) == 0

@@ -67,6 +67,15 @@ def test_the_health_check_tells_a_process_that_answers_from_one_that_does_not(im
     assert health(image, {**env, "SIDECHECK_METRICS__LISTEN": f"127.0.0.1:{free_port()}"}) != 0
 
 
+def test_the_health_check_finds_a_port_that_is_set_in_a_file(image, started):
+    server, env = started
+    file = image.root / "data" / "sidecheck.yaml"
+    without = {name: value for name, value in env.items() if name != "SIDECHECK_METRICS__LISTEN"}
+    for address, is_well in ((server.metrics, True), (f"127.0.0.1:{free_port()}", False)):
+        file.write_text(f"metrics: {{listen: '{address}'}}")
+        assert (health(image, {**without, "SIDECHECK_CONFIG": str(file)}) == 0) is is_well
+
+
 def test_only_the_volume_can_be_written_to_and_only_there_something_is(image, started):
     server, _ = started
     script = f"test -w {image.root}/data && ! test -w {image.root}/opt/sidecheck && ! test -w {image.root}"

@@ -9,7 +9,8 @@ from fastapi.testclient import TestClient
 from store_builders import NOW, a_failing_record, save, trace_id
 
 from exporters.dataset.case import CaseStatus
-from exporters.dataset.redact import RedactionFailed
+from exporters.dataset.gate import one_by_one
+from exporters.dataset.redact import RedactionFailed, RedactionUnavailable
 from exporters.review.guard import MAX_BODY
 from exporters.review.routes import create_api
 from exporters.store import CaseLimits, ForgetTarget, Store
@@ -20,6 +21,8 @@ def admit(case, _trusted, redact):
         return replace(case, input="<EMAIL_ADDRESS_1>")
     if case.input == "secret":
         raise RedactionFailed("there is still an EMAIL_ADDRESS in it")
+    if case.input == "deadly":
+        raise RedactionUnavailable("it could not be searched: its worker process died")
     return case
 
 
@@ -35,7 +38,7 @@ def store(tmp_path):
 
 @pytest.fixture
 def client(store):
-    return TestClient(create_api(store, admit_case=admit, now=lambda: NOW), raise_server_exceptions=False)
+    return TestClient(create_api(store, admit_cases=one_by_one(admit), now=lambda: NOW), raise_server_exceptions=False)
 
 
 def commit(client, message="a start", **more):
@@ -157,6 +160,14 @@ def test_a_file_is_taken_in_and_each_bad_line_named(client, store):
     assert (stored.status, stored.history[0].who) == (CaseStatus.PROMOTED, "ann")
 
 
+def test_a_line_that_could_not_be_looked_at_is_named_and_costs_the_others_nothing(client, store):
+    body = b'{"id": "mine", "input": "deadly"}\n{"id": "other", "input": "Hi"}\n'
+    answer = client.post("/api/datasets/import", content=body).json()
+    assert (answer["added"], answer["refused"]) == (1, 1)
+    assert answer["problems"][0]["rule"] == "it could not be searched: its worker process died"
+    assert store.case("mine") is None
+
+
 SCHEMA = {"expected": {"jsonSchema": {"type": "strnig"}}}
 ELSEWHERE = {"expected": {"jsonSchema": {"$ref": "file:///etc/passwd"}}}
 NAMELESS = {"expectedToolCalls": [{"name": "refund"}, {"arguments": {}}]}
@@ -173,7 +184,7 @@ NAMELESS = {"expectedToolCalls": [{"name": "refund"}, {"arguments": {}}]}
 )
 @pytest.mark.parametrize("looks", [True, False], ids=["redacting", "not redacting"])
 def test_a_line_that_demands_what_nobody_can_meet_is_refused(store, demand, key, rule, looks):
-    client = TestClient(create_api(store, admit_case=admit if looks else None, now=lambda: NOW))
+    client = TestClient(create_api(store, admit_cases=one_by_one(admit) if looks else None, now=lambda: NOW))
     body = json.dumps({"id": "mine", "input": "Hi", **demand}) + '\n{"id": "other", "input": "Hi"}'
     answer = client.post("/api/datasets/import", content=body).json()
     (problem,) = answer["problems"]

@@ -1,5 +1,6 @@
 """Real worker processes, and what becomes of the traces that break them."""
 
+import asyncio
 import multiprocessing
 import os
 import signal
@@ -16,12 +17,14 @@ from pipeline_fakes import a_job, span_bytes, trace_id
 
 from checks import catalogue
 from checks.report import Outcome, Verdict
+from collector.pipeline.forking import NoWorkers
 from collector.pipeline.inspection import InspectionPool
 from collector.pipeline.judge import JudgeOptions
 from exporters import codec
 from exporters.dataset.case import Case, Context, Expectation, Source
+from exporters.dataset.gate import Asked
 from exporters.dataset.promote import case_id
-from exporters.dataset.redact import RedactionFailed
+from exporters.dataset.redact import RedactionFailed, RedactionUnavailable
 
 CHECKS = {
     "hostile": {"use": "hostile_checks:Hostile", "deadline": "300ms"},
@@ -166,12 +169,44 @@ async def test_the_pool_lives_on_after_the_process_that_its_workers_are_copies_o
     assert outcomes(packed)["hostile"] is Outcome.PASSED
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each worker loads everything for itself")
+async def test_workers_do_not_end_with_an_earlier_pool_that_had_that_process_started_anew(pools):
+    first, second = pools(workers=2), pools()
+    await first.warm_up()
+    psutil.Process(workers()[0].pid).parent().kill()
+    await first.inspect([a_job()])  # for which workers were made anew
+    await second.warm_up()
+    ours = {worker.pid for worker in workers()}
+    await asyncio.to_thread(first.retire)
+    assert (await second.inspect([a_job()])).traces
+    assert {worker.pid for worker in workers()} <= ours
+    assert psutil.Process(workers()[0].pid).parent().is_running()
+
+
+async def test_while_no_worker_can_be_started_traces_wait_and_are_not_put_to_blame(pools, tmp_path):
+    broken = {"fatal": {"use": "hostile_checks:Fatal", "unless": str(tmp_path / "mended")}}
+    pool = pools(options=JudgeOptions(broken, drafts_cases=False))
+    with pytest.raises(NoWorkers):
+        await pool.warm_up()
+    assert "worker processes" in pool.problem
+    with pytest.raises(RedactionUnavailable, match="worker processes"):
+        await pool.draft(a_job())
+    waiting = asyncio.create_task(pool.inspect([a_job()]))
+    await asyncio.sleep(0.1)
+    assert not waiting.done()
+    (tmp_path / "mended").touch()
+    (packed,) = (await waiting).traces
+    assert outcomes(packed)["fatal"] is Outcome.PASSED
+    assert pool.problem is None
+    assert not list(pools.quarantine.glob("*"))
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no such process")
 async def test_signals_do_not_end_the_process_that_workers_are_copies_of(pools):
     pool = pools()
     await pool.warm_up()
     (worker,) = workers()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         psutil.Process(worker.pid).parent().send_signal(number)
     (packed,) = (await pool.inspect([a_job()])).traces
     assert outcomes(packed)["hostile"] is Outcome.PASSED
@@ -183,7 +218,7 @@ async def test_workers_leave_signals_to_the_front_process(pools):
     pool = pools()
     await pool.warm_up()
     (worker,) = workers()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         os.kill(worker.pid, number)
     (packed,) = (await pool.inspect([a_job()])).traces
     assert outcomes(packed)["hostile"] is Outcome.PASSED
@@ -220,6 +255,20 @@ if __name__ == "__main__":
 """
 
 
+def test_workers_load_everything_for_themselves_where_the_temporary_folder_is_of_no_use(tmp_path):
+    """The name of a socket has 107 characters at most, and that of the process to copy from is there."""
+    script = tmp_path / "front.py"
+    script.write_text(FRONT.replace('"hangs"', '"shop"'))
+    folder = tmp_path / ("long" * 25)
+    folder.mkdir()
+    path = os.pathsep.join([str(TESTS), str(TESTS / "integration"), str(TESTS.parent)])
+    env = {**os.environ, "PYTHONPATH": path, "TMPDIR": str(folder)}
+    done = subprocess.run([sys.executable, str(script), str(tmp_path)], capture_output=True, text=True, env=env)
+    assert done.returncode == 0, done.stderr
+    assert "ready" in done.stdout
+    assert not list((tmp_path / "quarantine").glob("*"))
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a worker ends when it is done with its trace")
 def test_workers_busy_or_idle_end_with_a_front_process_that_was_killed(tmp_path):
     script = tmp_path / "front.py"
@@ -236,7 +285,7 @@ def test_workers_busy_or_idle_end_with_a_front_process_that_was_killed(tmp_path)
 async def test_a_case_that_no_worker_survives_is_withheld_and_the_next_trace_is_judged(pools):
     pool = pools(seconds_a_trace=0.2, options=replace(OPTIONS, drafts_cases=True, redacts=False))
     slow = b"".join(span_bytes(1, number) for number in range(1, 100_000))
-    with pytest.raises(RedactionFailed, match="its worker process was not done"):
+    with pytest.raises(RedactionUnavailable, match="its worker process was not done"):
         await pool.draft(a_job(1, spans=slow))
     assert pools.restarts == 1
     assert (await pool.draft(a_job(2))).id == case_id(trace_id(2))
@@ -246,8 +295,18 @@ async def test_a_worker_looks_at_a_case_before_it_is_promoted(pools):
     pool = pools(options=replace(OPTIONS, fakes=True))
     source = Source("4bf92f3577b34da6a3ce929d0e0e4736", "shop")
     case = Case("case-1", "f", source, "I am bob@corp.org", Context(), None, Expectation())
-    with pytest.raises(RedactionFailed, match=r"EMAIL_ADDRESS in input"):
-        await pool.admit(case, case, redact=False)
-    redacted = await pool.admit(case, case, redact=True)
+    refused, redacted = await pool.admit([Asked(case, case, redact) for redact in (False, True)])
+    assert isinstance(refused, RedactionFailed)
+    assert "EMAIL_ADDRESS in input" in str(refused)
     assert redacted.redacted == ("EMAIL_ADDRESS",)
     assert redacted.input.partition("@")[2].startswith("example.")
+
+
+async def test_of_a_case_whose_worker_is_lost_nothing_is_said(pools):
+    pool = pools(seconds_a_trace=0.05)
+    source = Source("4bf92f3577b34da6a3ce929d0e0e4736", "shop")
+    long = " ".join(f"ann{n}@corp.org" for n in range(20_000))
+    case = Case("case-1", "f", source, long, Context(), None, Expectation())
+    with pytest.raises(RedactionUnavailable, match="its worker process was not done"):
+        await pool.admit([Asked(case, case, redact=True)])
+    assert pools.restarts == 1

@@ -212,6 +212,21 @@ def test_the_overview_shows_cost_by_service_the_dearest_first_and_the_rest_as_on
     assert "bot-8 $8.00, bot-7 $7.00, bot-6 $6.00, bot-5 $5.00, bot-4 $4.00, other services $6.00" in chart
 
 
+def test_the_cost_on_the_overview_is_that_of_all_services_however_many(client, store):
+    save(store, *(a_priced_record(n, 1.0, service=f"bot-{n:02}", start_ns=NOW - SECOND) for n in range(1, 61)))
+    text = client.get("/").text
+    assert re.search(r'<dt>Cost</dt><dd class="num">([^<]*)<', text)[1] == "$60.00"
+    assert "other services $55.00" in text
+
+
+def test_of_many_budgets_the_fullest_are_shown_and_the_rest_is_counted(store):
+    budgets = [DayBudget(f"bot-{n:02}", float(n), 100.0) for n in range(60)]
+    client = TestClient(create_api(store, now=lambda: NOW, budgets=lambda: budgets), headers=BROWSER)
+    section = re.search(r'<h2 id="budgets">.*?</section>', client.get("/").text, re.DOTALL)[0]
+    assert re.findall(r"<bdi>(.*?)</bdi>", section) == [f"bot-{n:02}" for n in range(59, 9, -1)]
+    assert "and 10 services that used less of theirs" in section
+
+
 @pytest.mark.parametrize("has_traces", [True, False])
 def test_the_overview_shows_budgets_the_fullest_first_and_says_when_one_is_used_up(store, has_traces):
     budgets = [DayBudget("shop", 1.0, 25.0), DayBudget("bot", 30.0, 25.0), DayBudget("<b>", 24.99, 25.0)]

@@ -11,7 +11,8 @@ from store_builders import NOW, a_case, a_failing_record, a_verdict, save, trace
 
 from checks.finding import Evidence, Finding
 from exporters.dataset.case import CaseStatus, ExampleType, Expectation, Source
-from exporters.dataset.redact import RedactionFailed
+from exporters.dataset.gate import one_by_one
+from exporters.dataset.redact import RedactionFailed, RedactionUnavailable
 from exporters.review.routes import create_api
 from exporters.store import Store
 
@@ -257,6 +258,8 @@ def test_without_a_script_the_check_is_the_page_with_what_was_typed(client):
 def admitted(case, _trusted, redact):
     """Refuses a case that expects the word ``secret``, or replaces that."""
     answer = case.expectation.answer or ""
+    if answer == "deadly":
+        raise RedactionUnavailable("it could not be searched: its worker process died")
     if "secret" in answer and not redact:
         raise RedactionFailed("the case holds SECRET in expected.answer")
     return replace(case, expectation=replace(case.expectation, answer=answer.replace("secret", "<SECRET_1>") or None))
@@ -265,7 +268,7 @@ def admitted(case, _trusted, redact):
 @pytest.fixture
 def guarded(store):
     """A browser on a sidecar that looks at cases before they are promoted or changed."""
-    app = create_api(store, admit_case=admitted, now=lambda: NOW + 9)
+    app = create_api(store, admit_cases=one_by_one(admitted), now=lambda: NOW + 9)
     return TestClient(app, follow_redirects=False, headers=SAME_ORIGIN)
 
 
@@ -284,6 +287,15 @@ def test_an_edit_that_must_not_be_written_is_refused_and_can_be_saved_with_that_
     assert 'name="redact"' in response.text
     went_to(edit(guarded, answer="a secret", redact="1"))
     assert store.case("case-4").case.expectation.answer == "a <SECRET_1>"
+
+
+def test_an_edit_that_could_not_be_looked_at_loses_nothing_of_what_was_typed(guarded, store):
+    response = edit(guarded, answer="deadly", why="real")
+    assert response.status_code == 503
+    for shown in ("That was not done", "its worker process died", 'value="real"', "deadly</text"):
+        assert shown in response.text
+    assert 'name="redact"' not in response.text
+    assert store.case("case-4").revision == 0
 
 
 def test_a_promotion_that_must_not_be_written_is_refused_and_can_be_done_with_that_replaced(guarded, store):

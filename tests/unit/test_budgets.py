@@ -1,7 +1,11 @@
 """Budgets: which service has which, what is on ``/metrics``, who is told, and how often the store is asked."""
 
+import asyncio
+import threading
+
 import pytest
 from store_builders import DAY, NOW, a_record, save
+from structlog.testing import capture_logs
 
 from collector.budgets import LOOK_EVERY_S, REST, Budgets
 from exporters.metrics.prometheus import Metrics
@@ -118,6 +122,76 @@ async def test_other_budgets_hold_from_the_next_look_on_and_gauges_of_old_ones_g
     }
     watched.budgets.adopt({})
     assert await watched.look() == watched.gauges() == {}
+
+
+async def test_a_pattern_is_tried_on_every_service_of_the_day_also_on_those_whose_traces_are_gone(store):
+    for number in range(1, 61):
+        spend(store, number, 1.0, f"service-{number:02}")
+    spend(store, 61, 4.0, "gone")
+    watched = Watched(store, {"*": 10.0})
+    assert len(await watched.look()) == 61
+    store.retain(NOW, DAY, 0, DAY)
+    assert await watched.look() == {"gone": (4, 10), **{f"service-{n:02}": (1, 10) for n in range(1, 61)}}
+
+
+async def test_of_more_than_can_be_watched_those_are_that_are_named_or_used_most(store, monkeypatch):
+    monkeypatch.setattr("collector.budgets.MOST_WATCHED", 2)
+    for number, dollars in enumerate((1.0, 3.0, 2.0), 1):
+        spend(store, number, dollars, f"service-{number}")
+    watched = Watched(store, {"*": 10.0, "service-1": 20.0})
+    with capture_logs() as lines:
+        for _ in range(2):
+            assert await watched.look() == {"service-1": (1, 20), "service-2": (3, 10)}
+    assert [(line["log_level"], line["services"], line["watched"]) for line in lines] == [("warning", 3, 2)]
+
+
+class Reloaded:
+    """A store that other budgets are adopted over while it is asked."""
+
+    def __init__(self, watched, budgets):
+        self.watched, self.budgets, self.asked = watched, budgets, 0
+
+    def spent(self, _day, services):
+        self.asked += 1
+        if self.asked == 1:
+            self.watched.budgets.adopt(self.budgets)
+        self.watched.now_s += 1
+        return dict.fromkeys(services, 1.0)
+
+
+async def test_a_look_that_a_reload_overtakes_shows_nothing_and_the_next_one_is_due_at_once():
+    watched = Watched(None, {"shop": 10.0}, tells=False)
+    watched.budgets._store = Reloaded(watched, {"bot": {"per_day": 5.0}})
+    assert await watched.look() == watched.gauges() == {}
+    assert await watched.look() == {"bot": (1, 5)}
+
+
+class Claiming:
+    """A store in which a claim takes until it is let through."""
+
+    def __init__(self):
+        self.asked, self.may_end = threading.Event(), threading.Event()
+
+    def spent(self, _day, services):
+        return dict.fromkeys(services, 10.0)
+
+    def tell_spent(self, *_told):
+        self.asked.set()
+        return self.may_end.wait(20)
+
+
+async def test_what_was_claimed_is_told_also_where_the_look_is_cancelled():
+    watched = Watched(None, {"shop": 10.0})
+    watched.budgets._store = slow = Claiming()
+    look = asyncio.create_task(watched.look())
+    await asyncio.to_thread(slow.asked.wait, 20)
+    look.cancel()
+    await asyncio.gather(look, return_exceptions=True)
+    slow.may_end.set()
+    async with asyncio.timeout(20):
+        while not watched.told:  # noqa: ASYNC110 - a task of its own
+            await asyncio.sleep(0.005)
+    assert [event.percent for event in watched.told] == [100]
 
 
 class Slow:

@@ -12,6 +12,7 @@ from collector.relay.app import Relay
 from collector.settings import Settings, load
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
+COLLECTORS = sorted((DEPLOY / "otel-collector").glob("*.yaml"))
 OWN = ("sidecheck", "page", "relay")
 TOPICS = tuple(Settings().kafka.topics.named.values())
 
@@ -43,6 +44,31 @@ def test_every_variable_of_a_service_is_an_option_with_a_value_that_it_may_have(
     assert settings.kafka.bootstrap_servers == ("kafka:9092",)
     assert settings.store.url.endswith("@postgres:5432/sidecheck")
     assert not settings.metrics.listen.is_loopback
+
+
+@pytest.mark.parametrize("service", OWN)
+def test_a_service_may_do_no_more_than_beside_an_app(compose, service):
+    other = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["sidecheck"]
+    for key in ("read_only", "tmpfs", "cap_drop", "security_opt", "mem_limit"):
+        assert compose["services"][service][key] == other[key]
+
+
+def test_prometheus_scrapes_as_beside_an_app_but_every_container_of_each_service(compose):
+    ours = yaml.safe_load(compose["configs"]["prometheus"]["content"])
+    other = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
+    (job,), (others,) = ours.pop("scrape_configs"), other.pop("scrape_configs")
+    assert ours == other
+    assert job["job_name"] == others["job_name"]
+    (found,) = job["dns_sd_configs"]
+    assert (found["names"], found["type"]) == ([*OWN], "A")
+    assert {settings_of(compose, service).metrics.listen.port for service in OWN} == {found["port"]}
+
+
+@pytest.mark.parametrize("name", ["prometheus", "grafana"])
+def test_a_service_that_both_compose_files_have_is_the_same(compose, name):
+    beside = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"][name]
+    for key in ("image", "command", "environment", "ports"):
+        assert compose["services"][name].get(key) == beside.get(key)
 
 
 @pytest.mark.parametrize("service", OWN)
@@ -97,7 +123,8 @@ def test_what_a_service_waits_for_and_mounts_is_there(compose):
         assert set(service["networks"]) <= set(compose["networks"])
         for volume in service.get("volumes", ()):
             source = volume.split(":")[0]
-            assert source in compose["volumes"] or (DEPLOY / source).is_file()
+            assert source in compose["volumes"] or (DEPLOY / source).exists()
+        assert {each["source"] for each in service.get("configs", ())} <= set(compose["configs"])
 
 
 def test_the_collector_keeps_a_trace_together_and_writes_what_is_read(collector):
@@ -108,12 +135,42 @@ def test_the_collector_keeps_a_trace_together_and_writes_what_is_read(collector)
     assert exporter["producer"]["required_acks"] == -1
 
 
-@pytest.mark.parametrize("example", sorted((DEPLOY / "otel-collector").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("example", COLLECTORS, ids=lambda path: path.stem)
 def test_the_collectors_pipelines_use_all_that_is_configured_and_nothing_else(example):
     collector = yaml.safe_load(example.read_text())
     for kind in ("receivers", "processors", "exporters"):
         used = {name for pipeline in collector["service"]["pipelines"].values() for name in pipeline[kind]}
         assert used == set(collector[kind])
+
+
+@pytest.mark.parametrize("example", COLLECTORS, ids=lambda path: path.stem)
+def test_a_collectors_memory_has_a_bound_before_anything_else_and_so_has_what_waits(example):
+    collector = yaml.safe_load(example.read_text())
+    assert {pipeline["processors"][0] for pipeline in collector["service"]["pipelines"].values()} == {"memory_limiter"}
+    for exporter in collector["exporters"].values():
+        assert exporter["sending_queue"]["sizer"] == "bytes"
+        assert exporter["sending_queue"]["queue_size"] <= 128 << 20
+
+
+def test_what_kafkas_queue_has_no_room_for_is_refused_to_its_sender_and_not_dropped(compose, collector):
+    used = {name for pipeline in collector["service"]["pipelines"].values() for name in pipeline["processors"]}
+    assert used == {"memory_limiter"}  # the processor `batch` answers its sender before it knows
+    assert compose["services"]["collector"]["mem_limit"] == "1g"
+
+
+@pytest.mark.parametrize("example", ["fan-out", "tail-sampling"])
+def test_a_sidecheck_that_is_started_as_the_head_says_is_found_beside_the_collector(example):
+    text = (DEPLOY / "otel-collector" / f"{example}.yaml").read_text()
+    (command,) = re.findall(r"^#   (SIDECHECK_.*) sidecheck serve$", text, re.MULTILINE)
+    otlp = load(None, dict(word.split("=") for word in command.split())).otlp
+    collector = yaml.safe_load(text)
+    sent_to = collector["exporters"]["otlp/sidecheck"]["endpoint"]
+    assert sent_to == f"${{env:SIDECHECK_ENDPOINT:-{otlp.grpc.listen}}}"
+    taken = {each["endpoint"] for each in collector["receivers"]["otlp"]["protocols"].values()}
+    relay = re.findall(r"LISTEN=127\.0\.0\.1:(\d+)", (DEPLOY.parent / "README.md").read_text())
+    others = {*relay, *(each.rpartition(":")[2] for each in taken)}
+    backend = re.search(r"BACKEND_ENDPOINT:-http://127\.0\.0\.1:(\d+)", text)[1]
+    assert not others & {str(otlp.grpc.listen.port), str(otlp.http.listen.port), backend}
 
 
 @pytest.mark.parametrize("name", ["fan-out", "tail-sampling"])

@@ -1,6 +1,7 @@
 """The documentation says what the code does: tables, sample configuration, JSON Schema."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import jsonschema_rs
@@ -40,6 +41,33 @@ def test_the_schema_takes_the_sample_file_and_the_written_defaults():
     assert schema.is_valid(yaml.safe_load((ROOT / "deploy" / "sidecheck.yaml").read_text()))
     assert schema.is_valid(yaml.safe_load(as_yaml(Settings())))
     assert schema.is_valid({"otlp": None, "checks": None, "assembly": {"settle": 1.5}})
+
+
+def choices(schema: object) -> Iterator[tuple[str, list[str]]]:
+    """Every key below a schema that takes one of a few values, and the values."""
+    if isinstance(schema, dict):
+        for key, value in schema.get("properties", {}).items():
+            yield from ((key, found) for found in enums(value))
+    for below in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
+        yield from choices(below)
+
+
+def enums(schema: object) -> Iterator[list[str]]:
+    """The values in a key's own schema: its type may be one of several, or a list."""
+    if isinstance(schema, dict):
+        if "enum" in schema:
+            yield schema["enum"]
+        for name in ("anyOf", "items"):
+            yield from enums(schema.get(name))
+    for each in schema if isinstance(schema, list) else ():
+        yield from enums(each)
+
+
+@pytest.mark.parametrize(("key", "values"), list(choices(json_schema())), ids=str)
+def test_the_sample_file_names_every_value_where_there_are_a_few_to_choose_from(key, values):
+    lines = (ROOT / "deploy" / "sidecheck.yaml").read_text().splitlines()
+    shown = [{*re.findall(r"[\w/]+", line)} for line in lines if re.search(rf"\b{key}:", line)]
+    assert any({*values} <= words for words in shown), f"no line of {key} names {values}"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter, deque
+from contextvars import ContextVar
 
 import pytest
 from fakes import FakeClient
@@ -11,6 +12,7 @@ from exporters.otlp.destination import Destination, Signal, Target
 from exporters.otlp.forwarder import EXPIRE_EVERY_S, Forwarder
 from exporters.otlp.lane import Counts
 
+MARK = ContextVar("MARK", default="nothing under way")
 TRACES, BOTH = frozenset({Signal.TRACES}), frozenset({Signal.TRACES, Signal.LOGS})
 
 
@@ -22,7 +24,7 @@ class World:
         self.clients = {}
         self.forwarded, self.dropped, self.gone = Counter(), Counter(), []
         self.wakes = asyncio.Event()
-        self.slept = []
+        self.slept, self.marks = [], set()
 
     def begin(self, *destinations, leave_within_s=10.0):
         counts = Counts(
@@ -43,6 +45,7 @@ class World:
         return self.clients.setdefault(f"http://{place}", FakeClient())
 
     async def sleep(self, seconds):
+        self.marks.add(MARK.get())
         if seconds != EXPIRE_EVERY_S:
             self.slept.append(seconds)
         await self.wakes.wait()
@@ -221,3 +224,14 @@ async def test_an_end_during_a_change_closes_everything_and_keeps_what_waits(wor
     world.begin(to("a"), to("c", "other"))
     await world.until(lambda: world.sent("a") == [b"1"])
     assert world.dropped["no_destination"] == 0
+
+
+async def test_what_a_change_sets_about_is_apart_from_it(world):
+    MARK.set("a start")
+    world.begin(to("a"))
+    MARK.set("a reload")
+    world.client("b").answers[b"1"].append(NotNow("HTTP 503", 3.0))
+    world.change(to("b", "loki"))  # a new lane begins, an old one is seen off, and its client ends in seven seconds
+    await world.forwarder.put(Signal.TRACES, b"1")
+    await world.until(lambda: {3.0, 7.0} <= set(world.slept))
+    assert world.marks == {"nothing under way"}

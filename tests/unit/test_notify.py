@@ -6,6 +6,8 @@ import hmac
 import json
 import logging
 import re
+from contextvars import ContextVar
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -161,6 +163,14 @@ def test_a_budget_is_told_in_dollars():
     assert json.loads(body.render(event, 0)) == {"p": 80, "s": 0.0205, "b": 0.025}
 
 
+@pytest.mark.parametrize(
+    ("spent", "budget", "said"),
+    [(9.96, 10.0, "99%"), (0.1 + 0.7, 1.0, "80%"), (10.0, 10.0, "100%"), (11.5, 10.0, "115%"), (0.57, 1.0, "57%")],
+)
+def test_a_budget_that_is_nearly_spent_is_not_told_of_as_spent(spent, budget, said):
+    assert f", {said} of the budget" in Event(Kind.BUDGET, "shop", percent=80, spent=spent, budget=budget).text
+
+
 def test_a_service_with_quotes_makes_json_still():
     body = Template().render(Event(Kind.NEW_CLUSTER, 'a"b\\', 1), 0)
     assert json.loads(body)["service"] == 'a"b\\'
@@ -214,7 +224,7 @@ async def hook_to():
     yield Made
     for one in made:
         one.task.cancel()
-        await one.hook.close()
+        await one.hook.close("shutdown")
 
 
 NEW = EXAMPLES[Kind.NEW_CLUSTER]
@@ -280,9 +290,9 @@ BUDGETS = {"shop": {"per_day": 25}}
 class Hooks:
     """Webhooks that change. What is saved opens a cluster, and is told of when they ``look``."""
 
-    def __init__(self, leave_within_s=10.0):
+    def __init__(self, leave_within_s=10.0, flush_within_s=0.05):
         self.metrics = Metrics(100)
-        self.notifying = Notifying(self.metrics, wall_ns=lambda: 0, leave_within_s=leave_within_s)
+        self.notifying = Notifying(self.metrics, lambda: 0, leave_within_s, flush_within_s)
 
     def adopt(self, *hooks, **api):
         self.notifying.adopt(hooks_of(Settings.model_validate({"notify": hooks, "api": api, "budgets": BUDGETS})))
@@ -325,6 +335,44 @@ async def test_budgets_are_told_to_the_webhooks_that_want_to_know_as_they_are_no
     assert (got["event"], other.got) == ("budget", [])
     made.adopt({**chat, "events": ["new_cluster"]})
     assert made.notifying.teller_of_budgets is None
+
+
+async def test_a_budget_is_told_to_those_that_are_there_by_then(hooks):
+    made = hooks()
+    with http_backend() as old, http_backend() as new:
+        made.adopt({"url": old.address, "name": "old", "events": ["budget"]})
+        tell = made.notifying.teller_of_budgets
+        made.adopt({"url": new.address, "name": "new", "events": ["budget"]})
+        tell(EXAMPLES[Kind.BUDGET])
+        assert [message["event"] for message in await got_by(new)] == ["budget"]
+        made.adopt()
+        tell(EXAMPLES[Kind.BUDGET])
+    assert (old.got, made.dropped("no_destination")) == ([], 1)
+
+
+async def test_an_end_sends_what_waits(hooks):
+    with http_backend() as backend:
+        made = hooks(flush_within_s=20.0)
+        made.adopt({"url": backend.address}, {"url": backend.address, "name": "leaves"})
+        made.tell()
+        made.adopt({"url": backend.address})
+        await made.notifying.stop()
+    assert (len(backend.got), made.dropped("shutdown")) == (2, 0)
+
+
+async def test_what_an_end_gives_up_is_counted_and_so_is_what_comes_after_it(hooks):
+    with http_backend() as backend:
+        backend.gate.clear()
+        made = hooks()
+        made.adopt({"url": backend.address, "events": ["budget", "new_cluster"]})
+        made.tell()
+        made.tell(2)
+        await made.notifying.stop()
+        assert made.dropped("shutdown") == 2
+        made.notifying.teller_of_budgets(EXAMPLES[Kind.BUDGET])
+        await made.notifying.stop()
+        backend.gate.set()
+    assert made.dropped("shutdown") == 3
 
 
 async def test_a_webhook_that_changes_gets_what_waited_for_it_at_once(hooks):
@@ -399,6 +447,32 @@ async def test_an_address_and_a_secret_of_files_are_read_again_when_they_change(
         assert got.headers["webhook-signature"] == signature
 
 
+MARK = ContextVar("MARK", default="nothing under way")
+
+
+class Marking(Template):
+    """A template that remembers what was under way where it made a message."""
+
+    marks = ()
+
+    def render(self, event, time_s):
+        self.marks += (MARK.get(),)
+        return super().render(event, time_s)
+
+
+async def test_a_webhook_sends_apart_from_the_reload_that_brought_it(hooks):
+    made, template = hooks(flush_within_s=20.0), Marking()
+    template.marks = ()  # of the examples that it was tried with
+    with http_backend() as backend:
+        (hook,) = hooks_of(Settings.model_validate({"notify": [{"url": backend.address}]}))
+        MARK.set("a reload")
+        receiver = replace(hook.receiver(), template=template)
+        made.notifying.adopt([replace(hook, receiver=lambda: receiver)])
+        made.tell()
+        await made.notifying.stop()
+    assert template.marks == ("nothing under way",)
+
+
 def settings(**parts):
     return Settings.model_validate({"notify": [{"url": "http://localhost:1/T0/secret-part", **parts}]})
 
@@ -457,3 +531,9 @@ def test_the_documentation_names_every_variable_of_a_template():
     named = re.findall(r"^\| `([a-z_.\[\]]+)` \| (?:all|`)", section, re.MULTILINE)
     event = EXAMPLES[Kind.NEW_CLUSTER]
     assert set(named) == {*event.context(0), *(f"clusters[].{key}" for key in event.clusters[0].context())}
+
+
+def test_a_proxy_that_cannot_be_used_is_refused_before_anything_changes(monkeypatch):
+    monkeypatch.setenv("ALL_PROXY", "socks9://127.0.0.1:1")
+    with pytest.raises(ConfigError, match="ALL_PROXY"):
+        hooks_of(settings())

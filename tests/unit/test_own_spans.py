@@ -144,15 +144,15 @@ class Pool:
     async def draft(self, _job):
         return None
 
-    async def admit(self, case, _trusted, _redact):
-        return case
+    async def admit(self, asked):
+        return asked
 
 
 async def test_a_batch_a_draft_and_an_admission_are_a_span_each(spans):
     rolling = RollingPool(Pool(), spans)
     await rolling.inspect([1, 2, 3])
     await rolling.draft(1)
-    await rolling.admit("case", None, True)
+    await rolling.admit(["case"])
     assert [(span.name, span.attributes) for span in spans.told] == [
         ("judge", {"sidecheck.batch.traces": 3}),
         ("draft case", {}),
@@ -193,7 +193,7 @@ async def test_the_documentation_names_every_span_and_every_attribute(store, spa
     rolling = RollingPool(Pool(), spans)
     await rolling.inspect([1])
     await rolling.draft(1)
-    await rolling.admit("case", None, True)
+    await rolling.admit(["case"])
     async with Line(store, spans=spans) as line:
         await line.receive(a_piece(1, 1))
         await line.flow(2)

@@ -113,6 +113,15 @@ async def test_what_cannot_be_put_to_use_is_tried_again_the_next_time(config):
     assert (await config.reload()).changed == ("promotion.per_day",)
 
 
+async def test_what_breaks_unforeseen_is_refused_too_and_the_metrics_say_so(config):
+    config.change(promotion={"per_day": 7})
+    config.refuse = ImportError("no such library")
+    with pytest.raises(CannotReload, match="ImportError"):
+        await config.reload()
+    assert 'sidecheck_config_reloads_total{result="refused"} 1.0' in config.counted()
+    assert "sidecheck_config_last_reload_success 0.0" in config.counted()
+
+
 async def test_reloads_do_not_overlap(config):
     config.change(promotion={"per_day": 7})
     first, second = await asyncio.gather(config.reload(), config.reload())

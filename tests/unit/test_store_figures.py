@@ -140,6 +140,17 @@ def test_dollars_are_counted_by_service_in_the_part_they_were_spent_in(store):
     assert store.figures(MINUTE, MINUTE, 2).cost == {"bot": (0, 2.0), "shop": (0.75, 0)}
 
 
+def test_of_many_services_those_that_cost_most_are_named_and_the_rest_is_one_sum(store, monkeypatch):
+    monkeypatch.setattr("exporters.store.figures.MOST_NAMES", 2)
+    for number, (minute, dollars) in enumerate(((1, 0.25), (1, 4.0), (2, 0.5), (2, 2.0), (1, None)), 1):
+        save(store, costing(number, minute, dollars, service=f"service-{number}"))
+    save(store, costing(6, 3, 8.0, service="later"))
+    figures = store.figures(MINUTE, MINUTE, 2)
+    assert figures.cost == {"service-2": (4.0, 0), "service-4": (0, 2.0)}
+    assert figures.cost_of_others == (0.25, 0.5)
+    assert store.figures(3 * MINUTE, MINUTE, 1).cost_of_others == ()
+
+
 def test_traces_that_cost_so_much_are_found_and_none_without_a_price(store):
     save(store, costing(1, 1, 0.25), costing(2, 2, 0.5), costing(3, 3, None), at_minute(4, 4))
     assert ids(store.traces(TraceQuery(min_cost=0.3))) == [trace_id(2)]

@@ -3,10 +3,12 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import sqlalchemy as sa
 from store_builders import DAY, NOW, a_record, save, trace_id
 
 from exporters.record import CallFacts
 from exporters.store import ForgetTarget, Store
+from exporters.store.spending import services_with_cost
 from exporters.store.tables import spending
 
 TODAY = NOW // DAY
@@ -48,6 +50,29 @@ def test_services_are_apart_and_one_without_traces_spent_nothing(store):
     save(store, costing(1, 1.0), costing(2, 2.0, service="bot"), costing(3, 4.0, service="other"))
     assert store.spent(TODAY, ["bot", "shop", "nobody"]) == {"bot": 2, "shop": 1, "nobody": 0}
     assert store.spent(TODAY, []) == {}
+
+
+def test_all_services_are_found_also_one_whose_traces_are_gone_or_of_another_day(store):
+    assert store.spent_by_all(TODAY) == {}
+    save(store, costing(1, 1.0), costing(2, 2.0, service="a"), costing(3, None, service="free"))
+    save(store, costing(4, 4.0, service="yesterday", start_ns=NOW - DAY))
+    assert store.spent_by_all(TODAY) == {"shop": 1, "a": 2, "free": 0, "yesterday": 0}
+    retain(store, max_bytes=0)
+    save(store, costing(5, 8.0), costing(6, 16.0, service="z"))
+    assert store.spent_by_all(TODAY) == {"shop": 9, "a": 2, "z": 16}
+
+
+def test_services_are_found_in_an_index_and_no_trace_is_read(store):
+    save(store, *(costing(n, 1.0, service=f"service-{n}") for n in range(1, 40)))
+    with store._database.write() as connection:
+        if store.system == "postgresql":
+            connection.execute(sa.text("SET LOCAL enable_seqscan = off"))
+        query = services_with_cost(0, ROOMY).compile(connection, compile_kwargs={"literal_binds": True})
+        explain = "EXPLAIN QUERY PLAN " if store.system == "sqlite" else "EXPLAIN "
+        plan = "\n".join(str(row) for row in connection.execute(sa.text(explain + str(query))))
+    of_traces = [line for line in plan.splitlines() if "traces" in line]
+    assert of_traces
+    assert all("ix_traces_spending" in line for line in of_traces), plan
 
 
 def test_a_trace_that_is_judged_again_counts_with_what_it_cost_in_the_end(store):

@@ -19,6 +19,8 @@ from exporters.store import ClusterQuery, Figures, Rate
 
 MINUTE_NS = 60_000_000_000
 CLUSTERS = 8
+BUDGETS = 50
+"""Services whose budgets are shown, those first that used most of theirs."""
 
 
 class Range(StrEnum):
@@ -77,6 +79,7 @@ def _shown(site: Site, chosen: Range) -> dict[str, Any]:
         "charts": _charts(figures, parts),
         "clusters": site.store.clusters(ClusterQuery(since_ns=figures.since_ns, limit=CLUSTERS)).items,
         "budgets": sorted(site.budgets(), key=lambda one: (-one.share, one.service)),
+        "most_budgets": BUDGETS,
         "is_incomplete": _incomplete(figures) > 0,
         "problems": None if site.problems is None else site.problems(),
         "cases": {status.value: number for status, number in counts.cases.items()},
@@ -90,7 +93,8 @@ class _Total:
     def __init__(self, figures: Figures) -> None:
         self.traces = sum(figures.traces)
         self.failing = sum(figures.failing)
-        self.cost = math.fsum(map(math.fsum, figures.cost.values())) if figures.cost else None
+        costs = (*figures.cost.values(), figures.cost_of_others)
+        self.cost = math.fsum(map(math.fsum, costs)) if figures.cost else None
         self.input_tokens, self.output_tokens = sum(figures.input_tokens), sum(figures.output_tokens)
         self.rates = {name: _share(sum(rate.passed), sum(rate.failed)) for name, rate in figures.checks.items()}
         self.failed = {name: sum(rate.failed) for name, rate in figures.checks.items()}
@@ -121,7 +125,8 @@ def _dearest_first(figures: Figures) -> list[Series]:
     in_order = sorted(figures.cost.items(), key=lambda item: (-math.fsum(item[1]), item[0]))
     most = charts.MOST_LINES if len(in_order) <= charts.MOST_LINES else charts.MOST_LINES - 1
     series = [Series(name, values) for name, values in in_order[:most]]
-    others = [math.fsum(each) for each in zip(*(values for _, values in in_order[most:]), strict=True)]
+    rest = [*(values for _, values in in_order[most:]), *([figures.cost_of_others] if figures.cost_of_others else [])]
+    others = [math.fsum(each) for each in zip(*rest, strict=True)]
     return [*series, Series("other services", others)] if others else series
 
 

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from exporters.dataset.case import Case, CaseStatus, ExampleType
-from exporters.dataset.redact import RedactionFailed
+from exporters.dataset.redact import RedactionFailed, RedactionUnavailable
 from exporters.review import candidate, changes, form, sent
 from exporters.review.decisions import Desk
 from exporters.review.form import Form
@@ -168,11 +168,12 @@ class _Room:
         place = self.store.place(waiting.query, case_id)
         try:
             changed = act()
-        except (Conflict, RedactionFailed) as error:
+        except (Conflict, RedactionFailed, RedactionUnavailable) as error:
             refused = action if isinstance(error, RedactionFailed) else None
             view = _View(self.desk.case(case_id), given, filled, str(error), refused)
-            if refused or not self._is_repeated(view, action):
-                return self.case(request, waiting, self._on_top(view), 409)
+            if not isinstance(error, Conflict) or not self._is_repeated(view, action):
+                status = 503 if isinstance(error, RedactionUnavailable) else 409
+                return self.case(request, waiting, self._on_top(view), status)
             changed = view.stored
         following = changed.case.id if stays else place.next or place.previous
         answer = RedirectResponse(waiting.url(following, done=changed.case.id, at=changed.revision), 303)

@@ -51,6 +51,9 @@ func invalid(object runtime.Object) field.ErrorList {
 			one.Spec.ClusterIPs = []string{one.Spec.ClusterIP}
 		}
 		return corevalidation.ValidateServiceCreate(one)
+	case *core.ConfigMap:
+		one.Namespace = namespace
+		return corevalidation.ValidateConfigMap(one)
 	case *networking.NetworkPolicy:
 		one.Namespace = namespace
 		return networkingvalidation.ValidateNetworkPolicy(one, networkingvalidation.NetworkPolicyValidationOptions{})

@@ -1,5 +1,6 @@
 {{- define "sidecheck.image" -}}
-image: "{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}"
+{{- $told := "image.repository: build the image (docker build -f deploy/Dockerfile .), push it to your registry, and say where it is" -}}
+image: "{{ required $told .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}"
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 {{- end }}
 
@@ -9,10 +10,24 @@ imagePullPolicy: {{ .Values.image.pullPolicy }}
 - {name: SIDECHECK_METRICS__TOKEN_FILE, value: /etc/sidecheck/metrics/token}
 {{- end }}
 
-{{/* Options as variables, so that no file has to be mounted: one for each section, as JSON. */}}
-{{- define "sidecheck.env.config" -}}
-{{- range $section, $options := .Values.config }}
-- {name: SIDECHECK_{{ upper $section }}, value: {{ kindIs "string" $options | ternary $options (toJson $options) | quote }}}
+{{/* The ConfigMap that `config` becomes, and how a process is told to read it. */}}
+{{- define "sidecheck.config.name" -}}
+{{ .Release.Name }}-sidecheck-config
+{{- end }}
+
+{{- define "sidecheck.serve" -}}
+serve{{ if .Values.config }}, -c, /etc/sidecheck/config/sidecheck.yaml{{ end }}
+{{- end }}
+
+{{/* Changes with `config`, and so starts the pods anew that bear it. */}}
+{{- define "sidecheck.config.checksum" -}}
+checksum/sidecheck-config: {{ toYaml .Values.config | sha256sum }}
+{{- end }}
+
+{{/* On pods that can reload. Nothing, where reloading is left to whoever changes `config`. */}}
+{{- define "sidecheck.annotations" -}}
+{{- if eq .Values.onConfigChange "restart" }}
+{{- include "sidecheck.config.checksum" . }}
 {{- end }}
 {{- end }}
 
@@ -55,10 +70,25 @@ securityContext:
   seccompProfile: {type: RuntimeDefault}
 {{- end }}
 
+{{/* Where the pods of `part` may run, part being a section of the values. */}}
+{{- define "sidecheck.placing" -}}
+{{- range $key := list "nodeSelector" "tolerations" "affinity" }}
+{{- with index $.part $key }}
+{{ $key }}: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- with .root.Values.imagePullSecrets }}
+imagePullSecrets: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
 {{- define "sidecheck.mounts" -}}
 - {name: sidecheck-data, mountPath: /data}
 - {name: sidecheck-tmp, mountPath: /tmp}
 - {name: sidecheck-metrics, mountPath: /etc/sidecheck/metrics, readOnly: true}
+{{- if .Values.config }}
+- {name: sidecheck-config, mountPath: /etc/sidecheck/config, readOnly: true} # as a folder: a subPath never changes
+{{- end }}
 {{- end }}
 
 {{- define "sidecheck.volumes.common" -}}
@@ -66,6 +96,25 @@ securityContext:
   emptyDir: {sizeLimit: 256Mi}
 - name: sidecheck-metrics
   secret: {secretName: {{ .Values.metricsSecret }}, defaultMode: 0440}
+{{- if .Values.config }}
+- name: sidecheck-config
+  configMap: {name: {{ include "sidecheck.config.name" . }}}
+{{- end }}
+{{- end }}
+
+{{/* What replicas and page mount. */}}
+{{- define "sidecheck.group.mounts" -}}
+{{ include "sidecheck.mounts" . }}
+{{- with .Values.group.volumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "sidecheck.group.volumes" -}}
+{{ include "sidecheck.volumes.common" . }}
+{{- with .Values.group.volumes }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{/* Labels of the group; `part` is replica or page. */}}
@@ -78,7 +127,6 @@ app.kubernetes.io/component: {{ .part }}
 {{- define "sidecheck.group.env" -}}
 {{ include "sidecheck.env.metrics" . }}
 - {name: SIDECHECK_STORE__URL, valueFrom: {secretKeyRef: {name: {{ .Values.group.storeSecret }}, key: url}}}
-{{- include "sidecheck.env.config" . }}
 {{- with .Values.group.env }}
 {{ toYaml . }}
 {{- end }}

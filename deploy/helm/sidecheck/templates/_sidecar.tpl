@@ -8,10 +8,10 @@ sidecheck: beside
 - name: sidecheck
   {{- include "sidecheck.image" . | nindent 2 }}
   restartPolicy: Always
+  args: [{{ include "sidecheck.serve" . }}]
   env:
     {{- include "sidecheck.env.metrics" . | nindent 4 }}
     - {name: SIDECHECK_WORKERS, value: {{ .Values.sidecar.workers | quote }}}
-    {{- include "sidecheck.env.config" . | indent 4 }}
     {{- with .Values.sidecar.env }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -23,7 +23,11 @@ sidecheck: beside
   {{- include "sidecheck.probe.liveness" . | nindent 2 }}
   resources: {{- toYaml .Values.sidecar.resources | nindent 4 }}
   {{- include "sidecheck.security" . | nindent 2 }}
-  volumeMounts: {{- include "sidecheck.mounts" . | nindent 4 }}
+  volumeMounts:
+    {{- include "sidecheck.mounts" . | nindent 4 }}
+    {{- with .Values.sidecar.volumeMounts }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
 {{- end }}
 
 {{/* The volumes that the container mounts, items of volumes. */}}
@@ -31,4 +35,7 @@ sidecheck: beside
 - name: sidecheck-data
   {{- toYaml .Values.sidecar.data | nindent 2 }}
 {{ include "sidecheck.volumes.common" . }}
+{{- with .Values.sidecar.volumes }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
