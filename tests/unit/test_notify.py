@@ -423,31 +423,6 @@ async def test_what_a_webhook_that_is_taken_out_does_not_take_is_counted(hooks):
                 await asyncio.sleep(0.005)
 
 
-MARK = ContextVar("MARK", default="nothing under way")
-
-
-class Marking(Template):
-    """A template that remembers what was under way where it made a message."""
-
-    marks = ()
-
-    def render(self, event, time_s):
-        self.marks += (MARK.get(),)
-        return super().render(event, time_s)
-
-
-async def test_a_webhook_sends_apart_from_the_reload_that_brought_it(hooks):
-    made, template = hooks(flush_within_s=20.0), Marking()
-    template.marks = ()  # of the examples that it was tried with
-    with http_backend() as backend:
-        (hook,) = hooks_of(Settings.model_validate({"notify": [{"url": backend.address}]}))
-        MARK.set("a reload")
-        made.notifying.adopt([replace(hook, receiver=lambda: replace(hook.receiver(), template=template))])
-        made.tell()
-        await made.notifying.stop()
-    assert template.marks == ("nothing under way",)
-
-
 async def test_an_address_and_a_secret_of_files_are_read_again_when_they_change(hooks, tmp_path):
     address, secret = tmp_path / "address", tmp_path / "secret"
     with http_backend() as old, http_backend() as new:
@@ -470,6 +445,32 @@ async def test_an_address_and_a_secret_of_files_are_read_again_when_they_change(
         sent_at = int(got.headers["webhook-timestamp"])
         signature = signed(key, got.headers["webhook-id"], sent_at, got.body)["webhook-signature"]
         assert got.headers["webhook-signature"] == signature
+
+
+MARK = ContextVar("MARK", default="nothing under way")
+
+
+class Marking(Template):
+    """A template that remembers what was under way where it made a message."""
+
+    marks = ()
+
+    def render(self, event, time_s):
+        self.marks += (MARK.get(),)
+        return super().render(event, time_s)
+
+
+async def test_a_webhook_sends_apart_from_the_reload_that_brought_it(hooks):
+    made, template = hooks(flush_within_s=20.0), Marking()
+    template.marks = ()  # of the examples that it was tried with
+    with http_backend() as backend:
+        (hook,) = hooks_of(Settings.model_validate({"notify": [{"url": backend.address}]}))
+        MARK.set("a reload")
+        receiver = replace(hook.receiver(), template=template)
+        made.notifying.adopt([replace(hook, receiver=lambda: receiver)])
+        made.tell()
+        await made.notifying.stop()
+    assert template.marks == ("nothing under way",)
 
 
 def settings(**parts):
