@@ -1,4 +1,7 @@
-"""The review page over HTTP, as a browser without any script uses it."""
+"""The review page over HTTP, as a browser without any script uses it.
+
+Long, since every form of the page has its part here, and all parts read the same page.
+"""
 
 import re
 from dataclasses import replace

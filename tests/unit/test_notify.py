@@ -1,4 +1,7 @@
-"""Webhooks: what is worth telling, in which words, signed, tried again, and never in anybody's way."""
+"""Webhooks: what is worth telling, in which words, signed, tried again, and never in anybody's way.
+
+Long, since all of it is told by the same few hooks, events and receivers, which are made here.
+"""
 
 import asyncio
 import base64
