@@ -17,27 +17,29 @@ from exporters.store.imports import Fate, Seen
 from exporters.store.model import (
     CaseChange,
     CaseLimits,
-    CaseQuery,
     Claimed,
     Cluster,
-    ClusterOrder,
-    ClusterQuery,
     Counts,
     ForgetTarget,
     Forgotten,
     Kept,
     Lost,
     Opened,
-    Page,
-    Place,
     Removed,
     SaveResult,
-    Searched,
     StoredCase,
     StoredTrace,
-    TraceQuery,
     TraceSummary,
     VerdictSet,
+)
+from exporters.store.query import (
+    CaseQuery,
+    ClusterOrder,
+    ClusterQuery,
+    Page,
+    Place,
+    Searched,
+    TraceQuery,
 )
 from exporters.store.spending import DAY_NS
 from exporters.store.store import Store

@@ -7,7 +7,8 @@ import sqlalchemy as sa
 from exporters import codec
 from exporters.dataset.case import CaseStatus
 from exporters.store import cursor
-from exporters.store.model import CaseChange, CaseQuery, Page, StoredCase
+from exporters.store.model import CaseChange, StoredCase
+from exporters.store.query import CaseQuery, Page
 from exporters.store.tables import case_checks, case_history, case_tags, cases, clusters
 
 

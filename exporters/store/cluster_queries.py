@@ -8,7 +8,8 @@ import sqlalchemy as sa
 from exporters import codec
 from exporters.dataset.case import CaseStatus
 from exporters.store import cursor
-from exporters.store.model import Cluster, ClusterOrder, ClusterQuery, Page
+from exporters.store.model import Cluster
+from exporters.store.query import ClusterOrder, ClusterQuery, Page
 from exporters.store.tables import cases, clusters
 
 

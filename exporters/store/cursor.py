@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from exporters.codec import clamped, clean, from_json, to_json
 from exporters.store.errors import BadCursor
-from exporters.store.model import MAX_PAGE
+from exporters.store.query import MAX_PAGE
 
 
 def encode(time_ns: int, identity: str | int) -> str:

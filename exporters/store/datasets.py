@@ -16,7 +16,7 @@ from exporters.store.cases import Change
 from exporters.store.engine import Database, chunks
 from exporters.store.errors import NotFound
 from exporters.store.imports import Fate, Seen
-from exporters.store.model import CaseQuery
+from exporters.store.query import CaseQuery
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from exporters import codec
 from exporters.store import cursor
 from exporters.store.case_queries import conditions_of
-from exporters.store.model import CaseQuery, Place
+from exporters.store.query import CaseQuery, Place
 from exporters.store.tables import cases
 
 

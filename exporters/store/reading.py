@@ -14,7 +14,14 @@ from exporters.store import (
 )
 from exporters.store.engine import Database
 from exporters.store.figures import Figures
-from exporters.store.model import Cluster, ClusterQuery, Counts, Kept, Page, StoredTrace, TraceQuery, TraceSummary
+from exporters.store.model import (
+    Cluster,
+    Counts,
+    Kept,
+    StoredTrace,
+    TraceSummary,
+)
+from exporters.store.query import ClusterQuery, Page, TraceQuery
 
 
 class Reading:

@@ -31,19 +31,21 @@ from exporters.store.datasets import Datasets
 from exporters.store.engine import Database, url_of
 from exporters.store.errors import StoreError
 from exporters.store.model import (
-    MAX_PAGE,
     CaseLimits,
-    CaseQuery,
     Claimed,
     ForgetTarget,
     Forgotten,
     Lost,
-    Page,
-    Place,
     Removed,
     SaveResult,
     StoredCase,
     unheeded,
+)
+from exporters.store.query import (
+    MAX_PAGE,
+    CaseQuery,
+    Page,
+    Place,
 )
 from exporters.store.reading import Reading
 

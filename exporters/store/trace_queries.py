@@ -15,7 +15,13 @@ from exporters.store import cursor
 from exporters.store import feedback as feedback_rows
 from exporters.store import keys as key_rows
 from exporters.store.engine import chunks
-from exporters.store.model import Kept, Page, Searched, StoredTrace, TraceQuery, TraceSummary, VerdictSet
+from exporters.store.model import (
+    Kept,
+    StoredTrace,
+    TraceSummary,
+    VerdictSet,
+)
+from exporters.store.query import Page, Searched, TraceQuery
 from exporters.store.tables import cases, finding_codes, payloads, traces, verdict_history, verdicts
 from exporters.store.traces import verdicts_of
 
