@@ -14,6 +14,8 @@ from promql import PROMETHEUS_FOLDER
 
 GRAFANA = Path(__file__).parents[1] / "deploy" / "grafana"
 BOARDS = sorted((GRAFANA / "dashboards").glob("*.json"))
+OR_ZERO = " or on() vector(0)"
+"""What gives a 0 where nothing was counted yet. A query that ends in it always has an answer."""
 ALL = {"$service": ".*", "$check": ".*", "$instance": ".*", "$__rate_interval": "10m", "$__range": "10m"}
 
 
@@ -34,6 +36,18 @@ class Target:
     def asked(self) -> str:
         """The expression as Grafana asks it where everything is chosen."""
         return self.asked_of(ALL)
+
+    @property
+    def counted(self) -> str:
+        """The same without the zeros that stand for what was never counted: it gives only what sidecars told."""
+        text = self.asked.replace(OR_ZERO, "")
+        assert "vector(" not in text, text
+        return text
+
+    @property
+    def is_of_kafka(self) -> bool:
+        """Whether only sidecars that read from Kafka, or write to it, have what is shown."""
+        return "sidecheck_kafka_" in self.expr
 
     def asked_of(self, chosen: Mapping[str, str]) -> str:
         """The expression as Grafana asks it with these values of its variables."""

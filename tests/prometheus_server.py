@@ -52,6 +52,13 @@ class Prometheus:
         return answer.json()["data"]
 
 
+def promtool(programs: Path, *arguments: str | Path) -> str:
+    """Run promtool; give what it printed, once it has no complaint."""
+    done = subprocess.run([programs / "promtool", *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 @contextmanager
 def prometheus_server(programs: Path, config: Path, folder: Path) -> Iterator[Prometheus]:
     """Run a Prometheus by a configuration file, with its data and log in a folder, exemplars kept."""

@@ -16,7 +16,7 @@ from exporters.metrics.catalogue import METRICS, Kind
 PROMETHEUS_FOLDER = Path(__file__).parents[1] / "deploy" / "prometheus"
 RULES = (PROMETHEUS_FOLDER / "rules" / "recording.yaml", PROMETHEUS_FOLDER / "rules" / "alerts.yaml")
 OF_PROMETHEUS = frozenset({"job", "instance"})
-OTHERS = ("up", "process_resident_memory_bytes", "process_cpu_seconds_total")
+OTHERS = ("up", "process_resident_memory_bytes", "process_cpu_seconds_total", "process_start_time_seconds")
 """Metrics that boards and rules may name, and that are not of the catalogue."""
 GIVEN = {"service:sidecheck_budget:dollars": frozenset({"service"})}
 """What users record themselves, in ``budgets.yaml``."""
@@ -69,6 +69,16 @@ def known_labels() -> dict[str, frozenset[str]]:
         if not rule.is_alert:
             known[rule.name] = known.get(rule.name, frozenset()) | _recorded(rule, known)
     return known
+
+
+def read_by_alerts() -> set[str]:
+    """The metrics of the catalogue that alerts go by, be it through what rules record."""
+    found, recorded = set[str](), [rule for rule in rules() if not rule.is_alert]
+    wanted = {name for rule in rules() if rule.is_alert for name in names(rule.expr)}
+    while wanted - found:
+        found |= wanted
+        wanted = {name for rule in recorded if rule.name in found for name in names(rule.expr)}
+    return (found | {name.removesuffix("_bucket") for name in found}) & METRICS.keys()
 
 
 def names(expr: str) -> set[str]:

@@ -48,7 +48,8 @@ class Dispatch:
         """Why the store does not take records at this moment; ``None`` while it does."""
 
     def __len__(self) -> int:
-        return self._queue.qsize()
+        """Records that are not kept yet, those that are being written among them."""
+        return self._unwritten
 
     def start(self) -> None:
         """Begin to write."""

@@ -2,7 +2,7 @@
 
 from expressions import OR_ZERO, growth, quantile, rate, share
 from frame import board, service
-from panels import DOLLARS, GREEN, ORANGE, RED, SECONDS, SHARE, Query, Steps, bars, graph, spread
+from panels import DOLLARS, GREEN, ORANGE, RED, SECONDS, SHARE, Query, Steps, bars, graph, number, spread
 
 _SERVICE = 'service=~"$service"'
 DURATION = f"sidecheck_trace_duration_seconds_bucket{{{_SERVICE}}}"
@@ -14,8 +14,41 @@ BOTH_WAYS = f'sidecheck_tokens_total{{{_SERVICE},direction=~"input|output"}}'
 COST = f"sidecheck_cost_dollars_total{{{_SERVICE}}}"
 BUDGET = f"sidecheck_budget_dollars{{{_SERVICE}}}"
 BUDGET_SPENT = f"sidecheck_budget_spent_dollars{{{_SERVICE}}}"
+BUDGET_USED = f"max by (service) ({BUDGET_SPENT}) / max by (service) ({BUDGET})"
+NEARLY_SPENT = Steps(GREEN, ((0.8, ORANGE), (1, RED)))
+"""Where alerts tell of it."""
+TRACE_COST = f"sidecheck_trace_cost_dollars_bucket{{{_SERVICE}}}"
 TRACES = f"sidecheck_traces_evaluated_total{{{_SERVICE}}}"
 
+GLANCE = (
+    number("Spent", "In the time that is shown, by models that have a price.", growth(COST), DOLLARS),
+    number(
+        "A month at this pace",
+        "Thirty days of what the time that is shown took.",
+        f"sum (rate({COST}[$__range])) * 30 * 86400",
+        DOLLARS,
+    ),
+    number("A trace", "What a trace cost, of all that were judged.", share(growth(COST), growth(TRACES)), DOLLARS),
+    number(
+        "Most of a budget",
+        "That some service used since midnight (UTC), of those that have one in the option budgets.",
+        f"max({BUDGET_USED})",
+        SHARE,
+        NEARLY_SPENT,
+    ),
+    number(
+        "Calls without a cost, in all",
+        "Of all services. They are in no sum of dollars.",
+        growth("sidecheck_unpriced_calls_total") + OR_ZERO,
+        steps=Steps(GREEN, ((1, ORANGE),)),
+    ),
+    number(
+        "Cached input",
+        "Of all input tokens. It is the cheaper part.",
+        share(growth(CACHED), growth(INPUT)),
+        SHARE,
+    ),
+)
 LATENCY = (
     graph(
         "Trace duration",
@@ -92,9 +125,24 @@ SPENT = (
     graph(
         "Used of the day's budget",
         "Of services that have one in the option budgets, since midnight (UTC). The lines are where people are told.",
-        Query(f"max by (service) ({BUDGET_SPENT}) / max by (service) ({BUDGET})", "{{service}}"),
+        Query(BUDGET_USED, "{{service}}"),
         unit=SHARE,
-        steps=Steps(GREEN, ((0.8, ORANGE), (1, RED))),
+        steps=NEARLY_SPENT,
+    ),
+    graph(
+        "Spent today, and the budgets",
+        "Since midnight (UTC), of services that have a budget.",
+        Query(f"max by (service) ({BUDGET_SPENT})", "{{service}}"),
+        Query(f"max by (service) ({BUDGET})", "{{service}}, budget"),
+        unit=DOLLARS,
+    ),
+    graph(
+        "What a trace costs",
+        "Half, 95 and 99 of a hundred traces with a price cost less. A dot is a trace: it opens its page.",
+        Query(quantile(0.5, TRACE_COST, "service"), "{{service}} p50"),
+        Query(quantile(0.95, TRACE_COST, "service"), "{{service}} p95"),
+        Query(quantile(0.99, TRACE_COST, "service"), "{{service}} p99", exemplar=True),
+        unit=DOLLARS,
     ),
     bars(
         "Dollars for a hundred traces",
@@ -127,6 +175,12 @@ BOARD = board(
     "cost-and-latency",
     "Cost and latency",
     "What answers take.",
-    (("Cost", SPENT), ("Latency", LATENCY), ("Tokens", USED), ("What checking takes", CHECKING)),
+    (
+        ("At a glance", GLANCE),
+        ("Cost", SPENT),
+        ("Latency", LATENCY),
+        ("Tokens", USED),
+        ("What checking takes", CHECKING),
+    ),
     service(),
 )

@@ -9,13 +9,13 @@ from typing import Any
 
 from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.models import dashboard as model
-from panels import SOURCE
+from panels import PAGES, SOURCE
 
 Rows = Sequence[tuple[str, Sequence[Any]]]
 """The headings, and the panels below each."""
 
 
-def board(name: str, title: str, text: str, rows: Rows, *variables: dashboard.QueryVariable) -> dashboard.Dashboard:
+def board(name: str, title: str, text: str, rows: Rows, *variables: Any) -> dashboard.Dashboard:
     """A board with these rows; ``name`` is part of its address."""
     made = dashboard.Dashboard(f"sidecheck: {title}").uid(f"sidecheck-{name}").description(text)
     made = made.tags(["sidecheck"]).time("now-6h", "now").refresh("1m").readonly()
@@ -41,6 +41,13 @@ def values(name: str, label: str, query: str) -> dashboard.QueryVariable:
 def service() -> dashboard.QueryVariable:
     """The services to look at."""
     return values("service", "Service", "label_values(sidecheck_traces_evaluated_total, service)")
+
+
+def pages() -> dashboard.TextBoxVariable:
+    """Where a browser reaches sidecheck's pages, for links to them: whoever looks at the board may change it."""
+    at = "http://127.0.0.1:8321"
+    made = dashboard.TextBoxVariable(PAGES).label("sidecheck at").default_value(at)
+    return made.current(model.VariableOption(selected=True, text=at, value=at))
 
 
 def _links() -> dashboard.DashboardLink:

@@ -3,7 +3,7 @@
 A query is an expression and the legend of its series. A board's datasource is a variable, so that one file serves any.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,8 @@ from grafana_foundation_sdk.models.dashboard import DataSourceRef
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
+PAGES = "sidecheck"
+"""The variable that tells where the pages are; see ``frame.pages``."""
 GREEN, ORANGE, RED = "green", "orange", "red"
 SHARE, RATE, SECONDS, BYTES, COUNT, DOLLARS = "percentunit", "cps", "s", "bytes", "short", "currencyUSD"
 
@@ -61,8 +63,12 @@ def graph(
     stacked: bool = False,
     width: int = 12,
     most: float | None = None,
+    leads_to: Mapping[str, str] | None = None,
 ) -> timeseries.Panel:
-    """Lines over time, the latest value of each in the legend; ``most``: where the axis ends."""
+    """Lines over time, the latest value of each in the legend.
+
+    ``most`` is where the axis ends, ``leads_to`` the filters of the list of traces that a line leads to.
+    """
     panel = timeseries.Panel().title(title).description(text).datasource(SOURCE).unit(unit).min(0)
     panel = panel.span(width).height(8).line_width(1).fill_opacity(30 if stacked else 8)
     panel = panel.legend(_legend()).tooltip(_tooltip())
@@ -73,6 +79,8 @@ def graph(
     if steps:
         line = common.GraphThresholdsStyleConfig().mode(looks.GraphThresholdsStyleMode.DASHED)
         panel = panel.thresholds(steps.built()).thresholds_style(line)
+    if leads_to:
+        panel = panel.data_links([_traces(leads_to)])
     for number, query in enumerate(queries):
         panel = panel.with_target(query.built(number))
     return panel
@@ -95,10 +103,14 @@ def bars(title: str, text: str, query: Query, unit: str = COUNT, width: int = 12
     return panel.with_target(query.built(0, instant=True))
 
 
-def listing(title: str, text: str, query: str, width: int = 12) -> table.Panel:
-    """A table with a row for each series, its labels as columns."""
+def listing(
+    title: str, text: str, query: str, width: int = 12, leads_to: Mapping[str, str] | None = None
+) -> table.Panel:
+    """A table with a row for each series, its labels as columns; for ``leads_to`` see ``graph``."""
     panel = table.Panel().title(title).description(text).datasource(SOURCE).unit(COUNT).decimals(0)
     panel = panel.span(width).height(8).with_target(Query(query).built(0, instant=True, format_=PromQueryFormat.TABLE))
+    if leads_to:
+        panel = panel.data_links([_traces(leads_to)])
     tidy = {"excludeByName": {"Time": True}, "renameByName": {"Value": "number"}}
     return panel.with_transformation(model.DataTransformerConfig(id_val="organize", options=tidy))
 
@@ -110,6 +122,17 @@ def spread(title: str, text: str, query: Query, unit: str = SECONDS, width: int 
     panel = panel.cell_values(heatmap.CellValues().unit(COUNT))
     panel = panel.color(heatmap.HeatmapColorOptions().mode(heat.HeatmapColorMode.SCHEME).scheme("Oranges").steps(32))
     return panel.with_target(query.built(0, format_=PromQueryFormat.HEATMAP))
+
+
+def _traces(filters: Mapping[str, str]) -> dashboard.DashboardLink:
+    """A link to sidecheck's list of the traces that these filters leave, of the time that the board shows.
+
+    What stands in braces is Grafana's: ``raw`` as it is, ``percentencode`` as the value of a query.
+    """
+    chosen = [f"{name}={value}" for name, value in filters.items()]
+    query = "&".join([*chosen, "since=${__from:date:iso}", "until=${__to:date:iso}"])
+    link = dashboard.DashboardLink("Open the traces in sidecheck").url(f"${{{PAGES}:raw}}/traces?{query}")
+    return link.target_blank(True)
 
 
 def _latest() -> common.ReduceDataOptions:

@@ -1,7 +1,7 @@
 """The board *Quality*: what went wrong with the answers, and where."""
 
 from expressions import OR_ZERO, growth, rate, share
-from frame import board, service, values
+from frame import board, pages, service, values
 from panels import GREEN, NONE_IS_GOOD, ORANGE, PASS_RATE, RATE, RED, SHARE, Query, Steps, graph, listing, number
 
 _SERVICE = 'service=~"$service"'
@@ -68,10 +68,15 @@ VERDICTS = (
     ),
     graph(
         "Failures by check and service",
-        "Failed results a second. A dot is a failing trace: it opens its page.",
+        "Failed results a second. A dot is a failing trace: it opens its page. A line leads to the list of them.",
         Query(rate(FAILED, "service", "check"), "{{service}} {{check}}", exemplar=True),
         unit=RATE,
         stacked=True,
+        leads_to={
+            "outcome": "failed",
+            "service": "${__field.labels.service:percentencode}",
+            "check": "${__field.labels.check:percentencode}",
+        },
     ),
     graph(
         "Pass rate by model",
@@ -99,8 +104,13 @@ VERDICTS = (
 FAILURES = (
     listing(
         "Top finding codes",
-        "What the checks found most, over the time that is shown. The codes are in checks/README.md.",
+        "What checks found most in the time shown; each leads to its traces. The codes are in checks/README.md.",
         f"topk(15, {growth(FINDINGS, 'service', 'check', 'code')}) > 0",
+        leads_to={
+            "service": "${__data.fields.service:percentencode}",
+            "check": "${__data.fields.check:percentencode}",
+            "code": "${__data.fields.code:percentencode}",
+        },
     ),
     graph(
         "Findings by code",
@@ -152,4 +162,5 @@ BOARD = board(
     (("At a glance", GLANCE), ("Verdicts", VERDICTS), ("What fails", FAILURES), ("Users and cases", USERS)),
     service(),
     values("check", "Check", 'label_values(sidecheck_check_results_total{service=~"$service"}, check)'),
+    pages(),
 )

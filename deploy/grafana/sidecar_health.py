@@ -137,6 +137,12 @@ ONWARD = (
         Query(f"sum by (destination) (sidecheck_forward_queue_bytes{{{_HERE}}}){OR_ZERO}", "{{destination}}"),
         unit=BYTES,
     ),
+    graph(
+        "Told by webhooks",
+        "Messages a second that the webhooks of notify took.",
+        Query(rate(f"sidecheck_notifications_sent_total{{{_HERE}}}", "hook") + OR_ZERO, "{{hook}}"),
+        unit=RATE,
+    ),
 )
 KAFKA = (
     graph(
@@ -176,7 +182,7 @@ BOARD = board(
         ("The account: accepted = evaluated + open + dropped", ACCOUNT),
         ("The way in", WAY_IN),
         ("The work", WORK),
-        ("Forwarding", ONWARD),
+        ("Onward", ONWARD),
         ("Kafka", KAFKA),
     ),
     values("instance", "Sidecar", "label_values(sidecheck_build_info, instance)"),

@@ -47,6 +47,7 @@ OPEN_LABELS = frozenset({"service", "model", "code", "scope"})
 _CHECK_SECONDS = (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
 _TRACE_SECONDS = (0.1, 0.25, 0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 60, 120, 300, 600)
 _TOKEN_SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 30)
+_TRACE_DOLLARS = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10)
 _DELAY_SECONDS = (0.5, 1, 2, 2.5, 3, 4, 5, 7.5, 10, 15, 30, 60, 120, 300, 600, 1800)
 
 
@@ -131,6 +132,12 @@ _APP = (
         "What model calls cost, by the list of prices and those of `prices`. Exemplar: trace_id.",
         "service",
         "model",
+    ),
+    _histogram(
+        "sidecheck_trace_cost_dollars",
+        "What a trace cost: the sum of its calls that have a price, once some have. Exemplar: trace_id.",
+        _TRACE_DOLLARS,
+        "service",
     ),
     _counter(
         "sidecheck_unpriced_calls_total",

@@ -75,6 +75,7 @@ def _first(made: Tally, item: Record) -> None:
             made.observe("sidecheck_check_duration_seconds", check, value=verdict.duration_ns / _NS)
     for call in item.calls:
         _call(made, item, call)
+    _cost(made, item)
     if item.is_failing:
         _flagged(made, item)
     _times(made, item)
@@ -141,6 +142,13 @@ def _call(made: Tally, item: Record, call: CallFacts) -> None:
     if call.ttft_ns is not None and call.ttft_ns >= 0:
         name = "sidecheck_time_to_first_token_seconds"
         made.observe(name, *labels, value=call.ttft_ns / _NS, exemplar=item.trace_id)
+
+
+def _cost(made: Tally, item: Record) -> None:
+    known = [call.cost for call in item.calls if call.cost is not None]
+    if known:
+        name = "sidecheck_trace_cost_dollars"
+        made.observe(name, ("service", item.service), value=sum(known), exemplar=item.trace_id)
 
 
 def _times(made: Tally, item: Record) -> None:

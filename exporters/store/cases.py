@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from exporters import codec
 from exporters.dataset.case import Case, CaseStatus
-from exporters.dataset.formats.jsonl import line
+from exporters.dataset.formats.jsonl import FORM, line
 from exporters.store.engine import chunks, upsert
 from exporters.store.tables import case_checks, case_history, case_tags, cases, dataset_lines, traces
 
@@ -41,13 +41,11 @@ class Change:
 def insert(connection: sa.Connection, case: Case, status: CaseStatus, now_ns: int, *, automatic: bool) -> None:
     """Add a case that is not there yet."""
     row = {
-        **_columns_of(case, status),
+        **_columns_of(case, status, 0),
         "id": codec.key(case.id),
         "trace_id": codec.key(case.source.trace_id),
-        "status": status.value,
         "automatic": automatic,
         "touched": False,
-        "revision": 0,
         "created_ns": codec.clamped(now_ns),
         "updated_ns": codec.clamped(now_ns),
     }
@@ -83,9 +81,7 @@ def change(
     connection.execute(sa.insert(case_history), before)
     _trim_history(connection, before)
     values = {
-        **_columns_of(case, status),
-        "status": status.value,
-        "revision": revision,
+        **_columns_of(case, status, revision),
         "updated_ns": codec.clamped(by.now_ns),
         "touched": row.touched or not by.automatic if touched is None else touched,
     }
@@ -160,16 +156,20 @@ def line_of(body: str) -> bytes:
     return line(codec.case_from_json(body))
 
 
-def _columns_of(case: Case, status: CaseStatus) -> Mapping[str, Any]:
-    """The body, and the columns that repeat a part of it or are made of it, to be searched and compared."""
+def _columns_of(case: Case, status: CaseStatus, revision: int) -> Mapping[str, Any]:
+    """What a case is at a revision: its body, and what repeats a part of it or is made of it, to search and compare."""
     body = codec.case_to_json(case)
     return {
+        "status": status.value,
+        "revision": revision,
         "fingerprint": codec.key(case.fingerprint),
         "kind": case.kind.value,
         "service": codec.key(case.source.service),
         "split": None if case.split is None else codec.key(case.split),
         "body": body,
         "digest": hashlib.sha256(line_of(body)).hexdigest() if status is CaseStatus.PROMOTED else None,
+        "digest_revision": revision,
+        "digest_form": FORM,
     }
 
 

@@ -1,4 +1,9 @@
-"""Opening a database: is it ours, is it readable, is it of this version; then the missing migrations."""
+"""Opening a database: is it ours, is it readable, is it of this version; then the missing migrations.
+
+All of them are one transaction, on PostgreSQL, too, where it holds what it changes for that long. An index could be
+built there beside the work of others (``CONCURRENTLY``), but in no transaction: what ends midway would leave a schema
+that is of no version. And it waits for whoever has a transaction open, those that wait for ``Lock.SCHEMA`` among them.
+"""
 
 import logging
 from pathlib import Path

@@ -172,6 +172,8 @@ cases = Table(
     Column("updated_ns", BigInteger, nullable=False),
     Column("body", Text, nullable=False, doc="JSON: the whole case"),
     Column("digest", String(64), doc="SHA-256 of its line, while it is promoted; null: not known"),
+    Column("digest_revision", Integer, doc="of which revision: an earlier sidecheck leaves it behind"),
+    Column("digest_form", Integer, doc="of which form of lines"),
     Index(None, "trace_id"),
     Index(None, "fingerprint"),
     Index(None, "status", "created_ns", "id"),

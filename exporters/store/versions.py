@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from exporters import codec
 from exporters.dataset.case import CaseStatus
+from exporters.dataset.formats.jsonl import FORM
 from exporters.dataset.version import LATEST, Version, is_hash, number_in
 from exporters.store.cases import line_of
 from exporters.store.engine import Lock, chunks, take, upsert
@@ -52,9 +53,11 @@ def draft(connection: sa.Connection) -> Draft:
 def promoted(connection: sa.Connection) -> dict[str, str]:
     """The cases that are promoted now: the hash of each one's line, by its id, in the order of the ids.
 
-    Without a look at the cases, but for those of which no hash was kept.
+    Without a look at the cases, but for those of which no hash is kept, or that of another revision or form of lines.
     """
-    kept = sa.select(cases.c.id, cases.c.digest).where(cases.c.status == CaseStatus.PROMOTED.value)
+    is_current = (cases.c.digest_revision == cases.c.revision) & (cases.c.digest_form == FORM)
+    known = sa.case((is_current, cases.c.digest)).label("digest")
+    kept = sa.select(cases.c.id, known).where(cases.c.status == CaseStatus.PROMOTED.value)
     digests = {row.id: row.digest for row in sorted(connection.execute(kept), key=lambda row: str(row.id))}
     for chunk in chunks([case_id for case_id, digest in digests.items() if digest is None]):
         digests |= {one: hashlib.sha256(made).hexdigest() for one, made in promoted_lines(connection, chunk).items()}

@@ -1,7 +1,7 @@
 """Grafana's boards: their files are what the script writes, and every panel's query gives data.
 
-The data is that of a real Prometheus, which scrapes a real sidecheck by the files in ``deploy/prometheus``. What only
-a sidecar with Kafka counts comes from a metrics port whose figures are set by hand.
+The data is that of a real Prometheus, which scrapes a real sidecheck by the files in ``deploy/prometheus``. The panels
+on Kafka are asked in ``test_boards_kafka``.
 """
 
 import filecmp
@@ -9,28 +9,26 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import uuid
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import yaml
 from boards import BOARDS, GRAFANA, TARGETS, configured, figures, panels, variables
-from e2e.browser import hosted
-from expectations import recordings
-from otlp_senders import TRACES, by_grpc, post
+from expectations import Recording, recordings
+from otlp import PARENT, a_proto_span, a_trace_request
+from otlp_backends import http_backend
+from otlp_senders import LOGS, by_grpc, by_http, post
 from prometheus_server import Prometheus, prometheus_server
-from promql import known_labels, mistakes, names
+from promql import OTHERS, known_labels, mistakes, names
 from servers import CLIENT, Serving, serving, until
-
-from exporters.metrics.catalogue import METRICS
-from exporters.metrics.prometheus import Metrics
-from exporters.metrics.web import Health, create_metrics_app
 
 pytestmark = pytest.mark.timeout(300)  # what all of them share is made within the first
 WITHOUT_LOGIN = {"GF_AUTH_ANONYMOUS_ENABLED": "true", "GF_AUTH_ANONYMOUS_ORG_ROLE": "Viewer"}
-KAFKA = {"topic": "otlp_spans", "partition": "0", "reason": "malformed", "event": "assigned"}
 
 
 @dataclass(frozen=True)
@@ -43,43 +41,86 @@ class Scraped:
 
 @pytest.fixture(scope="module")
 def scraped(require, tmp_path_factory) -> Iterator[Scraped]:
-    """A sidecar that got all recordings, in two waves, with thumbs, bad requests and Kafka's figures beside it."""
+    """A sidecar that got all recordings and whatever else it counts, in two waves: a rate needs two."""
     folder = tmp_path_factory.mktemp("boards")
-    budgets = json.dumps({"*": {"per_day": 25}})
-    with serving(folder / "sidecheck", SIDECHECK_BUDGETS=budgets) as server, kafka_figures() as by_hand:
-        config = configured(folder, server.metrics, by_hand)
-        with prometheus_server(require("prometheus"), config, folder) as started:
-            both = Scraped(server, started)
-            for wave in (recordings()[::2], recordings()[1::2]):
-                send_and_see(both, wave)
-            yield both
+    file = folder / "sidecheck.yaml"
+    with (
+        http_backend() as backend,
+        serving(folder / "sidecheck", "-c", configuration(file, backend.address)) as server,
+        prometheus_server(require("prometheus"), configured(folder, server.metrics), folder) as started,
+    ):
+        both = Scraped(server, started)
+        for wave in (recordings()[::2], recordings()[1::2]):
+            send_and_see(both, wave)
+        have_no_room_for_names(server, file)
+        yield both
 
 
-@contextmanager
-def kafka_figures() -> Iterator[str]:
-    """The metrics port of a sidecar that reads from Kafka, as far as its metrics go."""
-    metrics = Metrics(max_series=1000)
-    for metric in METRICS.values():
-        if metric.name.startswith("sidecheck_kafka_"):
-            count = metrics.set if metric.kind == "gauge" else metrics.inc
-            count(metric.name, 7, **{label: KAFKA[label] for label in metric.labels})
-    with hosted(create_metrics_app(metrics, lambda: Health(ready=True))) as address:
-        yield address.removeprefix("http://")
+def configuration(file: Path, backend: str) -> str:
+    """Write a configuration with all that boards show of a sidecar without Kafka; give its path."""
+    settings = {
+        "budgets": {"*": {"per_day": 25}},
+        "forward": [{"endpoint": backend, "name": "backend"}],
+        "notify": [{"url": f"{backend}/hook", "name": "chat"}],
+    }
+    file.write_text(yaml.safe_dump(settings))
+    return str(file)
 
 
-def send_and_see(scraped: Scraped, wave) -> None:
-    """Send recordings, a bad request and two thumbs; wait until Prometheus saw what came of them."""
+def send_and_see(scraped: Scraped, wave: tuple[Recording, ...]) -> None:
+    """Send recordings, what is no good, and thumbs; wait until Prometheus saw what came of them."""
     server, prometheus = scraped.server, scraped.prometheus
     judged, thumbs = "sum(sidecheck_traces_evaluated_total)", "sum(sidecheck_user_feedback_total)"
-    wanted = server.traces()["evaluated"] + len(wave)
+    wanted = server.traces()["evaluated"] + len(wave) + 1
     said = server.metric("sidecheck_user_feedback_total")
     for each in wave:
-        by_grpc(server, each.spans, TRACES)
-    assert post(server, b"\xff").status_code == 400
+        by_grpc(server, each.spans)
+        if each.logs:
+            by_grpc(server, each.logs, LOGS)
+    send_what_is_no_good(server)
     until("all are scraped", lambda: prometheus.value(judged) == wanted)
-    for recording, thumbs_up in ((wave[0], True), (wave[1], False)):
-        server.post("/v1/feedback", {"trace_id": recording.trace_ids[0], "thumbs_up": thumbs_up}).raise_for_status()
+    change_ones_mind(server, wave[0].trace_ids[0])
     until("the thumbs are scraped", lambda: (prometheus.value(thumbs) or 0) >= said + 2)
+    lose_a_trace(server)
+
+
+def send_what_is_no_good(server: Serving) -> None:
+    """A request that is refused; and one trace that no convention reads, with a span beside it that has no id."""
+    assert post(server, b"\xff").status_code == 400
+    unread = a_proto_span(trace_id=uuid.uuid4().bytes)
+    by_http(server, a_trace_request(unread, a_proto_span(span_id=b"")).SerializeToString())
+
+
+def change_ones_mind(server: Serving, trace_id: str) -> None:
+    """A thumb up and, once it is a verdict, down: the verdict changes."""
+    for thumbs_up, outcome in ((True, "passed"), (False, "failed")):
+        said = {"trace_id": trace_id, "thumbs_up": thumbs_up, "user_id": "ann"}
+        server.post("/v1/feedback", said).raise_for_status()
+        until("it is heeded", lambda o=outcome: server.outcomes(trace_id).get("user_feedback") == o)
+
+
+def lose_a_trace(server: Serving) -> None:
+    """Have a trace forgotten before it is judged, which counts as dropped."""
+    before = server.traces()["dropped"]
+
+    def is_lost() -> bool:
+        trace_id = uuid.uuid4()
+        waits = a_proto_span(trace_id=trace_id.bytes, parent_span_id=PARENT)  # for its root
+        by_http(server, a_trace_request(waits).SerializeToString())
+        server.post("/api/forget", {"traceId": trace_id.hex}).raise_for_status()
+        return server.traces()["dropped"] > before
+
+    until("a trace is forgotten while it is open", is_lost)
+    until("the others are judged", lambda: server.traces()["open"] == 0)
+
+
+def have_no_room_for_names(server: Serving, file: Path) -> None:
+    """Let there be no more series than there are, and come a service that has none."""
+    file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), "metrics": {"max_series": 1}}))
+    server.post("/api/reload").raise_for_status()
+    new = a_proto_span(trace_id=uuid.uuid4().bytes)
+    by_http(server, a_trace_request(new, service="new").SerializeToString())
+    until("it is counted under other", lambda: server.metric("sidecheck_series_folded_total"))
 
 
 def test_the_files_are_those_that_the_script_writes(tmp_path):
@@ -96,9 +137,9 @@ def test_a_panel_names_metrics_and_labels_that_there_are(target):
     assert mistakes(target.asked, known_labels()) == []
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=str)
-def test_a_panel_gives_data(scraped, target):
-    assert until(f"{target} gives data: {target.asked}", lambda: figures(scraped.prometheus, target.asked), 10)
+@pytest.mark.parametrize("target", [t for t in TARGETS if not t.is_of_kafka], ids=str)
+def test_a_panel_gives_data_that_a_sidecar_told(scraped, target):
+    assert until(f"{target} gives data: {target.counted}", lambda: figures(scraped.prometheus, target.counted), 10)
 
 
 @pytest.mark.parametrize("target", [t for t in TARGETS if t.has_exemplars], ids=str)
@@ -118,6 +159,52 @@ def exemplar_link(pages: str) -> str:
     return destination["url"].replace("$SIDECHECK_URL", pages).replace("$$", "$")
 
 
+LEADING = [panel for _, panel in panels() if panel.get("fieldConfig", {}).get("defaults", {}).get("links")]
+
+
+@pytest.mark.parametrize("panel", LEADING, ids=lambda panel: panel["title"])
+def test_what_a_panel_shows_leads_to_the_list_of_its_traces(scraped, panel):
+    (link,) = panel["fieldConfig"]["defaults"]["links"]
+    (target,) = (t for t in TARGETS if t.panel == panel["title"])
+    for series in until("there is some", lambda: scraped.prometheus.query(target.asked)):
+        path = filled(link["url"], series["metric"])
+        page, api = (CLIENT.get(f"http://{scraped.server.api}{root}{path}") for root in ("", "/api"))
+        assert page.status_code == 200
+        traces = api.raise_for_status().json()["traces"]
+        assert all(is_of(trace, series["metric"]) for trace in traces)
+        assert traces or float(series["value"][1]) == 0
+
+
+def is_of(trace: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    """Whether a trace is of the service of a series, and failed its check or has its finding."""
+    verdicts = [v for v in trace["verdicts"] if v["check"] == labels["check"]]
+    codes = {finding["code"] for v in verdicts for finding in v["findings"]}
+    is_meant = labels["code"] in codes if "code" in labels else verdicts[0]["outcome"] == "failed"
+    return is_meant and trace["service"] == labels["service"]
+
+
+def filled(link: str, labels: Mapping[str, str]) -> str:
+    """A link to the pages as Grafana fills it in for a series, without their address; of all times."""
+    link = link.replace("${sidecheck:raw}", "")
+    for label, value in labels.items():
+        for name in (f"__field.labels.{label}", f"__data.fields.{label}"):
+            link = link.replace(f"${{{name}:percentencode}}", quote(value, safe=""))
+    link = link.replace("${__from:date:iso}", "1970-01-01T00:00:00.000Z")
+    link = link.replace("${__to:date:iso}", "2200-01-01T00:00:00.000Z")
+    assert "$" not in link, link
+    return link
+
+
+def test_the_boards_know_where_the_pages_are_as_the_datasource_does():
+    readme = (GRAFANA.parents[1] / "README.md").read_text(encoding="utf-8")
+    boards = [board for board, panel in panels() if panel in LEADING]
+    assert boards
+    for path in BOARDS:
+        found = [v for v in json.loads(path.read_text())["templating"]["list"] if v["name"] == "sidecheck"]
+        assert len(found) == (path.stem in boards)
+        assert all(f"SIDECHECK_URL={each['query']} " in readme for each in found)
+
+
 @pytest.mark.parametrize("query", sorted(set(variables())))
 def test_a_variable_has_values_to_choose_from(scraped, query):
     selector, label = re.fullmatch(r"label_values\((.*), (\w+)\)", query).groups()
@@ -134,6 +221,11 @@ def test_a_panel_is_described_and_known_by_its_title():
 def test_the_account_adds_up(scraped):
     (target,) = [t for t in TARGETS if t.panel == "Unaccounted for"]
     assert scraped.prometheus.value(target.asked) == 0
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_alerts_and_boards_read_beside_the_catalogue_is_there(scraped, name):
+    assert scraped.prometheus.query(f'{name}{{job="sidecheck"}}')
 
 
 def test_every_rule_can_be_evaluated(scraped):

@@ -32,7 +32,8 @@ TRIED = {
     ("checks/README.md", "python"): "test_checks_readme.py",
     ("checks/README.md", "toml"): "test_checks_readme.py",
     ("checks/README.md", "yaml"): "test_checks_readme.py",
-    ("deploy/helm/sidecheck/README.md", "yaml"): "test_chart.py; the last is prometheus-adapter's",
+    ("deploy/helm/sidecheck/README.md", "yaml"): "test_chart.py, test_prometheus_examples.py",
+    ("deploy/prometheus/runbooks.md", "yaml"): "test_prometheus_examples.py",
     ("exporters/README.md", "promql"): "test_prometheus.py",
 }
 """Blocks other than consoles that are tested elsewhere."""

@@ -91,8 +91,12 @@ def test_an_app_of_ones_own_may_send_to_the_published_port(beside_an_app):
 def test_prometheus_has_the_rules_and_its_only_target(beside_an_app):
     groups = get(beside_an_app, PROMETHEUS, "/api/v1/rules")["data"]["groups"]
     assert {Path(group["file"]).name for group in groups} == {each.name for each in RULES}
-    (target,) = get(beside_an_app, PROMETHEUS, "/api/v1/targets")["data"]["activeTargets"]
+    (target,) = until("it is found", lambda: targets(beside_an_app))
     assert target["labels"]["instance"] == "sidecheck:9464"
+
+
+def targets(project: Project) -> list:
+    return get(project, PROMETHEUS, "/api/v1/targets")["data"]["activeTargets"]
 
 
 def test_grafana_finds_its_source_and_its_boards_which_show_something(beside_an_app):

@@ -183,8 +183,14 @@ async def test_what_is_left_over_at_the_end_is_told_with_the_batch_that_was_bein
     assert sink.kept == []
 
 
-async def test_the_length_is_the_number_of_batches_that_wait():
+async def test_the_length_is_the_number_of_records_that_are_not_kept_yet_also_while_they_are_written():
     sink = Sink()
-    await sink.dispatch.put([a_record(1)])
-    await sink.dispatch.put([a_record(2)])
-    assert len(sink.dispatch) == 2
+    sink.open.clear()
+    sink.dispatch.start()
+    await sink.dispatch.put([a_record(1), a_record(2)])
+    await asyncio.sleep(0)
+    await sink.dispatch.put([a_record(3)])
+    assert len(sink.dispatch) == 3
+    sink.open.set()
+    assert await sink.dispatch.stop(5) == 0
+    assert len(sink.dispatch) == 0

@@ -144,6 +144,13 @@ def test_dollars_are_summed_by_service_and_model_and_calls_without_a_price_are_c
     assert page.of("sidecheck_unpriced_calls_total") == 1
 
 
+def test_a_trace_costs_the_sum_of_its_calls_that_have_a_price_and_one_without_any_is_left_out():
+    priced = (CallFacts(model="a", cost=0.25), CallFacts(model="b", cost=0.5), CallFacts(model="c", is_unpriced=True))
+    page = Page(a_record(calls=priced), a_record(calls=priced[2:]), a_record())
+    assert page.of("sidecheck_trace_cost_dollars_count", service="shop") == 1
+    assert page.of("sidecheck_trace_cost_dollars_sum", service="shop") == 0.75
+
+
 @pytest.mark.parametrize("tokens", [-5, 0, 10**300, 2**63])
 def test_a_number_of_tokens_that_cannot_be_is_left_out(tokens):
     assert Page(a_record(calls=(CallFacts(model="m", input_tokens=tokens),))).of("sidecheck_tokens_total") == 0

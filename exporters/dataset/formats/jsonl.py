@@ -10,6 +10,9 @@ from exporters.dataset.formats.base import DatasetFile, Format
 from exporters.dataset.formats.encoding import json_text
 from exporters.dataset.shape import ShapeError, from_json, to_json
 
+FORM = 1
+"""The form of lines: another number from the version on that writes the same case as other bytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class FrozenCase(Case):
