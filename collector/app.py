@@ -27,8 +27,8 @@ from collector.pipeline.forgetting import Forgetting
 from collector.pipeline.forking import NoWorkers
 from collector.pipeline.front import Front
 from collector.pipeline.inspection import InspectionPool, available_cores
+from collector.pipeline.job import JudgeOptions
 from collector.pipeline.journal import Entry, Journal, Sync
-from collector.pipeline.judge import JudgeOptions
 from collector.pipeline.options import FrontOptions
 from collector.pipeline.rolling import RollingPool
 from collector.pipeline.showing import read_trace

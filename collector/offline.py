@@ -11,7 +11,8 @@ from checks.trace import CloseReason
 from collector.intake import Batch
 from collector.pipeline.buffer import Added, AssemblyLimits, TraceBuffer
 from collector.pipeline.closed_trace import ClosedTrace
-from collector.pipeline.judge import Job, Judge
+from collector.pipeline.job import Job
+from collector.pipeline.judge import Judge
 
 START = 0
 """Files have no clock: every span is taken to come in at the same moment, so that only limits close a trace early."""

@@ -6,7 +6,7 @@ import structlog
 
 from collector import cgroup
 from collector.pipeline.buffer import AssemblyLimits
-from collector.pipeline.judge import JudgeOptions
+from collector.pipeline.job import JudgeOptions
 from collector.pipeline.options import FrontOptions
 from collector.receivers.limits import ConnectionLimits, ReceiverLimits
 from collector.settings import Settings

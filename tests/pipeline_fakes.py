@@ -16,7 +16,8 @@ from checks.trace import CloseReason, Feedback, FeedbackTarget
 from collector.intake import Batch, Piece, Source
 from collector.pipeline.buffer import AssemblyLimits
 from collector.pipeline.front import Front
-from collector.pipeline.judge import Job, Judge, Judged, JudgeOptions
+from collector.pipeline.job import Job, Judged, JudgeOptions
+from collector.pipeline.judge import Judge
 from collector.pipeline.options import FrontOptions
 from collector.spans import Spans, no_spans
 from exporters.metrics.prometheus import Metrics

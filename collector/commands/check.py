@@ -14,7 +14,8 @@ from collector.display import Row, as_line, console, spending, summary, verdict_
 from collector.offline import Tally, judge_batches
 from collector.pipeline.buffer import AssemblyLimits
 from collector.pipeline.deadline import SignalDeadline
-from collector.pipeline.judge import Judge, JudgeOptions
+from collector.pipeline.job import JudgeOptions
+from collector.pipeline.judge import Judge
 from collector.receivers.files import read_file
 from collector.receivers.limits import ReceiverLimits
 from collector.settings import Settings

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 
 from checks.trace import CloseReason
-from collector.conventions.read import read
 from collector.pipeline.assembler import assemble
 from collector.pipeline.splitting import Telemetry
 from exporters.store import ForgetTarget
@@ -27,6 +26,8 @@ def names(target: ForgetTarget, encoded: bytes) -> bool:
 
 
 def _is_of(target: ForgetTarget, trace_id: str, spans: bytes, logs: bytes) -> bool:
+    from collector.conventions.read import read  # all conventions, which no start has to wait for
+
     interaction = read(assemble(trace_id, spans, logs, CloseReason.IDLE))
     if target.kind == "session":
         return interaction.session_id == target.value

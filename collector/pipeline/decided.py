@@ -14,7 +14,7 @@ import stamina
 from checks.trace import CloseReason
 from collector.pipeline.buffer import TRACE_BYTES, AssemblyLimits
 from collector.pipeline.closed_trace import ClosedTrace
-from collector.pipeline.judge import Job
+from collector.pipeline.job import Job
 from collector.pipeline.merging import Earlier
 from collector.progress import Position
 from exporters import codec

@@ -10,7 +10,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
 from collector.pipeline.inspection import batches
-from collector.pipeline.judge import Job
+from collector.pipeline.job import Job
 from collector.pipeline.rolling import Workers
 from exporters.codec import case_to_json
 from exporters.dataset.case import Case

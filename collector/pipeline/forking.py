@@ -20,7 +20,7 @@ import structlog
 from pebble import CONSTS, ProcessPool
 from pebble.pool.process import WORKERS_NAME
 
-from collector.pipeline.judge import JudgeOptions
+from collector.pipeline.job import JudgeOptions
 from collector.pipeline.worker import start_worker
 
 _FORKS = sys.platform == "linux"

@@ -26,8 +26,8 @@ from collector.pipeline.dispatch import Dispatch
 from collector.pipeline.feedback import FeedbackDesk
 from collector.pipeline.handover import HandOver
 from collector.pipeline.inspection import BATCH, batches
+from collector.pipeline.job import Job
 from collector.pipeline.journal import Entry, Journal
-from collector.pipeline.judge import Job
 from collector.pipeline.keeping import Keeping, Saved
 from collector.pipeline.losses import Losses
 from collector.pipeline.options import FrontOptions

@@ -22,7 +22,7 @@ from checks.builtin.pii import Pii
 from checks.plan import PlannedCheck
 from collector.logs import place_of
 from collector.pipeline.forking import NoWorkers, Workers
-from collector.pipeline.judge import DRAFT_WITHIN_NS, Job, Judged, JudgeOptions, unjudged
+from collector.pipeline.job import DRAFT_WITHIN_NS, Job, Judged, JudgeOptions, unjudged
 from collector.pipeline.quarantine import Quarantine
 from collector.pipeline.suspects import Suspects
 from collector.pipeline.worker import (

@@ -5,34 +5,29 @@ Runs in a worker process beside the app's traffic, or in-process for ``sidecheck
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, Self
 
 from checks import catalogue, runner
 from checks.deadline import Deadline, DeadlineExceeded, no_deadline
 from checks.interaction import Interaction, ModelCall
 from checks.plan import PlannedCheck
-from checks.report import Outcome, Report, Verdict
-from checks.trace import CloseReason, Feedback, Trace
+from checks.report import Report
+from checks.trace import Trace
 from checks.view import view
 from collector.conventions.read import read
 from collector.pipeline.assembler import assemble
-from collector.pipeline.merging import Earlier, merged
-from collector.pipeline.pricing import OwnPrices, Prices
+from collector.pipeline.job import DRAFT_WITHIN_NS, Job, JudgeOptions, errored, noting, whole
+from collector.pipeline.pricing import Prices
 from exporters.dataset.case import Case
 from exporters.dataset.gate import admit
 from exporters.dataset.likeness import likeness
 from exporters.dataset.likeness import load as load_likeness
 from exporters.dataset.promote import draft, failures
 from exporters.dataset.redact import RedactionFailed, Redactor
-from exporters.metrics.tally import Tally, tally
-from exporters.packed import Packed, pack
 from exporters.record import CallFacts, Record
 
-DRAFT_WITHIN_NS = 5_000_000_000
-"""Redacting megabytes of digits can take long; a case that takes longer is withheld and counted."""
 NONE_LEFT_OUT: Mapping[str, str] = MappingProxyType({})
 MOST_KEYS = 128
 """Feedback may name a trace by so many of its span and response ids: a model call has one or two, a tool run or a
@@ -40,64 +35,6 @@ retrieval one."""
 MOST_RESPONSES = 64
 MOST_ENTRIES = 16
 """So many of them are agents' and chains'; the outermost start first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A trace to judge: encoded OTLP as in ``Piece``, and what came beside it.
-
-    ``earlier`` is what the store holds of it; ``whole`` puts both together.
-    """
-
-    trace_id: str
-    spans: bytes
-    logs: bytes
-    closed_by: CloseReason
-    feedback: tuple[Feedback, ...] = ()
-    truncated: bool = False
-    previous: tuple[Verdict, ...] | None = None
-    previous_feedback: tuple[Feedback, ...] | None = None
-    replaces_ns: int | None = None
-    earlier: Earlier | None = None
-
-    @property
-    def size(self) -> int:
-        """Bytes of telemetry, unpacked."""
-        return len(self.spans) + len(self.logs) + (self.earlier.size if self.earlier is not None else 0)
-
-
-@dataclass(frozen=True, slots=True)
-class JudgeOptions:
-    """How a judge is made; plain data, so that it can be sent to a worker process."""
-
-    checks: Mapping[str, Mapping[str, Any]]
-    drafts_cases: bool = True
-    redacts: bool = True
-    typical_rate: float = 0.0
-    fakes: bool = False
-    prices: OwnPrices | None = None
-    """Prices beside those of the list; ``None``: nothing is priced."""
-    tells_results: bool = False
-    """Whether a tracing backend is told of verdicts."""
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """What comes of a batch: each trace as the store takes it, and by how much the metrics move."""
-
-    traces: tuple[Packed, ...]
-    tallies: tuple[Tally, ...]
-
-    @classmethod
-    def of(cls, records: Sequence[Record], *, with_results: bool = False) -> Self:
-        """The sinks' parts of these records."""
-        packed = tuple(pack(record, with_results=with_results) for record in records)
-        return cls(packed, (tally(records),))
-
-    @classmethod
-    def joined(cls, parts: Sequence[Self]) -> Self:
-        """Several as one, in their order."""
-        return cls(tuple(t for part in parts for t in part.traces), tuple(t for part in parts for t in part.tallies))
 
 
 class Judge:
@@ -137,7 +74,7 @@ class Judge:
     def judge(self, job: Job, left_out: Mapping[str, str] = NONE_LEFT_OUT) -> Record:
         """The verdicts on one trace as a record for the sinks; ``left_out`` as in ``report``."""
         job, over = whole(job)
-        return _noting(over, self._record(job, self.report(job, left_out)))
+        return noting(over, self._record(job, self.report(job, left_out)))
 
     def try_check(self, job: Job, check: str) -> None:
         """Run one check on a trace and keep nothing, to see whether this process survives it."""
@@ -243,61 +180,14 @@ class Judge:
             return draft(report, self._redact, plan=self._plan, typical_rate=rate, by_hand=by_hand)
 
 
-Over = tuple[int, int]
-"""Spans and log records that came late and found no room."""
-
-
-def whole(job: Job) -> tuple[Job, Over]:
-    """The job with what the store held of its trace and what came now as one, and what of that found no room."""
-    if job.earlier is None:
-        return job, (0, 0)
-    both = merged(job.earlier, job.spans, job.logs)
-    over = both.spans_left_out, both.logs_left_out
-    truncated = job.truncated or any(over)
-    return replace(job, spans=both.spans, logs=both.logs, truncated=truncated, earlier=None), over
-
-
-def _noting(over: Over, record: Record) -> Record:
-    return replace(record, spans_left_out=over[0], logs_left_out=over[1]) if any(over) else record
-
-
 def _with_errors(report: Report, plan: Sequence[PlannedCheck], errors: Mapping[str, str]) -> Report:
     """The report with an ``ERRORED`` verdict for each check that has an error, in the order of the plan."""
     verdicts = {verdict.check: verdict for verdict in report.verdicts}
     for planned in plan:
         error = errors.get(planned.name)
         if error is not None:
-            verdicts[planned.name] = _errored(planned.name, planned.check.info.version, error)
+            verdicts[planned.name] = errored(planned.name, planned.check.info.version, error)
     return replace(report, verdicts=tuple(verdicts[planned.name] for planned in plan))
-
-
-def _errored(check: str, version: str, error: str) -> Verdict:
-    return Verdict(check, version, Outcome.ERRORED, error=error)
-
-
-def unjudged(job: Job, plan: Sequence[tuple[str, str]], error: str, now_ns: int) -> Record:
-    """The record of a trace that no worker survived: every check ``ERRORED``; ``plan`` is (name, version) a check."""
-    verdicts = tuple(_errored(name, version, error) for name, version in plan)
-    job, over = whole(job)
-    record = Record(
-        trace_id=job.trace_id,
-        service="unknown_service",
-        convention="none",
-        closed_by=job.closed_by,
-        start_ns=now_ns,
-        end_ns=now_ns,
-        duration_ns=0,
-        span_count=0,
-        truncated=job.truncated,
-        view={},
-        verdicts=verdicts,
-        previous=job.previous,
-        spans=job.spans,
-        logs=job.logs,
-        evaluated_ns=now_ns,
-        replaces_ns=job.replaces_ns,
-    )
-    return _noting(over, record)
 
 
 def _keys(interaction: Interaction) -> tuple[tuple[str, str], ...]:

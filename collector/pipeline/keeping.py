@@ -12,7 +12,7 @@ from collector.pipeline.census import FORGOTTEN
 from collector.pipeline.closed_trace import ClosedTrace
 from collector.pipeline.decided import reclosed
 from collector.pipeline.inspection import batches
-from collector.pipeline.judge import Job
+from collector.pipeline.job import Job
 from collector.pipeline.losses import Losses
 from collector.pipeline.options import FrontOptions
 from collector.pipeline.rolling import Workers

@@ -11,4 +11,4 @@ from collector.pipeline import heap, parent
 parent.leave_signals()
 heap.collect_less()
 
-from collector.pipeline import worker  # noqa: E402, F401 - takes long, and a signal may come meanwhile
+from collector.pipeline import judge, worker  # noqa: E402, F401 - takes long, and a signal may come meanwhile

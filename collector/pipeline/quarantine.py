@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from collector.pipeline.judge import Job, whole
+from collector.pipeline.job import Job, whole
 
 MOST_TRACES = 100
 MOST_BYTES = 256 * 1024 * 1024

@@ -11,7 +11,7 @@ from operator import attrgetter
 from collector.pipeline.closed_trace import ClosedTrace
 from collector.pipeline.decided import Decided, job_of
 from collector.pipeline.inspection import batches
-from collector.pipeline.judge import Job
+from collector.pipeline.job import Job
 from collector.pipeline.options import FrontOptions
 from collector.progress import Position
 from exporters.metrics.prometheus import Metrics

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
-from collector.pipeline.judge import Job, Judged
+from collector.pipeline.job import Job, Judged
 from collector.spans import Kind, Spans, no_spans
 from exporters.dataset.case import Case
 from exporters.dataset.gate import Answer, Asked

@@ -5,7 +5,6 @@ import threading
 from google.protobuf.message import DecodeError
 
 from checks.interaction import Interaction
-from collector.conventions.read import read
 from collector.pipeline.assembler import assemble
 from exporters.store import StoredTrace
 
@@ -15,6 +14,8 @@ _one_at_a_time = threading.Lock()
 
 def read_trace(stored: StoredTrace) -> Interaction | None:
     """An ``exporters.review.site.ReadTrace``: what the app did in the trace, with all its spans."""
+    from collector.conventions.read import read  # the first page of a trace waits for all conventions, and no start
+
     with _one_at_a_time:
         try:
             trace = assemble(stored.trace_id, stored.spans, stored.logs, stored.closed_by, (), stored.truncated)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from collector.pipeline import heap, parent
-from collector.pipeline.judge import Job, Judge, Judged, JudgeOptions
+from collector.pipeline.job import Job, Judged, JudgeOptions
 from exporters.dataset.case import Case
 from exporters.dataset.gate import Answer, Asked, one_by_one
 
@@ -36,6 +36,7 @@ class _Worker:
 
     def __init__(self, options: JudgeOptions, memory_bytes: int) -> None:
         from collector.pipeline.deadline import SignalDeadline
+        from collector.pipeline.judge import Judge  # with all that it takes to judge, which is for workers alone
 
         self._deadline = SignalDeadline()
         self._tells_results = options.tells_results

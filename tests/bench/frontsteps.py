@@ -14,8 +14,8 @@ from collector.pipeline.buffer import AssemblyLimits, TraceBuffer
 from collector.pipeline.closed_trace import ClosedTrace
 from collector.pipeline.front import Front
 from collector.pipeline.inspection import BATCH
+from collector.pipeline.job import Job, Judged
 from collector.pipeline.journal import Journal
-from collector.pipeline.judge import Job, Judged
 from collector.pipeline.options import FrontOptions
 from collector.progress import Position, Progress
 from collector.receivers import decode

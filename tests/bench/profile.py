@@ -20,7 +20,7 @@ from bench.measure import Run, run, sidecar_of_its_own, warm_up
 from bench.workersteps import WorkerSteps
 from servers import Serving
 
-from collector.pipeline.judge import Judged
+from collector.pipeline.job import Judged
 
 RESTS = {
     "front": "gRPC, sockets, pipes, scheduling: end to end less these",

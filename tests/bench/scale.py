@@ -25,7 +25,7 @@ from checks import catalogue
 from checks.trace import CloseReason
 from collector.intake import Source
 from collector.pipeline.inspection import BATCH, InspectionPool
-from collector.pipeline.judge import Job, JudgeOptions
+from collector.pipeline.job import Job, JudgeOptions
 from collector.receivers import decode
 from collector.receivers.limits import ReceiverLimits
 

@@ -17,7 +17,8 @@ from checks.view import view
 from collector.conventions.read import read
 from collector.pipeline.assembler import assemble
 from collector.pipeline.deadline import SignalDeadline
-from collector.pipeline.judge import Job, Judge, Judged, JudgeOptions
+from collector.pipeline.job import Job, Judged, JudgeOptions
+from collector.pipeline.judge import Judge
 from exporters.dataset.promote import draft
 from exporters.dataset.redact import Redactor
 from exporters.metrics.tally import tally

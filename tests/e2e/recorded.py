@@ -6,7 +6,8 @@ from expectations import RECORDINGS, Recording
 from store_builders import LIMITS
 
 from checks.trace import CloseReason, Feedback
-from collector.pipeline.judge import Job, Judge, JudgeOptions
+from collector.pipeline.job import Job, JudgeOptions
+from collector.pipeline.judge import Judge
 from exporters.dataset.case import CaseStatus
 from exporters.packed import pack
 from exporters.record import Record

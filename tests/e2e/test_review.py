@@ -14,7 +14,8 @@ from playwright.sync_api import Browser, Page, expect
 from servers import Serving, run_sidecheck, serving, until
 from store_builders import NOW, a_case, a_failing_record, save
 
-from collector.pipeline.judge import Judge, JudgeOptions
+from collector.pipeline.job import JudgeOptions
+from collector.pipeline.judge import Judge
 from exporters.dataset.case import CaseStatus, Expectation
 from exporters.dataset.gate import one_by_one
 from exporters.review.routes import create_api

@@ -10,7 +10,8 @@ from fastapi.testclient import TestClient
 from checks.finding import Finding
 from checks.report import Outcome, Verdict
 from checks.trace import CloseReason
-from collector.pipeline.judge import Judge, JudgeOptions
+from collector.pipeline.job import JudgeOptions
+from collector.pipeline.judge import Judge
 from exporters.dataset.case import Case, CaseStatus, Context, Expectation, Source
 from exporters.dataset.gate import Answer, Asked, one_by_one
 from exporters.dataset.promote import case_id

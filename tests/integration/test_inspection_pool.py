@@ -19,7 +19,7 @@ from checks import catalogue
 from checks.report import Outcome, Verdict
 from collector.pipeline.forking import NoWorkers
 from collector.pipeline.inspection import InspectionPool
-from collector.pipeline.judge import JudgeOptions
+from collector.pipeline.job import JudgeOptions
 from exporters import codec
 from exporters.dataset.case import Case, Context, Expectation, Source
 from exporters.dataset.gate import Asked

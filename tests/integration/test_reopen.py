@@ -6,7 +6,8 @@ from pipeline_fakes import Line, a_piece, text, trace_id
 
 from checks.trace import Feedback, FeedbackTarget
 from collector.pipeline.buffer import AssemblyLimits
-from collector.pipeline.judge import Judge, JudgeOptions
+from collector.pipeline.job import JudgeOptions
+from collector.pipeline.judge import Judge
 from exporters.dataset.case import CaseStatus
 from exporters.review.routes import create_api
 from exporters.store import CaseQuery

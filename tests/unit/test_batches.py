@@ -6,7 +6,8 @@ from checks.report import Outcome
 from checks.trace import CloseReason
 from collector.pipeline.buffer import ClosedTrace
 from collector.pipeline.inspection import BATCH, BATCH_BYTES, batches
-from collector.pipeline.judge import Judge, JudgeOptions
+from collector.pipeline.job import JudgeOptions
+from collector.pipeline.judge import Judge
 
 
 def a_closed_trace(size=1):

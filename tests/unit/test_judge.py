@@ -11,7 +11,8 @@ from store_builders import a_verdict
 from checks.catalogue import CheckConfigError
 from checks.report import Outcome
 from checks.trace import CloseReason, Feedback
-from collector.pipeline.judge import MOST_ENTRIES, MOST_KEYS, Job, Judge, JudgeOptions, unjudged
+from collector.pipeline.job import Job, JudgeOptions, unjudged
+from collector.pipeline.judge import MOST_ENTRIES, MOST_KEYS, Judge
 
 PLAN = {"user_feedback": {}, "latency": {}}
 

@@ -5,7 +5,8 @@ from pipeline_fakes import a_job, a_piece, span_bytes
 
 from collector.pipeline.assembler import assemble
 from collector.pipeline.buffer import AssemblyLimits
-from collector.pipeline.judge import Judge, Judged, JudgeOptions, unjudged, whole
+from collector.pipeline.job import Judged, JudgeOptions, unjudged, whole
+from collector.pipeline.judge import Judge
 from collector.pipeline.merging import Earlier, merged
 from exporters import codec
 

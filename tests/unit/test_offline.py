@@ -6,7 +6,8 @@ from checks.trace import CloseReason
 from collector.intake import Batch, Refusal, Source
 from collector.offline import Tally, judge_batches
 from collector.pipeline.buffer import PIECE_BYTES, SPAN_BYTES, TRACE_BYTES, AssemblyLimits
-from collector.pipeline.judge import Judge, JudgeOptions
+from collector.pipeline.job import JudgeOptions
+from collector.pipeline.judge import Judge
 
 JUDGE = Judge(JudgeOptions({"latency": {}}, drafts_cases=False))
 LIMITS = AssemblyLimits(max_spans=3)

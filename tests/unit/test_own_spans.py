@@ -11,7 +11,7 @@ from otlp import a_log_record, a_logs_request, a_proto_span, a_trace_request
 from pipeline_fakes import LOCKED, Line, a_piece
 
 from collector.intake import Refusal, Refused, Source
-from collector.pipeline.judge import Judged
+from collector.pipeline.job import Judged
 from collector.pipeline.rolling import RollingPool
 from collector.receivers import own_spans
 from collector.receivers.limits import ReceiverLimits

@@ -6,7 +6,8 @@ from store_builders import NOW
 
 from checks.trace import Feedback
 from collector.part_options import front_options, judge_options
-from collector.pipeline.judge import Judge, JudgeOptions
+from collector.pipeline.job import JudgeOptions
+from collector.pipeline.judge import Judge
 from collector.settings_models import Promotion, Settings
 from exporters.dataset.case import CaseStatus, ExampleType
 from exporters.dataset.shape import to_json

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from collector.pipeline.judge import Judged
+from collector.pipeline.job import Judged
 from collector.pipeline.rolling import RollingPool
 
 NOTHING = Judged((), ())

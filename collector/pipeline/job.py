@@ -1,0 +1,124 @@
+"""A trace to judge and what comes of it: plain data, which goes from process to process.
+
+Owns nothing of the judging, and loads nothing of it: the process that takes telemetry in hands these on.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from checks.report import Outcome, Verdict
+from checks.trace import CloseReason, Feedback
+from collector.pipeline.merging import Earlier, merged
+from collector.pipeline.pricing import OwnPrices
+from exporters.metrics.tally import Tally, tally
+from exporters.packed import Packed, pack
+from exporters.record import Record
+
+DRAFT_WITHIN_NS = 5_000_000_000
+"""Redacting megabytes of digits can take long; a case that takes longer is withheld and counted."""
+Over = tuple[int, int]
+"""Spans and log records that came late and found no room."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A trace to judge: encoded OTLP as in ``Piece``, and what came beside it.
+
+    ``earlier`` is what the store holds of it; ``whole`` puts both together.
+    """
+
+    trace_id: str
+    spans: bytes
+    logs: bytes
+    closed_by: CloseReason
+    feedback: tuple[Feedback, ...] = ()
+    truncated: bool = False
+    previous: tuple[Verdict, ...] | None = None
+    previous_feedback: tuple[Feedback, ...] | None = None
+    replaces_ns: int | None = None
+    earlier: Earlier | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of telemetry, unpacked."""
+        return len(self.spans) + len(self.logs) + (self.earlier.size if self.earlier is not None else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeOptions:
+    """How a judge is made; plain data, so that it can be sent to a worker process."""
+
+    checks: Mapping[str, Mapping[str, Any]]
+    drafts_cases: bool = True
+    redacts: bool = True
+    typical_rate: float = 0.0
+    fakes: bool = False
+    prices: OwnPrices | None = None
+    """Prices beside those of the list; ``None``: nothing is priced."""
+    tells_results: bool = False
+    """Whether a tracing backend is told of verdicts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What comes of a batch: each trace as the store takes it, and by how much the metrics move."""
+
+    traces: tuple[Packed, ...]
+    tallies: tuple[Tally, ...]
+
+    @classmethod
+    def of(cls, records: Sequence[Record], *, with_results: bool = False) -> Self:
+        """The sinks' parts of these records."""
+        packed = tuple(pack(record, with_results=with_results) for record in records)
+        return cls(packed, (tally(records),))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Several as one, in their order."""
+        return cls(tuple(t for part in parts for t in part.traces), tuple(t for part in parts for t in part.tallies))
+
+
+def whole(job: Job) -> tuple[Job, Over]:
+    """The job with what the store held of its trace and what came now as one, and what of that found no room."""
+    if job.earlier is None:
+        return job, (0, 0)
+    both = merged(job.earlier, job.spans, job.logs)
+    over = both.spans_left_out, both.logs_left_out
+    truncated = job.truncated or any(over)
+    return replace(job, spans=both.spans, logs=both.logs, truncated=truncated, earlier=None), over
+
+
+def noting(over: Over, record: Record) -> Record:
+    """The record with how much found no room."""
+    return replace(record, spans_left_out=over[0], logs_left_out=over[1]) if any(over) else record
+
+
+def errored(check: str, version: str, error: str) -> Verdict:
+    """The verdict of a check that broke."""
+    return Verdict(check, version, Outcome.ERRORED, error=error)
+
+
+def unjudged(job: Job, plan: Sequence[tuple[str, str]], error: str, now_ns: int) -> Record:
+    """The record of a trace that no worker survived: every check ``ERRORED``; ``plan`` is (name, version) a check."""
+    verdicts = tuple(errored(name, version, error) for name, version in plan)
+    job, over = whole(job)
+    record = Record(
+        trace_id=job.trace_id,
+        service="unknown_service",
+        convention="none",
+        closed_by=job.closed_by,
+        start_ns=now_ns,
+        end_ns=now_ns,
+        duration_ns=0,
+        span_count=0,
+        truncated=job.truncated,
+        view={},
+        verdicts=verdicts,
+        previous=job.previous,
+        spans=job.spans,
+        logs=job.logs,
+        evaluated_ns=now_ns,
+        replaces_ns=job.replaces_ns,
+    )
+    return noting(over, record)
