@@ -1,5 +1,6 @@
-"""The tables, as this version of sidecheck reads and writes them. How they came to be is in ``migrations``. Long, since a
-schema is read in one go.
+"""The tables, as this version of sidecheck reads and writes them. How they came to be is in ``migrations``.
+
+Long, since a schema is read in one go.
 
 A trace's rows hang on the number that it got when it was first saved, not on its id: ids are random, and rows that are
 ordered by them would each have a page of their own to be written. Only rows that few traces have are found by its id.
