@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
-JOBS   ?= 2
+JOBS   ?= 3
 UV     := $(shell command -v uv 2>/dev/null)
 PACKAGES := checks collector exporters
 
@@ -52,7 +52,7 @@ lint: $(VENV)/.dev ## ruff, mypy --strict, import-linter, deptry, codespell
 soak: $(VENV)/.dev ## the fault tests in their long form, an hour; their table goes into tests/faults/README.md
 	SIDECHECK_SOAK=1 SIDECHECK_SOAK_TABLE=1 $(BIN)/pytest tests/faults $(ARGS)
 
-unit: $(VENV)/.dev ## the tests only, two at a time, then those that must be alone (JOBS=4; ARGS="-k citations")
+unit: $(VENV)/.dev ## the tests only, three at a time, then those that must be alone (JOBS=4; ARGS="-k citations")
 	$(BIN)/pytest -n $(JOBS) --dist loadfile -m "not alone" $(ARGS); code=$$?; test $$code -eq 0 || test $$code -eq 5
 	$(BIN)/pytest -m alone $(ARGS); code=$$?; test $$code -eq 0 || test $$code -eq 5
 

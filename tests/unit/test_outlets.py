@@ -31,7 +31,7 @@ class Part:
 
 @pytest.fixture
 def outlets():
-    return Outlets(ReceiverLimits(), Metrics(100))
+    return Outlets(ReceiverLimits(), Metrics(100), "0123456789abcdef")
 
 
 @pytest.mark.parametrize("fails", ["notifying", "results", "forwarding"])
