@@ -53,6 +53,7 @@ class Workers:
         wanted = {_PRESIDIO: finds_pii, _PRICES: options.prices is not None}
         self._preloaded = [*_NEEDED_BY_ALL, *(name for name, is_wanted in wanted.items() if is_wanted)]
         self._pool: ProcessPool | None = None
+        self._is_ended = False
         self._start: asyncio.Future[ProcessPool] | None = None
 
     async def call(self, function: Callable[..., Any], arguments: Sequence[Any], within_s: float) -> Any:
@@ -75,8 +76,9 @@ class Workers:
             kill_others: kill every worker of this process then, also those that only start: one from which the pool
                 takes away what they share would end in a stack trace.
         """
+        self._is_ended = True
         pool = self._pool
-        if pool is None:
+        if pool is None:  # what is being started ends as soon as it is there
             return
         pool.close()
         try:
@@ -96,6 +98,8 @@ class Workers:
         except Exception as error:
             raise NoWorkers(f"no worker process can be started: {error.__cause__ or error}") from error
         self._pool = pool
+        if self._is_ended:
+            await asyncio.to_thread(self.end, 0)
         return pool
 
 

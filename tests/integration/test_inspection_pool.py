@@ -183,6 +183,17 @@ async def test_workers_do_not_end_with_an_earlier_pool_that_had_that_process_sta
     assert psutil.Process(workers()[0].pid).parent().is_running()
 
 
+async def test_a_pool_that_is_ended_while_it_starts_leaves_no_worker(pools):
+    before = {worker.pid for worker in workers()}
+    pool = pools(workers=2)
+    starting = asyncio.create_task(pool.warm_up())
+    await asyncio.sleep(0)  # it has begun
+    pool.retire()
+    with pytest.raises(Exception, match="not active"):
+        await starting
+    assert {worker.pid for worker in workers()} <= before
+
+
 async def test_while_no_worker_can_be_started_traces_wait_and_are_not_put_to_blame(pools, tmp_path):
     broken = {"fatal": {"use": "hostile_checks:Fatal", "unless": str(tmp_path / "mended")}}
     pool = pools(options=JudgeOptions(broken, drafts_cases=False))
