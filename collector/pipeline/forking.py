@@ -30,6 +30,8 @@ _PRESIDIO = "checks.builtin.pii.preloaded"
 _PRICES = "genai_prices.data"
 LOADED_WITHIN_S = 60.0
 """After so long no copies are waited for any more."""
+LOOKED_AT_EVERY_S = 1.0
+"""How often a call that waits looks whether there still is somebody to answer."""
 KILLED_AFTER_S = 0.5
 """Workers ignore the polite signal (see ``start_worker``); after so long comes the other one."""
 
@@ -54,6 +56,7 @@ class Workers:
         self._preloaded = [*_NEEDED_BY_ALL, *(name for name, is_wanted in wanted.items() if is_wanted)]
         self._pool: ProcessPool | None = None
         self._is_ended = False
+        self._was_well_at_its_end = False  # so that what still waits is forgotten on purpose
         self._start: asyncio.Future[ProcessPool] | None = None
 
     async def call(self, function: Callable[..., Any], arguments: Sequence[Any], within_s: float) -> Any:
@@ -61,7 +64,14 @@ class Workers:
         if self._start is None:
             self._start = asyncio.ensure_future(self._begin())
         pool = await asyncio.shield(self._start)
-        return await asyncio.wrap_future(pool.schedule(function, args=arguments, timeout=within_s))
+        answer = asyncio.wrap_future(pool.schedule(function, args=arguments, timeout=within_s))
+        try:
+            while not (await asyncio.wait([answer], timeout=LOOKED_AT_EVERY_S))[0]:
+                if not pool.active and not self._was_well_at_its_end:
+                    raise NoWorkers("the worker processes are gone")  # while the call was on its way: it was forgotten
+            return answer.result()
+        finally:
+            answer.cancel()
 
     @property
     def are_there(self) -> bool:
@@ -80,6 +90,7 @@ class Workers:
         pool = self._pool
         if pool is None:  # what is being started ends as soon as it is there
             return
+        self._was_well_at_its_end = pool.active
         pool.close()
         try:
             pool.join(done_within_s)

@@ -9,11 +9,14 @@ import sys
 from dataclasses import replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from queue import Queue
 
 import psutil
 import pytest
 from hostile_checks import GROWS_BY
+from pebble import ProcessPool
 from pipeline_fakes import a_job, span_bytes, trace_id
+from servers import until
 
 from checks import catalogue
 from checks.report import Outcome, Verdict
@@ -154,6 +157,29 @@ async def test_the_pool_lives_on_after_an_idle_worker_was_killed(pools):
     (worker,) = workers()
     worker.kill()
     worker.join(10)
+    (packed,) = (await pool.inspect([a_job()])).traces
+    assert outcomes(packed)["hostile"] is Outcome.PASSED
+
+
+async def test_a_call_that_comes_while_the_pool_gives_up_is_not_forgotten(pools, monkeypatch):
+    pool = pools()
+    await pool.warm_up()
+    (worker,) = workers()
+    first, schedule = pool._pool._pool, ProcessPool.schedule
+
+    def too_late(self, *args, **options):
+        taken = self._context.task_queue
+        if self is first:
+            self._context.task_queue = Queue()  # in which nobody looks
+            worker.kill()
+            until("the pool has given up", lambda: not self.active)
+        self._check_pool_status = lambda: None
+        try:
+            return schedule(self, *args, **options)
+        finally:
+            self._context.task_queue = taken
+
+    monkeypatch.setattr(ProcessPool, "schedule", too_late)
     (packed,) = (await pool.inspect([a_job()])).traces
     assert outcomes(packed)["hostile"] is Outcome.PASSED
 

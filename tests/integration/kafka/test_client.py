@@ -1,9 +1,11 @@
 """The client library, where it was mended, against a real Kafka."""
 
+import socket
 import time
 
 import pytest
 from kafka import KafkaConsumer
+from kafka.net.transport import KafkaTCPTransport
 from kafka.structs import TopicPartition
 
 from collector.receivers.kafka.client import GroupConsumer
@@ -53,3 +55,16 @@ def test_a_partition_that_was_paused_amid_its_records_is_read_on_once_it_is_resu
 def test_the_library_still_needs_to_be_mended(kafka, partitions):
     """Once this fails, the library can do it, and ``GroupConsumer.poll`` can go."""
     assert read(kafka, partitions, KafkaConsumer) == MANY + MANY // 3
+
+
+def test_what_came_together_with_the_end_of_a_connection_is_heard():
+    """A broker says why it refuses a login and closes: a client that is slow finds both at once."""
+    theirs, ours = socket.socketpair()
+    ours.setblocking(False)
+    theirs.sendall(b"why")
+    theirs.close()
+    transport = KafkaTCPTransport(None, ours)
+    assert transport._sock_recv() == (b"why", None)
+    data, error = transport._sock_recv()
+    assert (data, str(error)) == (b"", "KafkaConnectionError: socket disconnected")
+    ours.close()
