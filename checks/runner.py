@@ -6,7 +6,7 @@ and a broken check (``ERRORED``, ``TIMED_OUT``). Knows neither what checks look 
 
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -42,7 +42,14 @@ def run(
     Returns:
         One verdict for each planned check. Nothing a check does raises here, but ``KeyboardInterrupt`` passes.
     """
-    return Report(interaction, tuple([_judge(planned, interaction, clock, deadline) for planned in plan]))
+    verdicts: list[Verdict] = []
+    started = clock()
+    for planned in plan:
+        end = _attempt(planned, interaction, deadline)
+        ended = clock()
+        verdicts.append(_signed(planned, end, ended - started))
+        started = ended
+    return Report(interaction, tuple(verdicts))
 
 
 def load(plan: Sequence[PlannedCheck]) -> None:
@@ -68,25 +75,16 @@ class _End(NamedTuple):
     reason: str | None = None
 
 
+_SCORES: Mapping[Outcome, float] = {Outcome.PASSED: 1.0, Outcome.FAILED: 0.0}
 _PASSED = _End(Outcome.PASSED)
 _NOTHING_TO_JUDGE = _End(Outcome.NOT_APPLICABLE, reason=NOTHING_TO_JUDGE)
 
 
-def _judge(planned: PlannedCheck, interaction: Interaction, clock: Callable[[], int], deadline: Deadline) -> Verdict:
-    started = clock()
-    end = _attempt(planned, interaction, deadline)
-    outcome = end.outcome
-    return _verdict(
-        check=planned.name,
-        version=planned.check.info.version,
-        outcome=outcome,
-        score=1.0 if outcome is Outcome.PASSED else 0.0 if outcome is Outcome.FAILED else None,
-        findings=end.findings,
-        duration_ns=clock() - started,
-        error=end.error,
-        findings_cut=end.findings_cut,
-        reason=end.reason,
-    )
+def _signed(planned: PlannedCheck, end: _End, duration_ns: int) -> Verdict:
+    outcome, findings, cut, error, reason = end
+    score = _SCORES.get(outcome)
+    version = planned.check.info.version
+    return _verdict(planned.name, version, outcome, score, findings, duration_ns, error, cut, reason)
 
 
 def _attempt(planned: PlannedCheck, interaction: Interaction, deadline: Deadline) -> _End:
@@ -107,11 +105,12 @@ def _attempt(planned: PlannedCheck, interaction: Interaction, deadline: Deadline
 def _decide(planned: PlannedCheck, interaction: Interaction) -> _End:
     """Cheapest first: a trace that is not selected or not sampled costs none of the check's own code."""
     selection = planned.selection
-    unmet = selection.unmet(interaction)
-    if unmet is not None:
-        return _End(Outcome.NOT_APPLICABLE, reason=f"{WHEN}{unmet}")
-    if not selection.samples(interaction.trace_id):
-        return _End(Outcome.NOT_SAMPLED, reason=f"{SAMPLE}{selection.sample:g}")
+    if selection.leaves_out:
+        unmet = selection.unmet(interaction)
+        if unmet is not None:
+            return _End(Outcome.NOT_APPLICABLE, reason=f"{WHEN}{unmet}")
+        if not selection.samples(interaction.trace_id):
+            return _End(Outcome.NOT_SAMPLED, reason=f"{SAMPLE}{selection.sample:g}")
     check = planned.check
     if not check.applies_to(interaction):
         return _NOTHING_TO_JUDGE

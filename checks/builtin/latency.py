@@ -8,8 +8,9 @@ The defaults are where users and the infrastructure between stop waiting, not wh
   (J. Nielsen, Usability Engineering, 1993, chapter 5).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, ClassVar, Literal
 
 from checks.check import CheckInfo, OptionError
@@ -23,6 +24,7 @@ from checks.trace import Trace
 Limit = Duration | None
 """A longest duration; ``None`` switches it off."""
 
+_TOOK = itemgetter(0)
 _LIMITS = ("max_trace", "max_model_call", "max_first_token")
 
 
@@ -107,10 +109,10 @@ class Latency:
             if took > limits.trace:
                 yield _slow("slow_trace", "the trace", took, limits.trace, trace.root.span_id if trace.root else None)
         if limits.model_call is not None:
-            timed = ((_duration(call, trace), call.span_id) for call in calls)
+            timed = [(took, call.span_id) for call in calls if (took := _duration(call, trace)) is not None]
             yield from _over(limits.model_call, timed, "slow_model_call", "the slowest model call")
         if limits.first_token is not None:
-            streamed = ((call.ttft_ns, call.span_id) for call in calls)
+            streamed = [(call.ttft_ns, call.span_id) for call in calls if call.ttft_ns is not None]
             yield from _over(limits.first_token, streamed, "slow_first_token", "the slowest first token")
 
     def expects(self, interaction: Interaction, findings: tuple[Finding, ...]) -> Mapping[str, Any]:
@@ -152,14 +154,10 @@ def _overridden(number: int, override: LimitOverride, own: list[int | None]) -> 
     return _Limits(*parsed)
 
 
-def _over(limit: int, measured: Iterable[tuple[int | None, str]], code: str, what: str) -> Iterator[Finding]:
-    """The finding for the longest of ``measured``, pairs of nanoseconds and span id, if it is over the limit."""
-    longest, where = limit, None
-    for duration, span_id in measured:
-        if duration is not None and duration > longest:
-            longest, where = duration, span_id
-    if longest > limit:
-        yield _slow(code, what, longest, limit, where)
+def _over(limit: int, measured: Sequence[tuple[int, str]], code: str, what: str) -> tuple[Finding, ...]:
+    """The finding for the first of the longest of ``measured``, pairs of nanoseconds and span id, if over the limit."""
+    longest, where = max(measured, key=_TOOK) if measured else (limit, None)
+    return (_slow(code, what, longest, limit, where),) if longest > limit else ()
 
 
 def _slow(code: str, what: str, took: int, limit: int, span_id: str | None) -> Finding:

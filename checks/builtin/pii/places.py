@@ -71,6 +71,8 @@ def _extent(places: tuple[Place, ...]) -> tuple[int, bool]:
 
 def was_recorded(interaction: Interaction, places: tuple[Place, ...]) -> bool:
     """Whether any text in these places was recorded, an empty one too."""
+    if interaction.final_output is not None and "output" in places:
+        return True
     if any(_place_of(path) in places for path, _, _ in interaction.texts()):
         return True
     return any(
