@@ -109,7 +109,7 @@ class Latency:
             if took > limits.trace:
                 yield _slow("slow_trace", "the trace", took, limits.trace, trace.root.span_id if trace.root else None)
         if limits.model_call is not None:
-            timed = [(took, call.span_id) for call in calls if (took := _duration(call, trace)) is not None]
+            timed = [(ns, call.span_id) for call in calls if (ns := _duration(call, trace)) is not None]
             yield from _over(limits.model_call, timed, "slow_model_call", "the slowest model call")
         if limits.first_token is not None:
             streamed = [(call.ttft_ns, call.span_id) for call in calls if call.ttft_ns is not None]
