@@ -4,8 +4,9 @@ So the process that writes has little to do for each trace, and what crosses fro
 Owns how a record becomes columns; where these go is the business of ``exporters.store``.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Self
 
 from checks.constructor import constructor_of
@@ -88,6 +89,10 @@ class Packed:
     likeness: Likeness | None = None
     results: tuple[Result, ...] = ()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """All fields at once: the usual way takes them, and puts them back, one by one in Python."""
+        return _unpickled, _values_of(self)
+
     def column(self, name: str) -> Any:
         """One of ``columns``."""
         return self.columns[COLUMNS.index(name)]
@@ -107,6 +112,11 @@ class Packed:
 
 
 _new_packed = constructor_of(Packed)
+_values_of = attrgetter(*[field.name for field in fields(Packed)])
+
+
+def _unpickled(*values: Any) -> Packed:
+    return _new_packed(*values)
 
 
 def pack(record: Record, *, with_results: bool = False) -> Packed:
