@@ -158,8 +158,12 @@ def _outcomes(ended: tuple[tuple[str, Outcome], ...]) -> tuple[tuple[str, str], 
     return tuple({codec.key(check): outcome.value for check, outcome in ended}.items())
 
 
-_label = lru_cache(maxsize=1024)(codec.key)
-"""The key of a text that comes again and again. It is one object then, and is sent once for all traces of a batch."""
+_same = lru_cache(maxsize=1024)(codec.key)
+
+
+def _label(text: str) -> str:
+    """The key of a text that comes again and again. It is one object then, and is sent once for many traces."""
+    return _same(text) if len(text) <= codec.KEY_LENGTH else codec.key(text)
 
 
 def _columns(record: Record, time_ns: int, is_failing: bool, fingerprint: str | None, size: int) -> tuple[Any, ...]:

@@ -8,7 +8,7 @@ The defaults are where users and the infrastructure between stop waiting, not wh
   (J. Nielsen, Usability Engineering, 1993, chapter 5).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any, ClassVar, Literal
@@ -107,13 +107,17 @@ class Latency:
         if limits.trace is not None:
             took = _trace_duration(trace)
             if took > limits.trace:
-                yield _slow("slow_trace", "the trace", took, limits.trace, trace.root.span_id if trace.root else None)
-        if limits.model_call is not None:
-            timed = [(ns, call.span_id) for call in calls if (ns := _duration(call, trace)) is not None]
-            yield from _over(limits.model_call, timed, "slow_model_call", "the slowest model call")
-        if limits.first_token is not None:
-            streamed = [(call.ttft_ns, call.span_id) for call in calls if call.ttft_ns is not None]
-            yield from _over(limits.first_token, streamed, "slow_first_token", "the slowest first token")
+                yield _slow("slow_trace", "the trace", took, trace.root.span_id if trace.root else None, limits.trace)
+        most = limits.model_call
+        if most is not None:
+            slow = [(ns, call.span_id) for call in calls if (ns := _duration(call, trace)) is not None and ns > most]
+            if slow:
+                yield _slow("slow_model_call", "the slowest model call", *max(slow, key=_TOOK), most)
+        most = limits.first_token
+        if most is not None:
+            slow = [(call.ttft_ns, call.span_id) for call in calls if call.ttft_ns is not None and call.ttft_ns > most]
+            if slow:
+                yield _slow("slow_first_token", "the slowest first token", *max(slow, key=_TOOK), most)
 
     def expects(self, interaction: Interaction, findings: tuple[Finding, ...]) -> Mapping[str, Any]:
         """How long the whole answer may take: ``max_trace``.
@@ -154,13 +158,7 @@ def _overridden(number: int, override: LimitOverride, own: list[int | None]) -> 
     return _Limits(*parsed)
 
 
-def _over(limit: int, measured: Sequence[tuple[int, str]], code: str, what: str) -> tuple[Finding, ...]:
-    """The finding for the first of the longest of ``measured``, pairs of nanoseconds and span id, if over the limit."""
-    longest, where = max(measured, key=_TOOK) if measured else (limit, None)
-    return (_slow(code, what, longest, limit, where),) if longest > limit else ()
-
-
-def _slow(code: str, what: str, took: int, limit: int, span_id: str | None) -> Finding:
+def _slow(code: str, what: str, took: int, span_id: str | None, limit: int) -> Finding:
     message = f"{what} took {format_duration(took)}, the limit is {format_duration(limit)}"
     return Finding(code, message, evidence=(Evidence(span_id=span_id),) if span_id else ())
 
