@@ -167,8 +167,7 @@ def _label(text: str) -> str:
 
 
 def _columns(record: Record, time_ns: int, is_failing: bool, fingerprint: str | None, size: int) -> tuple[Any, ...]:
-    view = record.view
-    model, tokens = view.get("model"), view.get("tokens")
+    model, tokens = record.view.get("model"), record.view.get("tokens")
     return (
         record.trace_id,
         time_ns,
@@ -183,8 +182,8 @@ def _columns(record: Record, time_ns: int, is_failing: bool, fingerprint: str | 
         _key(record.session_id),
         _key(record.user_id),
         None if model is None else _label(str(model)),
-        _preview(view.get("input")),
-        _preview(view.get("output")),
+        _preview(record.view.get("input")),
+        _preview(record.view.get("output")),
         is_failing,
         fingerprint,
         codec.clamped(record.evaluated_ns),
