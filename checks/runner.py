@@ -7,7 +7,7 @@ and a broken check (``ERRORED``, ``TIMED_OUT``). Knows neither what checks look 
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import NamedTuple
 
 from checks.check import Check
@@ -43,9 +43,13 @@ def run(
         One verdict for each planned check. Nothing a check does raises here, but ``KeyboardInterrupt`` passes.
     """
     verdicts: list[Verdict] = []
+    limit_ns, limit = None, no_deadline(0)
     started = clock()
     for planned in plan:
-        end = _attempt(planned, interaction, deadline)
+        if planned.deadline_ns != limit_ns:  # most checks have the same
+            limit_ns = planned.deadline_ns
+            limit = deadline(limit_ns)
+        end = _attempt(planned, interaction, limit)
         ended = clock()
         verdicts.append(_signed(planned, end, ended - started))
         started = ended
@@ -87,15 +91,15 @@ def _signed(planned: PlannedCheck, end: _End, duration_ns: int) -> Verdict:
     return _verdict(planned.name, version, outcome, score, findings, duration_ns, error, cut, reason)
 
 
-def _attempt(planned: PlannedCheck, interaction: Interaction, deadline: Deadline) -> _End:
+def _attempt(planned: PlannedCheck, interaction: Interaction, limit: AbstractContextManager[object]) -> _End:
     try:
-        with deadline(planned.deadline_ns):
+        with limit:
             return _decide(planned, interaction)
     except KeyboardInterrupt:
         raise
     except DeadlineExceeded as late:
-        limit = format_duration(planned.deadline_ns)
-        return _End(Outcome.TIMED_OUT, error=f"not done after {limit}, at {_place(late, planned.check)}")
+        after = format_duration(planned.deadline_ns)
+        return _End(Outcome.TIMED_OUT, error=f"not done after {after}, at {_place(late, planned.check)}")
     except InvalidFindingError as invalid:
         return _End(Outcome.ERRORED, error=f"InvalidFindingError: {invalid}")
     except BaseException as error:  # noqa: BLE001 -- a check that calls sys.exit() must not end the process
