@@ -22,7 +22,7 @@ from checks.vetting import InvalidFindingError, vet
 
 _LONGEST_TYPE_NAME = 80
 
-_verdict = constructor_of(Verdict)
+_verdict, _report = constructor_of(Verdict), constructor_of(Report)
 
 
 def run(
@@ -53,7 +53,7 @@ def run(
         ended = clock()
         verdicts.append(_signed(planned, end, ended - started))
         started = ended
-    return Report(interaction, tuple(verdicts))
+    return _report(interaction, tuple(verdicts))
 
 
 def load(plan: Sequence[PlannedCheck]) -> None:
