@@ -84,4 +84,4 @@ class Record:
     @property
     def is_failing(self) -> bool:
         """Whether any check failed."""
-        return any(v.outcome is Outcome.FAILED for v in self.verdicts)
+        return Outcome.FAILED in [verdict.outcome for verdict in self.verdicts]

@@ -10,6 +10,7 @@ from functools import cached_property
 from types import MappingProxyType
 
 from checks import catalogue, runner
+from checks.constructor import constructor_of
 from checks.deadline import Deadline, DeadlineExceeded, no_deadline
 from checks.interaction import Interaction, ModelCall
 from checks.plan import PlannedCheck
@@ -35,6 +36,8 @@ retrieval one."""
 MOST_RESPONSES = 64
 MOST_ENTRIES = 16
 """So many of them are agents' and chains'; the outermost start first."""
+
+_new_record, _new_facts = constructor_of(Record), constructor_of(CallFacts)
 
 
 class Judge:
@@ -67,7 +70,7 @@ class Judge:
 
         The checks in ``left_out`` are not run: each gets ``ERRORED``, for the reason that is given with its name.
         """
-        plan = [planned for planned in self._plan if planned.name not in left_out]
+        plan = [planned for planned in self._plan if planned.name not in left_out] if left_out else self._plan
         report = runner.run(self._interaction(whole(job)[0]), plan, deadline=self._deadline)
         return _with_errors(report, self._plan, left_out) if left_out else report
 
@@ -118,12 +121,13 @@ class Judge:
         return made
 
     def _facts(self, call: ModelCall) -> CallFacts:
-        return CallFacts(
+        usage = call.usage
+        return _new_facts(
             provider=call.provider,
             model=call.response_model or call.model,
-            input_tokens=call.usage.input,
-            output_tokens=call.usage.output,
-            cached_input_tokens=call.usage.cached_input,
+            input_tokens=usage.input,
+            output_tokens=usage.output,
+            cached_input_tokens=usage.cached_input,
             ttft_ns=call.ttft_ns,
             duration_ns=call.duration_ns,
             cost=call.cost,
@@ -133,25 +137,26 @@ class Judge:
     def _record(self, job: Job, report: Report) -> Record:
         interaction = report.interaction
         trace = interaction.trace
+        root, start_ns, duration_ns = trace.root, trace.start_ns, trace.duration_ns
         case, withheld = self._draft(report)
-        return Record(
+        return _new_record(
             trace_id=trace.trace_id,
             service=trace.service,
             convention=interaction.convention,
             closed_by=trace.closed_by,
-            start_ns=trace.start_ns,
-            end_ns=trace.start_ns + trace.duration_ns,
-            duration_ns=trace.duration_ns,
+            start_ns=start_ns,
+            end_ns=start_ns + duration_ns,
+            duration_ns=duration_ns,
             span_count=len(trace.spans),
             truncated=trace.truncated,
             view=view(interaction),
             verdicts=report.verdicts,
-            calls=tuple(self._facts(call) for call in interaction.model_calls),
+            calls=tuple(map(self._facts, interaction.model_calls)),
             feedback=interaction.feedback,
             session_id=interaction.session_id,
             user_id=interaction.user_id,
             keys=_keys(interaction),
-            root_id=trace.root.span_id if trace.root is not None else None,
+            root_id=None if root is None else root.span_id,
             responses=_responses(interaction),
             spans=job.spans,
             logs=job.logs,
@@ -193,18 +198,19 @@ def _with_errors(report: Report, plan: Sequence[PlannedCheck], errors: Mapping[s
 def _keys(interaction: Interaction) -> tuple[tuple[str, str], ...]:
     """The likeliest first: the root, agents, then the last steps, which made the answer that a user saw."""
     root = interaction.trace.root
-    named = [("span", root.span_id if root else None)]
-    named += [("span", span_id) for span_id in interaction.entry_spans[:MOST_ENTRIES]]
+    named = [("span", root.span_id)] if root is not None and root.span_id else []
+    named += [("span", span_id) for span_id in interaction.entry_spans[:MOST_ENTRIES] if span_id]
     for step in reversed(interaction.steps):
-        if isinstance(step, ModelCall):
+        if isinstance(step, ModelCall) and step.response_id:
             named.append(("response", step.response_id))
-        named.append(("span", step.span_id))
-    return tuple(dict.fromkeys((kind, value) for kind, value in named if value))[:MOST_KEYS]
+        if step.span_id:
+            named.append(("span", step.span_id))
+    return tuple(dict.fromkeys(named))[:MOST_KEYS]
 
 
 def _responses(interaction: Interaction) -> tuple[tuple[str, str], ...]:
     calls = interaction.model_calls[-MOST_RESPONSES:]
-    return tuple((call.span_id, call.response_id) for call in calls if call.response_id)
+    return tuple([(call.span_id, call.response_id) for call in calls if call.response_id])
 
 
 def _scopes(trace: Trace) -> tuple[str, ...]:

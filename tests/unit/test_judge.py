@@ -11,7 +11,7 @@ from store_builders import a_verdict
 from checks.catalogue import CheckConfigError
 from checks.report import Outcome
 from checks.trace import CloseReason, Feedback
-from collector.pipeline.job import Job, JudgeOptions, unjudged
+from collector.pipeline.job import Job, Judged, JudgeOptions, unjudged
 from collector.pipeline.judge import MOST_ENTRIES, MOST_KEYS, Judge
 
 PLAN = {"user_feedback": {}, "latency": {}}
@@ -95,6 +95,13 @@ def test_the_figures_of_model_calls_are_in_the_record(judge):
 def test_a_record_can_be_sent_between_processes(judge):
     record = judge.judge(a_recorded_job())
     assert pickle.loads(pickle.dumps(record)) == record
+
+
+def test_a_job_and_what_is_made_of_it_can_be_sent_between_processes(judge):
+    job = a_recorded_job(feedback=(Feedback(1.0, True),), previous=(a_verdict(),), truncated=True)
+    judged = Judged.of([judge.judge(job)], with_results=True)
+    assert pickle.loads(pickle.dumps(job)) == job
+    assert pickle.loads(pickle.dumps(judged)) == judged
 
 
 def test_feedback_finds_a_trace_by_its_session_its_root_its_calls_and_their_responses(judge):
