@@ -12,7 +12,7 @@ from typing import Any, Self
 from checks.constructor import constructor_of
 from checks.report import Outcome
 from checks.trace import Feedback
-from exporters import codec
+from exporters import codec, costs
 from exporters.dataset.case import Case
 from exporters.dataset.likeness import Likeness
 from exporters.record import Record
@@ -21,7 +21,7 @@ from exporters.results import Result, results_of
 MOST_TOKENS = 10**12
 """More than any trace uses: a count above it is none, and sums of these are far from what a column holds."""
 PARTS = 3
-"""What ``Packed.data`` holds: spans, logs, view."""
+"""What ``Packed.data`` holds: spans, logs, what model calls cost (``exporters.costs``)."""
 PREVIEW = 200
 """Characters of input and output that a list shows."""
 BESIDE = frozenset({"api", "kafka"})
@@ -62,7 +62,7 @@ COLUMNS = (
 class Packed:
     """One evaluated trace as the store takes it.
 
-    ``data`` is spans, logs and view in one compressed frame (``codec.join_compressed``), ``verdicts`` and ``feedback``
+    ``data`` is spans, logs and costs in one compressed frame (``codec.join_compressed``), ``verdicts`` and ``feedback``
     are JSON. ``outcomes`` are pairs of check and outcome, ``codes`` of check and finding code, ``keys`` of kind and
     value (``span``, ``response``, ``user``): other ids than its own and its session's by which the trace can be named.
     ``said`` is the feedback that the verdicts know. ``is_first`` says that the trace was never judged before, else
@@ -121,7 +121,8 @@ def _unpickled(*values: Any) -> Packed:
 
 def pack(record: Record, *, with_results: bool = False) -> Packed:
     """The record as the store takes it; with what a tracing backend is told of it, where that is wanted."""
-    data = codec.join_compressed(record.spans, record.logs, codec.to_json(record.view).encode())
+    beside = costs.to_part(record.calls) if record.is_read else costs.NO_VIEW
+    data = codec.join_compressed(record.spans, record.logs, beside)
     outcomes = _outcomes(tuple([(verdict.check, verdict.outcome) for verdict in record.verdicts]))
     codes = {(codec.key(v.check), codec.key(f.code)) for v in record.verdicts for f in v.findings}
     keys = _keys(record)
@@ -167,7 +168,6 @@ def _label(text: str) -> str:
 
 
 def _columns(record: Record, time_ns: int, is_failing: bool, fingerprint: str | None, size: int) -> tuple[Any, ...]:
-    model, tokens = record.view.get("model"), record.view.get("tokens")
     return (
         record.trace_id,
         time_ns,
@@ -181,15 +181,15 @@ def _columns(record: Record, time_ns: int, is_failing: bool, fingerprint: str | 
         record.truncated,
         _key(record.session_id),
         _key(record.user_id),
-        None if model is None else _label(str(model)),
-        _preview(record.view.get("input")),
-        _preview(record.view.get("output")),
+        None if record.model is None else _label(str(record.model)),
+        _preview(record.input),
+        _preview(record.output),
         is_failing,
         fingerprint,
         codec.clamped(record.evaluated_ns),
         size,
-        _tokens(tokens, "input"),
-        _tokens(tokens, "output"),
+        _tokens(record.input_tokens),
+        _tokens(record.output_tokens),
         *_cost(record),
     )
 
@@ -205,8 +205,7 @@ def _cost(record: Record) -> tuple[float | None, int]:
     return dollars, unpriced
 
 
-def _tokens(counted: object, kind: str) -> int | None:
-    value = counted.get(kind) if isinstance(counted, dict) else None
+def _tokens(value: int | None) -> int | None:
     return value if type(value) is int and 0 <= value <= MOST_TOKENS else None
 
 

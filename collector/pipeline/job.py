@@ -74,6 +74,10 @@ class JudgeOptions:
     """Whether a tracing backend is told of verdicts."""
 
 
+class NoView(Exception):
+    """The view of a trace cannot be made. The text says why, and quotes nothing of the trace."""
+
+
 @dataclass(frozen=True, slots=True)
 class Judged:
     """What comes of a batch: each trace as the store takes it, and by how much the metrics move."""
@@ -127,8 +131,8 @@ def unjudged(job: Job, plan: Sequence[tuple[str, str]], error: str, now_ns: int)
         duration_ns=0,
         span_count=0,
         truncated=job.truncated,
-        view={},
         verdicts=verdicts,
+        is_read=False,
         previous=job.previous,
         spans=job.spans,
         logs=job.logs,

@@ -16,11 +16,12 @@ from checks.interaction import Interaction, ModelCall
 from checks.plan import PlannedCheck
 from checks.report import Report
 from checks.trace import Trace
-from checks.view import view
+from checks.view import model_of, tokens_of, view
 from collector.conventions.read import read
 from collector.pipeline.assembler import assemble
 from collector.pipeline.job import DRAFT_WITHIN_NS, Job, JudgeOptions, errored, noting, whole
-from collector.pipeline.pricing import Prices
+from collector.pipeline.pricing import Prices, as_judged
+from exporters import codec
 from exporters.dataset.case import Case
 from exporters.dataset.gate import admit
 from exporters.dataset.likeness import likeness
@@ -96,6 +97,10 @@ class Judge:
         except DeadlineExceeded:
             raise RedactionFailed("its personal data could not be removed in time") from None
 
+    def view(self, job: Job, costs: Sequence[float | None]) -> str:
+        """The view of a judged trace as JSON, with what its model calls cost then."""
+        return codec.to_json(view(as_judged(_read(job), costs)))
+
     def admit(self, case: Case, trusted: Case | None = None, redact: bool = False) -> Case:
         """The case as it may stand in the dataset; see ``exporters.dataset.gate``.
 
@@ -115,7 +120,7 @@ class Judge:
             raise RedactionFailed("it could not be searched for personal data in time") from None
 
     def _interaction(self, job: Job) -> Interaction:
-        made = read(assemble(job.trace_id, job.spans, job.logs, job.closed_by, job.feedback, job.truncated))
+        made = _read(job)
         if self._prices is not None:
             self._prices.price(made)
         return made
@@ -136,8 +141,9 @@ class Judge:
 
     def _record(self, job: Job, report: Report) -> Record:
         interaction = report.interaction
-        trace = interaction.trace
+        trace, calls = interaction.trace, interaction.model_calls
         root, start_ns, duration_ns = trace.root, trace.start_ns, trace.duration_ns
+        tokens = tokens_of(calls) or {}
         case, withheld = self._draft(report)
         return _new_record(
             trace_id=trace.trace_id,
@@ -149,9 +155,13 @@ class Judge:
             duration_ns=duration_ns,
             span_count=len(trace.spans),
             truncated=trace.truncated,
-            view=view(interaction),
             verdicts=report.verdicts,
-            calls=tuple(map(self._facts, interaction.model_calls)),
+            model=model_of(calls),
+            input=interaction.user_input,
+            output=interaction.final_output,
+            input_tokens=tokens.get("input"),
+            output_tokens=tokens.get("output"),
+            calls=tuple(map(self._facts, calls)),
             feedback=interaction.feedback,
             session_id=interaction.session_id,
             user_id=interaction.user_id,
@@ -183,6 +193,10 @@ class Judge:
         rate = self._options.typical_rate
         with self._deadline(DRAFT_WITHIN_NS):
             return draft(report, self._redact, plan=self._plan, typical_rate=rate, by_hand=by_hand)
+
+
+def _read(job: Job) -> Interaction:
+    return read(assemble(job.trace_id, job.spans, job.logs, job.closed_by, job.feedback, job.truncated))
 
 
 def _with_errors(report: Report, plan: Sequence[PlannedCheck], errors: Mapping[str, str]) -> Report:

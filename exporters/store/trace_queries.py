@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from checks.report import Outcome
 from checks.trace import CloseReason, Feedback
-from exporters import codec
+from exporters import codec, costs
 from exporters.dataset.case import CaseStatus
 from exporters.packed import PARTS
 from exporters.store import cursor
@@ -86,12 +86,14 @@ def whole(connection: sa.Connection, trace_id: str) -> StoredTrace | None:
     row = connection.execute(joined.where(traces.c.trace_id == value)).first()
     if row is None:
         return None
-    spans, logs, view = codec.split_compressed(row.data, PARTS)
+    spans, logs, beside = codec.split_compressed(row.data, PARTS)
+    view, paid = costs.from_part(beside)
     return StoredTrace(
         **_own_columns(row),
         **_cases_of(connection, [value]).get(value, {}),
         verdicts=codec.verdicts_from_json(row.verdicts),
-        view=codec.from_json(view),
+        view=view,
+        costs=paid,
         feedback=_all_feedback(connection, value, row.feedback),
         history=_history(connection, row.id),
         spans=spans,

@@ -34,7 +34,6 @@ def a_record(*verdicts: Verdict, **parts: Any) -> Record:
         "duration_ns": 2 * SECOND,
         "span_count": 1,
         "truncated": False,
-        "view": {},
         "verdicts": verdicts,
         "evaluated_ns": 15 * SECOND,
     }
