@@ -103,9 +103,14 @@ def bands_of(family: str, signature: bytes) -> tuple[int, ...]:
 
     Families that agree in these bits only look at each other in vain.
     """
+    if not signature:
+        return ()
+    packed = bytearray(4 * BANDS)
+    packed[::4] = range(BANDS)
+    for row in range(ROWS):
+        packed[row + 1 :: 4] = signature[row : BANDS * ROWS : ROWS]
     prefix = int(family[:8], 16) << 29
-    rows = zip(range(0, BANDS << 24, 1 << 24), *(signature[row::ROWS] for row in range(ROWS)), strict=False)
-    return tuple([prefix | place | first << 16 | second << 8 | third for place, first, second, third in rows])
+    return tuple(map(prefix.__or__, struct.unpack(f">{BANDS}I", packed)))
 
 
 def fingerprint(service: str, failed: Iterable[Verdict], text: str | None) -> str:

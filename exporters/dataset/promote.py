@@ -115,10 +115,10 @@ def _leaks(report: Report, plan: Sequence[PlannedCheck]) -> tuple[Leak, ...]:
 
 def _with_values(demanded: Expectation, leaks: Sequence[Leak], output: str) -> Expectation:
     """The leaked values ride along as demands, so that each becomes the placeholder that the answer shows for it."""
+    if not leaks:
+        return demanded
     demands = demanded.must_not_mention
     gone = [leak for leak in leaks if leak.must_go and leak.placeholder in demands]
-    if not gone:
-        return demanded
     others = set(demands) - {leak.placeholder for leak in gone}
     values = sorted({leak.value for leak in gone}, key=output.find)
     return replace(demanded, must_not_mention=(*values, *(text for text in demands if text in others)))

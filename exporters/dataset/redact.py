@@ -106,4 +106,5 @@ class _Redaction:
             raise RedactionFailed(str(error)) from None
 
     def _masked(self, text: str) -> str:
-        return placeholders.masked(self.vault.masked(text), self._earlier)
+        text = self.vault.masked(text)
+        return placeholders.masked(text, self._earlier) if self._earlier else text

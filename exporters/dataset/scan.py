@@ -67,8 +67,10 @@ class Scanner:
 
     def in_text(self, text: str, has_secrets: bool = True) -> list[Found]:
         """What is found in one text. ``has_secrets``: whether any is thought to be in what it is a part of."""
-        has_secrets = has_secrets or "\\" in text  # what is behind an escape is not seen from outside
-        found = [match for view in captured.views(text) for match in self.matches(view, has_secrets)]
+        if "\\" in text:  # what is behind an escape is not seen from outside
+            found = [match for view in captured.views(text) for match in self.matches(view)]
+        else:
+            found = self.matches(text, has_secrets)
         if not found:
             self.quiet.add(text)
         return found
