@@ -12,6 +12,7 @@ from exporters.dataset.captured import CAPTURED, OWN, OWN_KEYS
 from exporters.dataset.case import Case, Context, Expectation, Source
 from exporters.dataset.formats.jsonl import line
 from exporters.dataset.redact import RedactionFailed, Redactor
+from exporters.dataset.scan import MOST_USUAL
 from exporters.dataset.shape import to_json
 from exporters.dataset.vault import MAX_VALUES
 
@@ -86,6 +87,30 @@ def test_what_only_the_written_line_gives_away_is_found():
     find = find_by(US_SSN=r'(?<="ssn": ")\d{9}')
     case = a_case(expectation=Expectation(expected_tool_calls=({"ssn": "123456789"},)))
     assert Redactor(find)(case).expectation.expected_tool_calls == ({"ssn": "<US_SSN_1>"},)
+
+
+def test_a_short_text_that_holds_nothing_is_looked_at_once_for_all_cases():
+    looked: list[str] = []
+    redact = Redactor(lambda text: looked.append(text) or [])
+    for name in ("usual", "usual", "other"):
+        assert redact(a_case(input=name)).input == name
+    assert (looked.count("usual"), looked.count("other")) == (1, 1)
+
+
+def test_so_many_short_texts_are_remembered_and_no_more():
+    redact = Redactor(find_mail)
+    for first in range(0, 2 * MOST_USUAL, 1000):
+        redact(a_case(input=None, context=Context(documents=tuple({"id": f"kb-{first + n}"} for n in range(1000)))))
+        assert 0 < len(redact._usual) <= MOST_USUAL
+
+
+def test_a_text_that_held_nothing_alone_is_replaced_beside_the_name_of_what_it_is():
+    redact = Redactor(find_by(US_SSN=r'(?<="ssn": ")\d{9}'))
+    for value in ("123456789", "x7Kq92LmPz"):
+        assert redact(a_case(input=value)).input == value
+    calls = ({"ssn": "123456789", "password": "x7Kq92LmPz"},)
+    clean = redact(a_case(expectation=Expectation(expected_tool_calls=calls)))
+    assert clean.expectation.expected_tool_calls == ({"ssn": "<US_SSN_1>", "password": "<PASSWORD_1>"},)
 
 
 def test_a_json_answer_stays_valid_json_and_keeps_its_form():
