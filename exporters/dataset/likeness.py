@@ -9,7 +9,7 @@ import json
 import re
 import struct
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -167,7 +167,7 @@ def _shingles(text: str) -> set[str]:
     return found
 
 
-def _parts(word: str) -> list[str]:
+def _parts(word: str) -> Sequence[str]:
     padded = f" {word} "
     return [padded[n : n + GRAM] for n in range(max(1, len(padded) - GRAM + 1))]
 

@@ -68,7 +68,7 @@ class Vault:
             if " " in value and not any(value in text for text in self._texts):
                 for written in spelling.before_it_was_readable(self._texts, value):
                     self._know(written, self._by_key[key])
-        self._longest_first = sorted(self._written, key=len, reverse=True)
+        self._longest_first = sorted(filter(None, self._written), key=len, reverse=True)
 
     def replace(self, text: str) -> str:
         """``text`` with the tag of each learned value in its place; longer values first, so that none is cut."""

@@ -149,6 +149,13 @@ def test_known_values_are_replaced_though_the_finder_misses_them():
     assert clean.input == "<PERSON_1> asks"
 
 
+def test_a_short_value_is_replaced_as_a_whole_word_and_a_longer_one_anywhere():
+    known = [("PERSON", "Ann"), ("PERSON", "Annabel"), ("PERSON", "Annabel Lee")]
+    text = "Ann, Anna, xAnn Ann_ and Ann: Annabel Lee, Annabelle"
+    clean = Redactor(find_mail)(a_case(input=text), known=known)
+    assert clean.input == "<PERSON_1>, Anna, xAnn Ann_ and <PERSON_1>: <PERSON_3>, <PERSON_2>le"
+
+
 def test_overlapping_finds_are_replaced_as_one():
     find = find_by(CREDIT_CARD=r"4000 1234", PHONE_NUMBER=r"1234 5678")
     assert Redactor(find)(a_case(input="4000 1234 5678")).input == "<CREDIT_CARD_1>"
