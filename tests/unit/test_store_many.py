@@ -32,11 +32,9 @@ def test_they_are_found_in_an_index_and_other_rows_are_not_read(store):
         if store.system == "postgresql":
             connection.execute(sa.text("SET LOCAL enable_seqscan = off"))
         query = sa.select(traces.c.trace_id).where(OneOf(traces.c.trace_id, "wanted"))
-        compiled = query.params(wanted=[trace_id(1)]).compile(connection)
-        explain = "EXPLAIN QUERY PLAN " if store.system == "sqlite" else "EXPLAIN "
-        plan = str(connection.exec_driver_sql(explain + str(compiled), _parameters(compiled, store.system)).all())
+        compiled = query.compile(connection)
+        if store.system == "sqlite":
+            plan = str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}", ('["1"]',)).all())
+        else:
+            plan = str(connection.exec_driver_sql(f"EXPLAIN {compiled}", {"wanted": ["1"]}).all())
     assert "SEARCH traces USING" in plan or "Index Only Scan using uq_traces_trace_id" in plan, plan
-
-
-def _parameters(compiled, system):
-    return ('["1"]',) if system == "sqlite" else {"wanted": ["1"]}
