@@ -212,7 +212,7 @@ def _existing(connection: sa.Connection, fingerprints: Sequence[str]) -> set[str
 
 def _by_band(connection: sa.Connection, bands: Collection[int]) -> defaultdict[int, list[str]]:
     found: defaultdict[int, list[str]] = defaultdict(list)
-    for band, fingerprint in connection.execute(_IN_BANDS, {"bands": sorted(bands)}) if bands else ():
+    for band, fingerprint in connection.execute(_IN_BANDS, {"bands": sorted(bands)}).all() if bands else ():
         found[band].append(fingerprint)
     return found
 

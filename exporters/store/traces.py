@@ -95,12 +95,14 @@ def unflag(connection: sa.Connection, numbers: Sequence[int]) -> None:
         connection.execute(sa.update(traces).where(traces.c.id.in_(chunk)).values(flagged=False))
 
 
+_NOTE = sa.update(traces).where(traces.c.id == sa.bindparam("number")).values(fingerprint=sa.bindparam("cluster"))
+
+
 def note_clusters(connection: sa.Connection, fingerprints: Mapping[int, str]) -> None:
     """Note the cluster of each of these traces, by their numbers."""
     rows = [{"number": number, "cluster": fingerprint} for number, fingerprint in sorted(fingerprints.items())]
     if rows:
-        statement = sa.update(traces).where(traces.c.id == sa.bindparam("number"))
-        connection.execute(statement.values(fingerprint=sa.bindparam("cluster")), rows)
+        connection.execute(_NOTE, rows)
 
 
 def _named(packed: Packed) -> dict[str, Any]:
