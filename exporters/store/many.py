@@ -51,6 +51,8 @@ class _Values(sa.types.TypeDecorator[Collection[Any]]):
 
     def process_bind_param(self, value: Collection[Any] | None, dialect: sa.Dialect) -> Any:
         values = list(value or ())
+        if not self.numbers:  # no stored text has a NUL, and for SQLite's JSON a text would end there
+            values = [text for text in values if "\0" not in text]
         return values if dialect.name == "postgresql" else codec.to_json(values)
 
 

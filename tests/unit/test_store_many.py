@@ -14,10 +14,11 @@ from exporters.store.tables import traces
         (traces.c.trace_id, [], []),
         (traces.c.trace_id, [trace_id(2), trace_id(9), trace_id(2)], [trace_id(2)]),
         (traces.c.trace_id, {trace_id(n) for n in range(1, 2_000)}, [trace_id(1), trace_id(2), trace_id(3)]),
+        (traces.c.trace_id, [f"{trace_id(1)}\0", f"{trace_id(2)}\0{trace_id(3)}"], []),
         (traces.c.id, range(2, 2**62, 2**50), [trace_id(2)]),
         (traces.c.service, ["o'brien", 'a "b"', "x\\y", "größe \U0001f600"], [trace_id(1), trace_id(3)]),
     ],
-    ids=["none", "twice", "thousands", "large numbers", "odd texts"],
+    ids=["none", "twice", "thousands", "a NUL", "large numbers", "odd texts"],
 )
 def test_rows_with_one_of_the_values_are_found(store, column, wanted, found):
     save(store, a_record(1, service='a "b"'), a_record(2), a_record(3, service="größe \U0001f600"))
