@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import stamina
 
+from checks.constructor import constructor_of
 from checks.trace import CloseReason
 from collector.pipeline.buffer import TRACE_BYTES, AssemblyLimits
 from collector.pipeline.closed_trace import ClosedTrace
@@ -62,8 +63,8 @@ class Decided:
             self.under_way[trace.trace_id] = trace.positions
             if trace.returns:
                 self.returning.add(trace.trace_id)
-            self._sizes[trace.trace_id] = COPIES * trace.size + TRACE_BYTES
-            self.held += self._sizes[trace.trace_id]
+            self._sizes[trace.trace_id] = size = COPIES * trace.size + TRACE_BYTES
+            self.held += size
 
     def ended(self, trace_ids: Iterable[str]) -> list[Position]:
         """Note traces as stored or dropped; returns the positions that held them."""
@@ -141,10 +142,13 @@ def is_retryable(error: Exception) -> bool:
     return isinstance(error, StoreError) and error.is_retryable
 
 
+_new_job = constructor_of(Job)
+
+
 def job_of(trace: ClosedTrace, kept: Kept | None, limits: AssemblyLimits) -> Job:
     """A job of what came now and what was kept. The two are put together where the job is done, within ``limits``."""
     if kept is None:
-        return Job(trace.trace_id, trace.spans, trace.logs, trace.closed_by, truncated=trace.truncated)
+        return _new_job(trace.trace_id, trace.spans, trace.logs, trace.closed_by, truncated=trace.truncated)
     earlier = Earlier(kept.data, kept.span_count, trace.span_count, trace.log_count, limits) if kept.data else None
     return Job(
         trace_id=trace.trace_id,
