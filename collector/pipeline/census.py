@@ -100,8 +100,7 @@ class Census:
     async def _tell_apart(self, new: Sequence[tuple[str, bool]], now_ns: Callable[[], int]) -> None:
         ids = [trace_id for trace_id, _ in new]
         try:
-            known = await self._decided.known(ids)
-            forgotten = await self._decided.forgotten(ids)
+            known, forgotten = await self._decided.standing(ids)
         except BaseException:
             self._buffer.put_back(new)
             raise
