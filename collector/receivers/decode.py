@@ -149,6 +149,7 @@ class _Decoding:
         self._fields_left = FIELDS_PER_SPAN * limits.spans_per_request
         self._grouping = Grouping()
         self._rejected: Counter[Refusal] = Counter()
+        self._is_as_sent = signal is _SPANS
         self._said: list[Said] = []
 
     def batch(self, source: Source) -> Batch:
@@ -159,7 +160,9 @@ class _Decoding:
                 self._read_resource(resource)
         except WireError as error:
             raise Refused(Refusal.MALFORMED, f"the body is not valid OTLP protobuf: {error}") from None
-        return Batch(source, self._pieces(), dict(self._rejected), said=tuple(self._said))
+        pieces = self._pieces()
+        traces = self._body if pieces and self._is_as_sent and not self._rejected else None
+        return Batch(source, pieces, dict(self._rejected), said=tuple(self._said), traces=traces)
 
     def _read_resource(self, resource: Place) -> None:
         _, _, start, end = resource
@@ -208,6 +211,7 @@ class _Decoding:
         if isinstance(record, Refusal):
             self._refuse(record, message, field)
         else:
+            self._is_as_sent &= record.fields is field
             self._grouping.add(record)
 
     def _refuse(self, reason: Refusal, message: Any, field: bytes) -> None:
@@ -250,6 +254,7 @@ class _Decoding:
         message = self._signal.read_resource(header, f"the resource at byte {at}")
         limit = self._limits.attribute_bytes
         if len(header) > limit and cut_attributes(message.resource.attributes, limit):
+            self._is_as_sent = False
             return message.SerializeToString()
         return header
 
