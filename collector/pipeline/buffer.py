@@ -51,6 +51,10 @@ class Added(Enum):
 _new_closed = constructor_of(ClosedTrace)
 
 
+def _digest(spans: bytes, logs: bytes) -> int:
+    return hash((spans, logs))
+
+
 @dataclass(slots=True)
 class _Open:
     trace_id: str
@@ -90,8 +94,8 @@ class _Open:
         if not (self.spans or self.logs):
             return False
         if self.digests is None:
-            self.digests = {hash((b"".join(self.spans), b"".join(self.logs)))}
-        digest = hash((piece.spans, piece.logs))
+            self.digests = {_digest(b"".join(self.spans), b"".join(self.logs))}
+        digest = _digest(piece.spans, piece.logs)
         is_known = digest in self.digests
         self.digests.add(digest)
         return is_known
@@ -282,6 +286,8 @@ class TraceBuffer:
         room = self.limits.max_spans - len(entry.ids)
         if len(piece.span_ids) <= room:
             return piece
+        if entry.digests is None:  # what is kept of the first piece is not what came
+            entry.digests = {_digest(piece.spans, piece.logs)}
         fitting = first_spans(piece, room)
         entry.left_out += len(piece.span_ids) - len(fitting.span_ids)
         return fitting
