@@ -124,7 +124,7 @@ class Journal:
         Raises:
             Refused: the disk is full, the file is locked or cannot be written. Nothing of the request is kept then.
         """
-        traces = b"".join(piece.spans for piece in batch.pieces)
+        traces = b"".join(piece.spans for piece in batch.pieces) if batch.traces is None else batch.traces
         logs = b"".join(piece.logs for piece in batch.pieces)
         item = _Append(batch.source.value, traces, logs, asyncio.get_running_loop().create_future())
         self.waiting_bytes += item.size

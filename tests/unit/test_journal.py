@@ -46,6 +46,13 @@ async def test_an_appended_request_is_committed_when_append_returns(journal, tmp
         ]
 
 
+async def test_a_request_that_can_be_kept_as_it_came_is(journal, tmp_path):
+    piece = a_piece(1)
+    await journal.append(Batch(Source.OTLP_HTTP, (piece,), traces=piece.spans + b"\x12\x00"))
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as other:
+        assert other.execute("SELECT traces FROM entries").fetchall() == [(piece.spans + b"\x12\x00",)]
+
+
 async def test_the_pieces_of_a_request_share_one_row(journal, tmp_path):
     await journal.append(a_batch(a_piece(1), a_piece(2), a_piece(3, logs=1)))
     assert numbers_in(tmp_path / FILE_NAME) == [1]
