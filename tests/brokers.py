@@ -17,8 +17,8 @@ from pathlib import Path
 from certificates import Authority
 from externals import free_port, missing
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
-from kafka.errors import KafkaError
-from kafka.structs import TopicPartition
+from kafka.errors import CoordinatorNotAvailableError, KafkaError, NoError
+from kafka.structs import OffsetAndMetadata, TopicPartition
 from servers import until
 
 HOME = Path(__file__).parent / "integration" / "kafka"
@@ -174,6 +174,19 @@ class Corner:
         with self.broker.admin() as admin:
             found = admin.list_group_offsets({self.group: None})[self.group]
         return {at.partition: meta.offset for at, meta in found.items() if at.topic == self.topic(kind)}
+
+    def begin_at(self, kind: str, offset: int) -> None:
+        """Commit an offset of the topic's first partition for the group, which has no members yet."""
+        at = TopicPartition(self.topic(kind), 0)
+
+        def is_kept(admin: KafkaAdminClient) -> bool:
+            try:
+                return admin.alter_group_offsets(self.group, {at: OffsetAndMetadata(offset, "", -1)})[at] is NoError
+            except CoordinatorNotAvailableError:
+                return False
+
+        with self.broker.admin() as admin:  # one that has just started keeps no offsets, and may say so in its answer
+            until("the broker keeps the group's offset", lambda: is_kept(admin))
 
     def ends(self, kind: str) -> dict[int, int]:
         """The end offsets of a topic, by partition."""

@@ -111,11 +111,12 @@ class Judge:
         """
         if not self._options.redacts and not redact:
             return case if case == trusted else replace(case, redacted=None)
+        redactor = self._redactor  # to load it is not what the time is for
         try:
             with self._deadline(DRAFT_WITHIN_NS):
                 # What ties a case to its trace cannot be changed; what is found there makes it be refused.
-                clean = replace(self._redactor(case), source=case.source) if redact else case
-                return admit(clean, self._redactor.find, trusted)
+                clean = replace(redactor(case), source=case.source) if redact else case
+                return admit(clean, redactor.find, trusted)
         except DeadlineExceeded:
             raise RedactionFailed("it could not be searched for personal data in time") from None
 

@@ -5,8 +5,6 @@ from collections.abc import Iterator
 import brokers
 import pytest
 from boards import TARGETS, configured, figures
-from kafka import KafkaAdminClient, OffsetAndMetadata
-from kafka.errors import CoordinatorNotAvailableError
 from kafka.structs import TopicPartition
 from kafka_senders import TOPICS, consuming, send, settings, some_spans, trace_id
 from otlp_senders import by_http
@@ -40,19 +38,9 @@ def prometheus(require, kafka_broker, tmp_path_factory) -> Iterator[Prometheus]:
 def lose_one(corner: brokers.Corner) -> None:
     """Have the group's next record deleted before the group reads it."""
     send(corner, "traces", *(some_spans(number) for number in (1, 2)))
-    at = TopicPartition(corner.topic("traces"), 0)
+    corner.begin_at("traces", 0)
     with corner.broker.admin() as admin:
-        until("the broker keeps offsets", lambda: _is_told(admin, corner.group, at))
-        admin.delete_records({at: 1})
-
-
-def _is_told(admin: KafkaAdminClient, group: str, at: TopicPartition) -> bool:
-    """Begin with the first record, unless the broker has just started and keeps no offsets yet."""
-    try:
-        admin.alter_group_offsets(group, {at: OffsetAndMetadata(0, "", -1)})
-    except CoordinatorNotAvailableError:
-        return False
-    return True
+        admin.delete_records({TopicPartition(corner.topic("traces"), 0): 1})
 
 
 @pytest.mark.parametrize("target", OF_KAFKA, ids=str)

@@ -45,4 +45,4 @@ def test_a_relay_tells_of_requests_and_a_sidecar_of_records(kafka, tmp_path):
             sidecar.judged(TRACE)
         relayed, judged = sorted(names_by_instance(backend), key=len)
     assert relayed == {"start", "POST /v1/traces", "stop"}
-    assert judged == {"start", f"process {kafka.topic('traces')}", "judge", "save traces", "stop"}
+    assert judged == {"start", f"process {kafka.topic('traces')}", "judge", "save traces", "view trace", "stop"}

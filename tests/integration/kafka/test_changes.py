@@ -2,7 +2,7 @@
 
 import json
 
-from kafka.structs import OffsetAndMetadata, TopicPartition
+from kafka.structs import TopicPartition
 from kafka_senders import TOPICS, consuming, done, send, send_keyed, some_spans, trace_id
 from servers import CLIENT, Serving, eventually, until
 
@@ -83,8 +83,8 @@ def test_records_that_retention_deleted_first_are_counted_and_said_once(kafka, t
     kafka.create(*TOPICS)
     send(kafka, "traces", *(some_spans(n) for n in range(1, 31)))
     at = TopicPartition(kafka.topic("traces"), 0)
+    kafka.begin_at("traces", 10)
     with kafka.broker.admin() as admin:
-        admin.alter_group_offsets(kafka.group, {at: OffsetAndMetadata(10, "", -1)})
         admin.delete_records({at: 25})
     with consuming(kafka, tmp_path / "data") as server:
         assert eventually(lambda: evaluated(server), 5) == 5
@@ -96,9 +96,7 @@ def test_records_that_retention_deleted_first_are_counted_and_said_once(kafka, t
 def test_an_offset_beyond_the_end_begins_with_what_is_there(kafka, tmp_path):
     kafka.create(*TOPICS)
     send(kafka, "traces", *(some_spans(n) for n in range(1, 6)))
-    at = TopicPartition(kafka.topic("traces"), 0)
-    with kafka.broker.admin() as admin:
-        admin.alter_group_offsets(kafka.group, {at: OffsetAndMetadata(99, "", -1)})
+    kafka.begin_at("traces", 99)
     with consuming(kafka, tmp_path / "data") as server:
         assert eventually(lambda: evaluated(server), 5) == 5
         done(kafka, "traces")
