@@ -48,13 +48,15 @@ def read(value: Any, role: str) -> tuple[Message, ...] | None:
 
 def finish_reasons(value: Any) -> tuple[str, ...]:
     """The finish reasons that messages (in any shape that ``read`` takes) name, as recorded."""
-    return _finish_reasons(attrs.parsed(value))
+    listed = [found] if isinstance(found := attrs.parsed(value), dict) else attrs.items(found)
+    said = [attrs.text(item, "finish_reason", "stop_reason") for item in listed if isinstance(item, dict)]
+    return tuple(filter(None, said))
 
 
-def read_answer(value: Any) -> tuple[tuple[Message, ...] | None, tuple[str, ...]]:
-    """A model's answer: its messages and its finish reasons, out of one parse."""
+def read_answer(value: Any) -> tuple[tuple[Message, ...] | None, Any]:
+    """A model's answer: its messages, and ``value`` with its JSON parsed, to be asked for ``finish_reasons``."""
     found = attrs.parsed(value)
-    return None if value is None else _messages(value, found, "assistant"), _finish_reasons(found)
+    return None if value is None else _messages(value, found, "assistant"), found
 
 
 def arguments(value: Any) -> Any:
@@ -109,12 +111,6 @@ def _sole_text(message: Any) -> str | None:
         return None
     text = part[key]
     return text if isinstance(text, str) else None
-
-
-def _finish_reasons(found: Any) -> tuple[str, ...]:
-    listed = [found] if isinstance(found, dict) else attrs.items(found)
-    said = [attrs.text(item, "finish_reason", "stop_reason") for item in listed if isinstance(item, dict)]
-    return tuple(filter(None, said))
 
 
 def _is_messages(found: Any) -> bool:

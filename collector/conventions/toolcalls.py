@@ -78,11 +78,15 @@ class _Entry:
 
 
 class _Ledger:
-    """The tool calls found so far, and by which ids they go."""
+    """The tool calls found so far, and by which ids they go.
+
+    By what they ask for they are listed when the first is looked for so: nearly all go by ids.
+    """
 
     def __init__(self, earlier: Iterable[ToolRequest]) -> None:
         self.entries: list[_Entry] = []
         self._by_id: dict[str, _Entry] = {}
+        self._listed = 0
         self._by_key: dict[_Key | None, deque[_Entry]] = defaultdict(deque)
         self._by_name: dict[tuple[str | None, bool], deque[_Entry]] = defaultdict(deque)
         self._earlier = {(request.id, request.name) for request in earlier}
@@ -121,6 +125,7 @@ class _Ledger:
         """A tool ran whose call must be found by name and arguments, or was never asked for by a model."""
         if self.ran_by_id(run):  # another span of a call that became known just now
             return
+        self._list_entries()
         key = _key(run.name, run.arguments)
         same = _waiting(self._by_key[key]) if key is not None else None
         vague = same or _waiting(self._by_name[run.name, run.arguments is None])
@@ -130,19 +135,27 @@ class _Ledger:
     def _add(self, name: str | None, call_id: str | None, arguments: Any, start_ns: int) -> _Entry:
         entry = _Entry(name, call_id, arguments, start_ns)
         self.entries.append(entry)
-        self._by_key[_key(name, arguments)].append(entry)
-        self._by_name[name, True].append(entry)  # for a run without arguments: any request by that name
-        if arguments is None:
-            self._by_name[name, False].append(entry)  # for any run by that name: a request without arguments
         if call_id is not None:
             self._by_id[call_id] = entry
         return entry
 
     def _under_another_id(self, request: ToolRequest) -> _Entry | None:
         """The first call with the request's name and arguments that no other id has claimed."""
+        if not self.entries:
+            return None
+        self._list_entries()
         key = _key(request.name, request.arguments)
         known = self._by_key[key] if key is not None else ()
         return next((entry for entry in known if entry.answered_as is None), None)
+
+    def _list_entries(self) -> None:
+        """List the calls that were found since by name and arguments."""
+        for entry in self.entries[self._listed :]:
+            self._by_key[_key(entry.name, entry.arguments)].append(entry)
+            self._by_name[entry.name, True].append(entry)  # for a run without arguments: any request by that name
+            if entry.arguments is None:
+                self._by_name[entry.name, False].append(entry)  # for any run by that name: one without arguments
+        self._listed = len(self.entries)
 
 
 def _waiting(entries: deque[_Entry]) -> _Entry | None:
