@@ -38,6 +38,7 @@ _new_tool_call = constructor_of(ToolCall)
 _new_retrieval = constructor_of(Retrieval)
 
 _REQUEST = "gen_ai.request."
+_SYSTEM = "gen_ai.system_instructions"
 _NOT_PARAMETERS = frozenset({f"{_REQUEST}{name}" for name in ("model", "stream", "structured_output_schema")})
 _SCHEMAS = ("gen_ai.request.structured_output_schema", "llm.request.structured_output_schema")
 _FORMATS = ("gen_ai.request.response_format", "gen_ai.openai.request.response_format", "gen_ai.output.type")
@@ -80,6 +81,7 @@ class _Shape(NamedTuple):
     parameters: Sequence[tuple[str, str]]
     """The ``gen_ai.request.*`` attributes and their last names, without the model."""
     has_format: bool
+    has_system: bool
 
 
 def call_shapes(keys: CallKeys) -> Shapes[tuple[str, ...], _Shape]:
@@ -88,7 +90,7 @@ def call_shapes(keys: CallKeys) -> Shapes[tuple[str, ...], _Shape]:
     def shape_of(names: tuple[str, ...]) -> _Shape:
         given = [key for key in names if key.startswith(_REQUEST) and key not in _NOT_PARAMETERS]
         parameters = [(key, key[len(_REQUEST) :]) for key in given]
-        return _Shape(keys.among(names), parameters, not _FORMAT_KEYS.isdisjoint(names))
+        return _Shape(keys.among(names), parameters, not _FORMAT_KEYS.isdisjoint(names), _SYSTEM in names)
 
     return Shapes(shape_of)
 
@@ -98,8 +100,11 @@ _CALLS = call_shapes(KEYS)
 
 def model_call(span: Span, records: Sequence[LogRecord], shapes: Shapes[tuple[str, ...], _Shape] = _CALLS) -> ModelCall:
     """The model call that ``span`` stands for, its content taken from wherever it is recorded."""
-    found, said = events.attributes_of(span, records), events.said(span, records)
-    keys, parameters, has_format = shapes[tuple(found)]
+    found, said = span.attributes, events.NOTHING_SAID
+    if records or span.events:
+        found, said = events.attributes_of(span, records), events.said(span, records)
+    keys, parameters, has_format, has_system = shapes[tuple(found)]
+    asked = messages.read(found.get("gen_ai.input.messages"), "user") or said.input
     answer = found.get("gen_ai.output.messages")
     answered, parsed = messages.read_answer(answer)
     reasons = finish_reasons(found, keys)
@@ -109,7 +114,7 @@ def model_call(span: Span, records: Sequence[LogRecord], shapes: Shapes[tuple[st
         span,
         found,
         keys,
-        asked=_with_system(messages.read(found.get("gen_ai.input.messages"), "user") or said.input, found),
+        asked=_with_system(asked, found[_SYSTEM]) if has_system else asked,
         answered=said.output if answer is None else answered,
         tools=definitions.read(found.get("gen_ai.tool.definitions")),
         response_format=_response_format(found) if has_format else None,
@@ -157,9 +162,9 @@ def retrieval(span: Span, records: Sequence[LogRecord]) -> Retrieval:
     )
 
 
-def _with_system(said: tuple[Message, ...] | None, found: Mapping[str, Any]) -> tuple[Message, ...] | None:
+def _with_system(said: tuple[Message, ...] | None, instructions: Any) -> tuple[Message, ...] | None:
     """The input with the system prompt that is recorded apart from the messages put before it."""
-    system = messages.read(found.get("gen_ai.system_instructions"), "system")
+    system = messages.read(instructions, "system")
     if not system or (said and any(message.role == "system" for message in said)):
         return said
     return (*system, *(said or ()))
