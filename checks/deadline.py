@@ -12,7 +12,10 @@ class DeadlineExceeded(BaseException):
 
 
 Deadline = Callable[[int], AbstractContextManager[object]]
-"""Called with nanoseconds; inside the context ``DeadlineExceeded`` is raised when they are over."""
+"""Called with nanoseconds; inside the context ``DeadlineExceeded`` is raised when they are over.
+
+The context may be entered again once it was left, and has all of its time again: one does for several checks.
+"""
 
 
 _NO_LIMIT: AbstractContextManager[object] = nullcontext()

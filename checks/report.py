@@ -25,7 +25,10 @@ class Outcome(StrEnum):
     @property
     def is_decided(self) -> bool:
         """Whether the check really judged the trace: the denominator of a pass rate."""
-        return self in (Outcome.PASSED, Outcome.FAILED)
+        return self in _DECIDED
+
+
+_DECIDED = frozenset({Outcome.PASSED, Outcome.FAILED})
 
 
 @dataclass(frozen=True, slots=True)

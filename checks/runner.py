@@ -6,8 +6,8 @@ and a broken check (``ERRORED``, ``TIMED_OUT``). Knows neither what checks look 
 
 import time
 import traceback
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from typing import NamedTuple
 
 from checks.check import Check
@@ -22,7 +22,7 @@ from checks.vetting import InvalidFindingError, vet
 
 _LONGEST_TYPE_NAME = 80
 
-_verdict = constructor_of(Verdict)
+_verdict, _report = constructor_of(Verdict), constructor_of(Report)
 
 
 def run(
@@ -42,7 +42,18 @@ def run(
     Returns:
         One verdict for each planned check. Nothing a check does raises here, but ``KeyboardInterrupt`` passes.
     """
-    return Report(interaction, tuple([_judge(planned, interaction, clock, deadline) for planned in plan]))
+    verdicts: list[Verdict] = []
+    limit_ns, limit = None, no_deadline(0)
+    started = clock()
+    for planned in plan:
+        if planned.deadline_ns != limit_ns:  # most checks have the same
+            limit_ns = planned.deadline_ns
+            limit = deadline(limit_ns)
+        end = _attempt(planned, interaction, limit)
+        ended = clock()
+        verdicts.append(_signed(planned, end, ended - started))
+        started = ended
+    return _report(interaction, tuple(verdicts))
 
 
 def load(plan: Sequence[PlannedCheck]) -> None:
@@ -68,36 +79,27 @@ class _End(NamedTuple):
     reason: str | None = None
 
 
+_SCORES: Mapping[Outcome, float] = {Outcome.PASSED: 1.0, Outcome.FAILED: 0.0}
 _PASSED = _End(Outcome.PASSED)
 _NOTHING_TO_JUDGE = _End(Outcome.NOT_APPLICABLE, reason=NOTHING_TO_JUDGE)
 
 
-def _judge(planned: PlannedCheck, interaction: Interaction, clock: Callable[[], int], deadline: Deadline) -> Verdict:
-    started = clock()
-    end = _attempt(planned, interaction, deadline)
-    outcome = end.outcome
-    return _verdict(
-        check=planned.name,
-        version=planned.check.info.version,
-        outcome=outcome,
-        score=1.0 if outcome is Outcome.PASSED else 0.0 if outcome is Outcome.FAILED else None,
-        findings=end.findings,
-        duration_ns=clock() - started,
-        error=end.error,
-        findings_cut=end.findings_cut,
-        reason=end.reason,
-    )
+def _signed(planned: PlannedCheck, end: _End, duration_ns: int) -> Verdict:
+    outcome, findings, cut, error, reason = end
+    score = _SCORES.get(outcome)
+    version = planned.check.info.version
+    return _verdict(planned.name, version, outcome, score, findings, duration_ns, error, cut, reason)
 
 
-def _attempt(planned: PlannedCheck, interaction: Interaction, deadline: Deadline) -> _End:
+def _attempt(planned: PlannedCheck, interaction: Interaction, limit: AbstractContextManager[object]) -> _End:
     try:
-        with deadline(planned.deadline_ns):
+        with limit:
             return _decide(planned, interaction)
     except KeyboardInterrupt:
         raise
     except DeadlineExceeded as late:
-        limit = format_duration(planned.deadline_ns)
-        return _End(Outcome.TIMED_OUT, error=f"not done after {limit}, at {_place(late, planned.check)}")
+        after = format_duration(planned.deadline_ns)
+        return _End(Outcome.TIMED_OUT, error=f"not done after {after}, at {_place(late, planned.check)}")
     except InvalidFindingError as invalid:
         return _End(Outcome.ERRORED, error=f"InvalidFindingError: {invalid}")
     except BaseException as error:  # noqa: BLE001 -- a check that calls sys.exit() must not end the process
@@ -107,11 +109,12 @@ def _attempt(planned: PlannedCheck, interaction: Interaction, deadline: Deadline
 def _decide(planned: PlannedCheck, interaction: Interaction) -> _End:
     """Cheapest first: a trace that is not selected or not sampled costs none of the check's own code."""
     selection = planned.selection
-    unmet = selection.unmet(interaction)
-    if unmet is not None:
-        return _End(Outcome.NOT_APPLICABLE, reason=f"{WHEN}{unmet}")
-    if not selection.samples(interaction.trace_id):
-        return _End(Outcome.NOT_SAMPLED, reason=f"{SAMPLE}{selection.sample:g}")
+    if selection.leaves_out:
+        unmet = selection.unmet(interaction)
+        if unmet is not None:
+            return _End(Outcome.NOT_APPLICABLE, reason=f"{WHEN}{unmet}")
+        if not selection.samples(interaction.trace_id):
+            return _End(Outcome.NOT_SAMPLED, reason=f"{SAMPLE}{selection.sample:g}")
     check = planned.check
     if not check.applies_to(interaction):
         return _NOTHING_TO_JUDGE

@@ -24,10 +24,14 @@ class Selection:
     model: tuple[str, ...] = ()
     attribute: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     sample: float = 1.0
+    leaves_out: bool = field(init=False, repr=False, compare=False)
+    """Whether there is any trace that it does not take: a usual one takes all, and need not be asked."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.sample <= 1:  # false for NaN too
             raise OptionError("sample", f"{self.sample!r} is no share: give a number from 0 (none) to 1 (every trace)")
+        leaves_out = bool(self.service or self.route or self.model or self.attribute) or self.sample < 1
+        object.__setattr__(self, "leaves_out", leaves_out)
 
     def matches(self, interaction: Interaction) -> bool:
         """Whether service, route, model and attributes are those that were asked for."""
@@ -35,8 +39,6 @@ class Selection:
 
     def unmet(self, interaction: Interaction) -> str | None:
         """The first part of ``when`` that does not match, such as ``service`` or ``attribute.tenant``."""
-        if not (self.service or self.route or self.model or self.attribute):
-            return None
         if self.service and not matches_any(self.service, (interaction.service,)):
             return "service"
         if self.route and not matches_any(self.route, routes_of(interaction.trace)):

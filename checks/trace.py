@@ -4,8 +4,10 @@ Owns the tree of spans. Does not know what a span means: that is an Interaction'
 """
 
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import chain
 
 from checks.lazy import lazy
 from checks.span import LogRecord, Span
@@ -114,7 +116,8 @@ class Trace:
     def service(self) -> str:
         """``service.name`` of the root's resource, else of the first span that has one, else ``unknown_service``."""
         first = (self.root,) if self.root else ()
-        for item in (*first, *self.spans, *self.logs):
+        known: Iterator[Span | LogRecord] = chain(first, self.spans, self.logs)
+        for item in known:
             name = item.resource.get("service.name")
             if isinstance(name, str) and name:
                 return name
@@ -128,8 +131,8 @@ class Trace:
     @property
     def duration_ns(self) -> int:
         """Nanoseconds that the root took; without a root, from the first start to the last end."""
-        root = next((s for s in self.spans if s.parent_id is None), None)
-        if root is not None:
+        root = self.root
+        if root is not None and root.parent_id is None:
             return root.duration_ns
         if not self.spans:
             return 0

@@ -6,6 +6,7 @@ captured text in its hands.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import GeneratorType
 
 from checks.check import CheckInfo
 from checks.finding import Evidence, Finding, Severity
@@ -17,6 +18,8 @@ MOST_EVIDENCE = 1000
 LONGEST_MESSAGE = 500
 """Characters. A message is a sentence of the check's own, longer ones are cut."""
 
+_USUAL = (GeneratorType, tuple, list)
+"""What checks mostly return: to ask for ``Iterable`` takes much longer."""
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")  # becomes a label on /metrics
 
 
@@ -39,7 +42,7 @@ def vet(found: Iterable[object], info: CheckInfo, interaction: Interaction) -> t
         InvalidFindingError: Something that was yielded cannot be.
         Exception: Whatever the check raises.
     """
-    if not isinstance(found, Iterable):
+    if not isinstance(found, _USUAL) and not isinstance(found, Iterable):
         raise InvalidFindingError(f"inspect returned {type(found).__name__}, not an iterable of findings")
     drawn = iter(found)
     try:

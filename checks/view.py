@@ -1,6 +1,7 @@
 """The view of an interaction: one flat, JSON-able dict, the same for every convention.
 
-What the app did not record has no key. Printed by ``sidecheck check --json``, kept in the store, shown on the web page.
+What the app did not record has no key. Printed by ``sidecheck check --json``, and made of a stored trace when somebody
+looks at it.
 """
 
 import base64
@@ -26,18 +27,17 @@ def view(interaction: Interaction) -> dict[str, Any]:
     true), ``streaming``, ``ttft_ms`` (of the first model call that has one), ``session_id``, ``user_id``.
     """
     calls = interaction.model_calls
-    answering = _last(calls, _RESPONSE_MODEL)
     found = {
         "input": interaction.user_input,
         "output": interaction.final_output,
         "system": interaction.system,
-        "model": answering or _last(calls, _MODEL),
-        "model_response": answering,
+        "model": model_of(calls),
+        "model_response": _last(calls, _RESPONSE_MODEL),
         "provider": _last(calls, _PROVIDER),
         "tool_calls": list(map(_tool_call, interaction.tool_calls)) or None,
         "tool_definitions": _tool_names(calls),
         "documents": list(map(_document, interaction.documents)) or None,
-        "tokens": _tokens(calls),
+        "tokens": tokens_of(calls),
         "cost": _cost(calls),
         "finish_reasons": _finish_reasons(calls),
         "error": _error(interaction.error),
@@ -48,6 +48,28 @@ def view(interaction: Interaction) -> dict[str, Any]:
         "user_id": interaction.user_id,
     }
     return _recorded(found)
+
+
+def model_of(calls: Sequence[ModelCall]) -> str | None:
+    """``model`` of the view: the last that answered, else the last that was asked for."""
+    return _last(calls, _RESPONSE_MODEL) or _last(calls, _MODEL)
+
+
+def tokens_of(calls: Iterable[ModelCall]) -> dict[str, int] | None:
+    """``tokens`` of the view: the sums of what was recorded; a kind of token that no call recorded is left out.
+
+    The kinds come in the order in which they were first recorded.
+    """
+    totals: dict[str, int] = {}
+    for call in calls:
+        usage = call.usage
+        if usage.input is not None:
+            totals["input"] = totals.get("input", 0) + usage.input
+        if usage.output is not None:
+            totals["output"] = totals.get("output", 0) + usage.output
+        if usage.cached_input is not None:
+            totals["cached_input"] = totals.get("cached_input", 0) + usage.cached_input
+    return totals or None
 
 
 def _recorded(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,23 +118,6 @@ def _document(document: Document) -> dict[str, Any]:
         "score": document.score,
     }
     return _recorded(found)
-
-
-def _tokens(calls: Iterable[ModelCall]) -> dict[str, int] | None:
-    """The sums of what was recorded; a kind of token that no call recorded is left out.
-
-    The kinds come in the order in which they were first recorded.
-    """
-    totals: dict[str, int] = {}
-    for call in calls:
-        usage = call.usage
-        if usage.input is not None:
-            totals["input"] = totals.get("input", 0) + usage.input
-        if usage.output is not None:
-            totals["output"] = totals.get("output", 0) + usage.output
-        if usage.cached_input is not None:
-            totals["cached_input"] = totals.get("cached_input", 0) + usage.cached_input
-    return totals or None
 
 
 def _cost(calls: Sequence[ModelCall]) -> dict[str, Any] | None:

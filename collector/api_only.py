@@ -1,8 +1,8 @@
 """The page and the API over a shared store, alone: ``sidecheck serve --only api``.
 
-Takes no telemetry, judges nothing and keeps no journal. Its one worker is started when a person promotes a trace that
-has no case. Feedback goes into the store, and from there to the processes that judge. Retention is theirs as well: a
-store that none of them writes to does not grow.
+Takes no telemetry, judges nothing and keeps no journal. Its one worker is started when somebody asks for a trace, or
+promotes one that has no case. Feedback goes into the store, and from there to the processes that judge. Retention is
+theirs as well: a store that none of them writes to does not grow.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from collector.pipeline.forgetting import forget_beside
 from collector.pipeline.inspection import InspectionPool
 from collector.pipeline.losses import Losses
 from collector.pipeline.rolling import RollingPool
-from collector.pipeline.showing import read_trace
+from collector.pipeline.showing import Showing, read_trace
 from collector.ports import Ports
 from collector.process import Addresses, Process
 from collector.settings import Settings
@@ -55,6 +55,7 @@ class ApiOnly(Process):
             forget=self._forget,
             problems=lambda: self.health().problems,
             read_trace=read_trace,
+            show_trace=Showing(pool, asyncio.get_running_loop()),
             explain=Explainer(self.store, settings.checks, settings.data_dir / "quarantine"),
             budgets=lambda: budgets.states,
         )

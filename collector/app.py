@@ -31,7 +31,7 @@ from collector.pipeline.job import JudgeOptions
 from collector.pipeline.journal import Entry, Journal, Sync
 from collector.pipeline.options import FrontOptions
 from collector.pipeline.rolling import RollingPool
-from collector.pipeline.showing import read_trace
+from collector.pipeline.showing import Showing, read_trace
 from collector.pipeline.worker import MEMORY_BYTES
 from collector.ports import Ports
 from collector.process import Addresses, Process, allow_connections
@@ -126,6 +126,7 @@ class Sidecar(Process):
             forget=self._forgetting(),
             problems=lambda: self.health().problems,
             read_trace=read_trace,
+            show_trace=Showing(self._pool, asyncio.get_running_loop()),
             explain=self._explainer,
             budgets=lambda: self._budgets.states,
         )

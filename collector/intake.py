@@ -96,6 +96,8 @@ class Batch:
 
     ``said`` is feedback in log records that name no trace, but what it is about.
     ``position`` says where its source keeps it, where that gives it again; what has none goes into the journal.
+    ``traces`` is the request as it came, where it holds the spans of all pieces and nothing else: to keep that takes no
+    copy, and less room.
     """
 
     source: Source
@@ -103,6 +105,7 @@ class Batch:
     rejected: Mapping[Refusal, int] = field(default_factory=dict)
     position: Position | None = None
     said: tuple[Said, ...] = ()
+    traces: bytes | None = None
 
     @property
     def span_count(self) -> int:

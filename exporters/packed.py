@@ -4,11 +4,15 @@ So the process that writes has little to do for each trace, and what crosses fro
 Owns how a record becomes columns; where these go is the business of ``exporters.store``.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Self
 
+from checks.constructor import constructor_of
+from checks.report import Outcome
 from checks.trace import Feedback
-from exporters import codec
+from exporters import codec, costs
 from exporters.dataset.case import Case
 from exporters.dataset.likeness import Likeness
 from exporters.record import Record
@@ -17,7 +21,7 @@ from exporters.results import Result, results_of
 MOST_TOKENS = 10**12
 """More than any trace uses: a count above it is none, and sums of these are far from what a column holds."""
 PARTS = 3
-"""What ``Packed.data`` holds: spans, logs, view."""
+"""What ``Packed.data`` holds: spans, logs, what model calls cost (``exporters.costs``)."""
 PREVIEW = 200
 """Characters of input and output that a list shows."""
 BESIDE = frozenset({"api", "kafka"})
@@ -58,7 +62,7 @@ COLUMNS = (
 class Packed:
     """One evaluated trace as the store takes it.
 
-    ``data`` is spans, logs and view in one compressed frame (``codec.join_compressed``), ``verdicts`` and ``feedback``
+    ``data`` is spans, logs and costs in one compressed frame (``codec.join_compressed``), ``verdicts`` and ``feedback``
     are JSON. ``outcomes`` are pairs of check and outcome, ``codes`` of check and finding code, ``keys`` of kind and
     value (``span``, ``response``, ``user``): other ids than its own and its session's by which the trace can be named.
     ``said`` is the feedback that the verdicts know. ``is_first`` says that the trace was never judged before, else
@@ -85,6 +89,10 @@ class Packed:
     likeness: Likeness | None = None
     results: tuple[Result, ...] = ()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """All fields at once: the usual way takes them, and puts them back, one by one in Python."""
+        return _unpickled, _values_of(self)
+
     def column(self, name: str) -> Any:
         """One of ``columns``."""
         return self.columns[COLUMNS.index(name)]
@@ -103,26 +111,36 @@ class Packed:
         return users if self.session_id is None else (*users, ("session", self.session_id))
 
 
+_new_packed = constructor_of(Packed)
+_values_of = attrgetter(*[field.name for field in fields(Packed)])
+
+
+def _unpickled(*values: Any) -> Packed:
+    return _new_packed(*values)
+
+
 def pack(record: Record, *, with_results: bool = False) -> Packed:
     """The record as the store takes it; with what a tracing backend is told of it, where that is wanted."""
-    data = codec.join_compressed(record.spans, record.logs, codec.to_json(record.view).encode())
-    outcomes = {codec.key(verdict.check): verdict.outcome.value for verdict in record.verdicts}
+    beside = costs.to_part(record.calls) if record.is_read else costs.NO_VIEW
+    data = codec.join_compressed(record.spans, record.logs, beside)
+    outcomes = _outcomes(tuple([(verdict.check, verdict.outcome) for verdict in record.verdicts]))
     codes = {(codec.key(v.check), codec.key(f.code)) for v in record.verdicts for f in v.findings}
     keys = _keys(record)
     fingerprint = None if record.case is None else codec.key(record.case.fingerprint)
     size = ROW_BYTES + len(data) + KEY_BYTES * (len(keys) + len(outcomes))
     time_ns = codec.clamped(record.start_ns or record.evaluated_ns)
-    return Packed(
+    is_failing = record.is_failing
+    return _new_packed(
         trace_id=record.trace_id,
         time_ns=time_ns,
         start_ns=record.start_ns,
-        is_failing=record.is_failing,
+        is_failing=is_failing,
         is_first=record.previous is None,
-        columns=_columns(record, time_ns, fingerprint, size),
+        columns=_columns(record, time_ns, is_failing, fingerprint, size),
         data=data,
         verdicts=codec.verdicts_to_json(record.verdicts),
         feedback=codec.feedback_to_json(record.feedback),
-        outcomes=tuple(outcomes.items()),
+        outcomes=outcomes,
         codes=tuple(sorted(codes)),
         keys=keys,
         session_id=_key(record.session_id) or None,
@@ -135,12 +153,26 @@ def pack(record: Record, *, with_results: bool = False) -> Packed:
     )
 
 
-def _columns(record: Record, time_ns: int, fingerprint: str | None, size: int) -> tuple[Any, ...]:
+@lru_cache(maxsize=1024)
+def _outcomes(ended: tuple[tuple[str, Outcome], ...]) -> tuple[tuple[str, str], ...]:
+    """Pairs of check and outcome as the store takes them: those of most traces are the same few."""
+    return tuple({codec.key(check): outcome.value for check, outcome in ended}.items())
+
+
+_same = lru_cache(maxsize=1024)(codec.key)
+
+
+def _label(text: str) -> str:
+    """The key of a text that comes again and again. It is one object then, and is sent once for many traces."""
+    return _same(text) if len(text) <= codec.KEY_LENGTH else codec.key(text)
+
+
+def _columns(record: Record, time_ns: int, is_failing: bool, fingerprint: str | None, size: int) -> tuple[Any, ...]:
     return (
         record.trace_id,
         time_ns,
-        codec.key(record.service),
-        codec.key(record.convention),
+        _label(record.service),
+        _label(record.convention),
         record.closed_by.value,
         codec.clamped(record.start_ns),
         codec.clamped(record.end_ns),
@@ -149,14 +181,15 @@ def _columns(record: Record, time_ns: int, fingerprint: str | None, size: int) -
         record.truncated,
         _key(record.session_id),
         _key(record.user_id),
-        _key(record.view.get("model")),
-        _preview(record.view.get("input")),
-        _preview(record.view.get("output")),
-        record.is_failing,
+        None if record.model is None else _label(str(record.model)),
+        _preview(record.input),
+        _preview(record.output),
+        is_failing,
         fingerprint,
         codec.clamped(record.evaluated_ns),
         size,
-        *(_tokens(record.view.get("tokens"), kind) for kind in ("input", "output")),
+        _tokens(record.input_tokens),
+        _tokens(record.output_tokens),
         *_cost(record),
     )
 
@@ -172,16 +205,15 @@ def _cost(record: Record) -> tuple[float | None, int]:
     return dollars, unpriced
 
 
-def _tokens(counted: object, kind: str) -> int | None:
-    value = counted.get(kind) if isinstance(counted, dict) else None
+def _tokens(value: int | None) -> int | None:
     return value if type(value) is int and 0 <= value <= MOST_TOKENS else None
 
 
 def _keys(record: Record) -> tuple[tuple[str, str], ...]:
     # What a user said within the telemetry can only be forgotten together with the trace: so it is that user's too.
-    users = {record.user_id, *(said.user_id for said in record.feedback if said.source not in BESIDE)}
+    users = [record.user_id, *[said.user_id for said in record.feedback if said.source not in BESIDE]]
     named = {(kind, codec.key(value)) for kind, value in record.keys if kind != "session"}
-    named.update(("user", codec.key(user)) for user in users if user)
+    named.update([("user", codec.key(user)) for user in users if user])
     return tuple(sorted(named))
 
 

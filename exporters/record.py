@@ -4,9 +4,7 @@ Lives in a worker process, where each sink's part is made of it: ``packed`` for 
 metrics. Plain data only.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from checks.report import Outcome, Verdict
 from checks.trace import CloseReason, Feedback
@@ -36,9 +34,10 @@ class Record:
     """One evaluated trace.
 
     ``spans`` and ``logs`` are OTLP ``TracesData`` and ``LogsData`` bytes of this trace alone (empty where there are
-    none). ``view`` is the JSON-able view of ``checks.view``. ``keys`` are other ids by which feedback
-    may name the trace, as ``(kind, id)`` with kind ``span`` or ``response``. ``previous`` are the verdicts
-    of the evaluation that this one replaces, ``None`` for the first; ``previous_feedback`` is what those knew of.
+    none). ``model``, ``input``, ``output`` and the tokens are those of the trace's view (``checks.view``). ``keys`` are
+    other ids by which feedback may name the trace, as ``(kind, id)`` with kind ``span`` or ``response``. ``previous``
+    are the verdicts of the evaluation that this one replaces, ``None`` for the first; ``previous_feedback`` is what
+    those knew of.
     """
 
     trace_id: str
@@ -50,8 +49,14 @@ class Record:
     duration_ns: int
     span_count: int
     truncated: bool
-    view: Mapping[str, Any]
     verdicts: tuple[Verdict, ...]
+    model: str | None = None
+    input: str | None = None
+    output: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    is_read: bool = True
+    """Whether its telemetry could be read; if not, nobody tries again."""
     calls: tuple[CallFacts, ...] = ()
     feedback: tuple[Feedback, ...] = ()
     session_id: str | None = None
@@ -84,4 +89,4 @@ class Record:
     @property
     def is_failing(self) -> bool:
         """Whether any check failed."""
-        return any(v.outcome is Outcome.FAILED for v in self.verdicts)
+        return Outcome.FAILED in [verdict.outcome for verdict in self.verdicts]

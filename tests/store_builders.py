@@ -1,13 +1,15 @@
 """Builders for what goes into the store: each makes one valid thing, with every part open to be set."""
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 from checks.finding import Evidence, Finding
 from checks.report import Outcome, Verdict
 from checks.trace import CloseReason, FeedbackTarget
+from exporters import codec
 from exporters.dataset.case import Case, CaseStatus, Context, Expectation, Source
 from exporters.dataset.likeness import Likeness, fingerprint, likeness
-from exporters.packed import pack
+from exporters.packed import Packed, pack
 from exporters.record import Record
 from exporters.store import CaseLimits, SaveResult, Store
 
@@ -16,6 +18,7 @@ DAY = 86_400 * SECOND
 NOW = 20_000 * DAY + 12 * 3600 * SECOND
 """Noon of a day in 2024."""
 LIMITS = CaseLimits()
+SAID = {"input": "How long can I return it?", "output": "30 days [1].", "model": "gpt-4o"}
 
 
 def trace_id(number: int) -> str:
@@ -44,8 +47,18 @@ def a_case(number: int = 1, **parts: Any) -> Case:
     return Case(**{**defaults, **parts})
 
 
-def a_record(number: int = 1, **parts: Any) -> Record:
-    """The n-th trace, judged as fine, started at its number's second."""
+@dataclass(frozen=True, slots=True)
+class ViewedRecord(Record):
+    """The record of a trace whose view is kept, as earlier versions did."""
+
+    view: dict[str, Any] | None = None
+
+
+def a_record(number: int = 1, view: dict[str, Any] | None = None, **parts: Any) -> Record:
+    """The n-th trace, judged as fine, started at its number's second.
+
+    With a ``view`` it is kept with the trace, as earlier versions did: so is shown what no telemetry says.
+    """
     defaults = {
         "trace_id": trace_id(number),
         "service": "shop",
@@ -56,13 +69,30 @@ def a_record(number: int = 1, **parts: Any) -> Record:
         "duration_ns": 5,
         "span_count": 2,
         "truncated": False,
-        "view": {"input": "How long can I return it?", "output": "30 days [1].", "model": "gpt-4o"},
         "verdicts": (a_verdict(outcome=Outcome.PASSED),),
         "spans": b"spans",
         "logs": b"logs",
         "evaluated_ns": NOW,
     }
-    return Record(**{**defaults, **parts})
+    if view is None:
+        return Record(**{**defaults, **SAID, **parts})
+    return ViewedRecord(**{**defaults, **said_in(view), "view": view, **parts})
+
+
+def said_in(view: dict[str, Any]) -> dict[str, Any]:
+    """The parts of a record that its view says as well."""
+    tokens = view.get("tokens", {})
+    counted = {f"{kind}_tokens": tokens.get(kind) for kind in ("input", "output")}
+    return {**{key: view.get(key) for key in SAID}, **counted}
+
+
+def packed(record: Record) -> Packed:
+    """The record as the pipeline packs it; one with a view as an earlier version did."""
+    made = pack(record)
+    if not isinstance(record, ViewedRecord):
+        return made
+    view = codec.to_json(record.view).encode()
+    return replace(made, data=codec.join_compressed(record.spans, record.logs, view))
 
 
 def a_failing_record(number: int = 1, **parts: Any) -> Record:
@@ -94,7 +124,7 @@ def save(
     now_ns: int = NOW,
 ) -> SaveResult:
     """Save records as the pipeline does."""
-    return store.save([pack(record) for record in records], status, limits, now_ns)
+    return store.save([packed(record) for record in records], status, limits, now_ns)
 
 
 def about(number: int) -> FeedbackTarget:

@@ -8,8 +8,9 @@ The defaults are where users and the infrastructure between stop waiting, not wh
   (J. Nielsen, Usability Engineering, 1993, chapter 5).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, ClassVar, Literal
 
 from checks.check import CheckInfo, OptionError
@@ -23,6 +24,7 @@ from checks.trace import Trace
 Limit = Duration | None
 """A longest duration; ``None`` switches it off."""
 
+_TOOK = itemgetter(0)
 _LIMITS = ("max_trace", "max_model_call", "max_first_token")
 
 
@@ -105,13 +107,17 @@ class Latency:
         if limits.trace is not None:
             took = _trace_duration(trace)
             if took > limits.trace:
-                yield _slow("slow_trace", "the trace", took, limits.trace, trace.root.span_id if trace.root else None)
-        if limits.model_call is not None:
-            timed = ((_duration(call, trace), call.span_id) for call in calls)
-            yield from _over(limits.model_call, timed, "slow_model_call", "the slowest model call")
-        if limits.first_token is not None:
-            streamed = ((call.ttft_ns, call.span_id) for call in calls)
-            yield from _over(limits.first_token, streamed, "slow_first_token", "the slowest first token")
+                yield _slow("slow_trace", "the trace", took, trace.root.span_id if trace.root else None, limits.trace)
+        most = limits.model_call
+        if most is not None:
+            slow = [(ns, call.span_id) for call in calls if (ns := _duration(call, trace)) is not None and ns > most]
+            if slow:
+                yield _slow("slow_model_call", "the slowest model call", *max(slow, key=_TOOK), most)
+        most = limits.first_token
+        if most is not None:
+            slow = [(call.ttft_ns, call.span_id) for call in calls if call.ttft_ns is not None and call.ttft_ns > most]
+            if slow:
+                yield _slow("slow_first_token", "the slowest first token", *max(slow, key=_TOOK), most)
 
     def expects(self, interaction: Interaction, findings: tuple[Finding, ...]) -> Mapping[str, Any]:
         """How long the whole answer may take: ``max_trace``.
@@ -152,17 +158,7 @@ def _overridden(number: int, override: LimitOverride, own: list[int | None]) -> 
     return _Limits(*parsed)
 
 
-def _over(limit: int, measured: Iterable[tuple[int | None, str]], code: str, what: str) -> Iterator[Finding]:
-    """The finding for the longest of ``measured``, pairs of nanoseconds and span id, if it is over the limit."""
-    longest, where = limit, None
-    for duration, span_id in measured:
-        if duration is not None and duration > longest:
-            longest, where = duration, span_id
-    if longest > limit:
-        yield _slow(code, what, longest, limit, where)
-
-
-def _slow(code: str, what: str, took: int, limit: int, span_id: str | None) -> Finding:
+def _slow(code: str, what: str, took: int, span_id: str | None, limit: int) -> Finding:
     message = f"{what} took {format_duration(took)}, the limit is {format_duration(limit)}"
     return Finding(code, message, evidence=(Evidence(span_id=span_id),) if span_id else ())
 

@@ -43,7 +43,7 @@ class UserFeedback:
 
     def applies_to(self, interaction: Interaction) -> bool:
         """Whether a user gave a thumb or a score."""
-        return any(_says_something(feedback) for feedback in interaction.feedback)
+        return any(map(_says_something, interaction.feedback))
 
     def inspect(self, interaction: Interaction) -> Iterator[Finding]:
         """Yield one finding for each user who is not content."""

@@ -12,6 +12,7 @@ from collections.abc import Collection, Container, Iterable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from checks.constructor import constructor_of
 from checks.trace import CloseReason
 from collector.intake import Piece
 from collector.pipeline.closed_trace import ClosedTrace
@@ -47,6 +48,13 @@ class Added(Enum):
     OVER_LIMIT = auto()
 
 
+_new_closed = constructor_of(ClosedTrace)
+
+
+def _digest(spans: bytes, logs: bytes) -> int:
+    return hash((spans, logs))
+
+
 @dataclass(slots=True)
 class _Open:
     trace_id: str
@@ -58,7 +66,7 @@ class _Open:
     logs: list[bytes] = field(default_factory=list)
     log_count: int = 0
     ids: set[bytes] = field(default_factory=set)
-    digests: set[int] = field(default_factory=set)
+    digests: set[int] | None = None
     size: int = 0
     held: int = TRACE_BYTES
     left_out: int = 0
@@ -73,16 +81,27 @@ class _Open:
     def due(self, limits: AssemblyLimits) -> tuple[int, CloseReason]:
         if self.met_limit is not None:
             return self.opened_ns, self.met_limit
-        found = min(
-            (self.touched_ns + limits.idle_ns, 1, CloseReason.IDLE),
-            (self.opened_ns + limits.max_age_ns, 2, CloseReason.MAX_AGE),
-        )
-        if self.settles_ns is not None:
-            found = min(found, (self.settles_ns, 0, CloseReason.ROOT_SEEN))
-        return found[0], found[2]
+        due_ns, reason = self.touched_ns + limits.idle_ns, CloseReason.IDLE
+        oldest_ns = self.opened_ns + limits.max_age_ns
+        if oldest_ns < due_ns:
+            due_ns, reason = oldest_ns, CloseReason.MAX_AGE
+        if self.settles_ns is not None and self.settles_ns <= due_ns:
+            due_ns, reason = self.settles_ns, CloseReason.ROOT_SEEN
+        return due_ns, reason
+
+    def came_before(self, piece: Piece) -> bool:
+        """Whether the same bytes are here. Most traces come in one piece: the first is known by its bytes later."""
+        if not (self.spans or self.logs):
+            return False
+        if self.digests is None:
+            self.digests = {_digest(b"".join(self.spans), b"".join(self.logs))}
+        digest = _digest(piece.spans, piece.logs)
+        is_known = digest in self.digests
+        self.digests.add(digest)
+        return is_known
 
     def close(self, reason: CloseReason) -> ClosedTrace:
-        return ClosedTrace(
+        return _new_closed(
             trace_id=self.trace_id,
             spans=b"".join(self.spans),
             logs=b"".join(self.logs),
@@ -126,18 +145,17 @@ class TraceBuffer:
 
     def add(self, piece: Piece, now_ns: int, position: Position | None = None) -> Added:
         """Take a piece that stands at ``position``, and say what became of it."""
-        entry = self._open.get(piece.trace_id)
-        if piece.trace_id in self._capped or (entry is not None and entry.met_limit is not None):
+        if piece.trace_id in self._capped:
             return Added.OVER_LIMIT
-        entry = entry or self._entry(piece.trace_id, now_ns)
+        entry = self._entry(piece.trace_id, now_ns)
+        if entry.met_limit is not None:
+            return Added.OVER_LIMIT
         entry.touched_ns = now_ns
-        digest = hash((piece.spans, piece.logs))
-        if digest in entry.digests:  # a client that lost our answer sends the same bytes again
+        if entry.came_before(piece):  # a client that lost our answer sends the same bytes again
             return Added.DUPLICATE
         if position is not None:
             entry.positions.append(position)
         entry.returns = entry.returns and position is not None and position.source.returns
-        entry.digests.add(digest)
         if not entry.ids and (piece.span_ids or not entry.logs):
             self._new[piece.trace_id] = None
         piece = self._fitting(entry, piece)
@@ -156,6 +174,7 @@ class TraceBuffer:
         if not entry.ids:
             self._settle(entry, now_ns)
             self._new[trace_id] = None
+        self._schedule(entry)
 
     def mark_late(self, trace_id: str, now_ns: int) -> None:
         """Say that this open trace had been judged before: what came is late, its root need not come again."""
@@ -163,6 +182,7 @@ class TraceBuffer:
         if entry is not None and not entry.late:
             entry.late = True
             self._settle(entry, now_ns)
+            self._schedule(entry)
 
     def count(self, trace_id: str) -> bool:
         """Say that a trace counts from now on. ``False``, and not counted, while its source may get it back."""
@@ -259,7 +279,6 @@ class TraceBuffer:
         if entry is None:
             entry = self._open[trace_id] = _Open(trace_id, opened_ns=now_ns, touched_ns=now_ns)
             self.held += entry.held
-            self._schedule(entry)
         return entry
 
     def _fitting(self, entry: _Open, piece: Piece) -> Piece:
@@ -267,20 +286,23 @@ class TraceBuffer:
         room = self.limits.max_spans - len(entry.ids)
         if len(piece.span_ids) <= room:
             return piece
+        if entry.digests is None:  # what is kept of the first piece is not what came
+            entry.digests = {_digest(piece.spans, piece.logs)}
         fitting = first_spans(piece, room)
         entry.left_out += len(piece.span_ids) - len(fitting.span_ids)
         return fitting
 
     def _keep(self, entry: _Open, piece: Piece) -> None:
+        size = len(piece.spans) + len(piece.logs)
         if piece.spans:
             entry.spans.append(piece.spans)
             entry.ids.update(piece.span_ids)
         if piece.logs:
             entry.logs.append(piece.logs)
             entry.log_count += piece.log_count
-        entry.size += piece.size
-        self.bytes += piece.size
-        taken = piece.size + PIECE_BYTES + SPAN_BYTES * len(piece.span_ids)
+        entry.size += size
+        self.bytes += size
+        taken = size + PIECE_BYTES + SPAN_BYTES * len(piece.span_ids)
         entry.held += taken
         self.held += taken
 
@@ -291,10 +313,9 @@ class TraceBuffer:
             entry.met_limit = CloseReason.BYTE_LIMIT
 
     def _settle(self, entry: _Open, now_ns: int) -> None:
-        """Shorten the wait; a later call does not lengthen it again."""
+        """Shorten the wait, which is to be scheduled then; a later call does not lengthen it again."""
         if entry.settles_ns is None:
             entry.settles_ns = now_ns + self.limits.settle_ns
-            self._schedule(entry)
 
     def _schedule(self, entry: _Open) -> None:
         # A trace that is touched again is due later than its heap entry says; take_due looks again. So only an

@@ -44,10 +44,10 @@ class Census:
         self.open_traces = 0
         """Traces accepted and not yet evaluated or dropped."""
 
-    def begin(self) -> None:
-        """Count a trace as accepted."""
-        self.open_traces += 1
-        self._metrics.inc("sidecheck_traces_accepted_total")
+    def begin(self, number: int = 1) -> None:
+        """Count traces as accepted."""
+        self.open_traces += number
+        self._metrics.inc("sidecheck_traces_accepted_total", number)
 
     def end(self, number: int) -> None:
         """Note that traces were evaluated or dropped, which is counted elsewhere."""
@@ -65,8 +65,10 @@ class Census:
 
         Another replica may have judged a part of one meanwhile: what is here of it is late then.
         """
-        new = {t.trace_id for t in closed if t.is_shared and not (t.counted or t.late)}
-        stored = await self._stored(sorted(new)) if new else set()
+        new = {t.trace_id for t in closed if not (t.counted or t.late) and t.is_shared}
+        if not new:
+            return [*closed]
+        stored = await self._stored(sorted(new))
         admitted = [replace(t, late=True) if t.trace_id in stored else t for t in closed]
         for trace in admitted:
             if trace.trace_id in new and trace.span_count and not trace.late:
@@ -98,17 +100,18 @@ class Census:
     async def _tell_apart(self, new: Sequence[tuple[str, bool]], now_ns: Callable[[], int]) -> None:
         ids = [trace_id for trace_id, _ in new]
         try:
-            known = await self._decided.known(ids)
-            forgotten = await self._decided.forgotten(ids)
+            known, forgotten = await self._decided.standing(ids)
         except BaseException:
             self._buffer.put_back(new)
             raise
         now = now_ns()
+        begun = 0
         for trace_id, has_spans in new:
             if trace_id in known and trace_id not in forgotten:
                 self._buffer.mark_late(trace_id, now)
             elif has_spans and self._buffer.count(trace_id):
-                self.begin()
+                begun += 1
+        self.begin(begun)
         for trace_id in forgotten:
             self._discard(trace_id)
 

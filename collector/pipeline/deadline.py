@@ -61,9 +61,9 @@ class _Alarm:
 
     def __init__(self, limit_ns: int) -> None:
         self._limit_s = limit_ns / 1e9
-        self._rang = False
 
     def __enter__(self) -> None:
+        self._rang = False
         self._ends = time.monotonic() + self._limit_s
         _running.append(self)
         if not _Alarm.is_ticking:

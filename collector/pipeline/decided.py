@@ -7,10 +7,11 @@ moment waits for the store instead of starting a trace of its own.
 import asyncio
 from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import stamina
 
+from checks.constructor import constructor_of
 from checks.trace import CloseReason
 from collector.pipeline.buffer import TRACE_BYTES, AssemblyLimits
 from collector.pipeline.closed_trace import ClosedTrace
@@ -25,6 +26,16 @@ COPIES = 2
 """A trace on its way through a worker is here twice: as it was sent to the worker, and as the record that came back."""
 
 Result = TypeVar("Result")
+
+
+class Standing(NamedTuple):
+    """Which of some traces were judged before, or are just being judged; and which were forgotten on demand.
+
+    The latter must not come back.
+    """
+
+    known: set[str]
+    forgotten: set[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +73,8 @@ class Decided:
             self.under_way[trace.trace_id] = trace.positions
             if trace.returns:
                 self.returning.add(trace.trace_id)
-            self._sizes[trace.trace_id] = COPIES * trace.size + TRACE_BYTES
-            self.held += self._sizes[trace.trace_id]
+            self._sizes[trace.trace_id] = size = COPIES * trace.size + TRACE_BYTES
+            self.held += size
 
     def ended(self, trace_ids: Iterable[str]) -> list[Position]:
         """Note traces as stored or dropped; returns the positions that held them."""
@@ -92,19 +103,19 @@ class Decided:
         self.problem = None
         return found
 
-    async def known(self, trace_ids: Sequence[str]) -> set[str]:
-        """Those of ``trace_ids`` that were judged before or are just being judged."""
+    async def standing(self, trace_ids: Sequence[str]) -> Standing:
+        """How these traces stand. The store is asked both questions on one way to its thread."""
         near = self.under_way.keys() & set(trace_ids)
         far = [trace_id for trace_id in trace_ids if trace_id not in near]
-        return near | await self.stored(far) if far else near
+        store = self._store
+        known, forgotten = await self._ask(
+            lambda ids: (store.known(far) if far else set(), store.forgotten(ids)), trace_ids
+        )
+        return Standing(near | known, forgotten)
 
     async def stored(self, trace_ids: Sequence[str]) -> set[str]:
         """Those of ``trace_ids`` that were judged before, here or by another replica, and stored."""
         return await self._ask(self._store.known, trace_ids)
-
-    async def forgotten(self, trace_ids: Sequence[str]) -> set[str]:
-        """Those of ``trace_ids`` that were forgotten on demand and must not come back."""
-        return await self._ask(self._store.forgotten, trace_ids)
 
     async def sizes(self, trace_ids: Sequence[str]) -> Mapping[str, int]:
         """How many bytes ``kept`` would load of each of these traces; nothing of one that is not stored."""
@@ -141,10 +152,13 @@ def is_retryable(error: Exception) -> bool:
     return isinstance(error, StoreError) and error.is_retryable
 
 
+_new_job = constructor_of(Job)
+
+
 def job_of(trace: ClosedTrace, kept: Kept | None, limits: AssemblyLimits) -> Job:
     """A job of what came now and what was kept. The two are put together where the job is done, within ``limits``."""
     if kept is None:
-        return Job(trace.trace_id, trace.spans, trace.logs, trace.closed_by, truncated=trace.truncated)
+        return _new_job(trace.trace_id, trace.spans, trace.logs, trace.closed_by, truncated=trace.truncated)
     earlier = Earlier(kept.data, kept.span_count, trace.span_count, trace.log_count, limits) if kept.data else None
     return Job(
         trace_id=trace.trace_id,

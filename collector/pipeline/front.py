@@ -297,10 +297,13 @@ class Front:
         done()
 
     def _release(self, positions: Sequence[Position]) -> None:
-        ended = [(source, source.ended((number,))) for source, number in positions]
-        free = [number for source, numbers in ended if source is self._rows for number in numbers]
-        if free and self._journal is not None:
-            self._journal.forget(free)
+        by_source: dict[Progress, list[int]] = {}
+        for source, number in positions:
+            by_source.setdefault(source, []).append(number)
+        for source, numbers in by_source.items():
+            free = source.ended(numbers)
+            if free and source is self._rows and self._journal is not None:
+                self._journal.forget(free)
 
     async def _drain(self) -> None:
         if self._ticker is not None:

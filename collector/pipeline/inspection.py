@@ -22,7 +22,7 @@ from checks.builtin.pii import Pii
 from checks.plan import PlannedCheck
 from collector.logs import place_of
 from collector.pipeline.forking import NoWorkers, Workers
-from collector.pipeline.job import DRAFT_WITHIN_NS, Job, Judged, JudgeOptions, unjudged
+from collector.pipeline.job import DRAFT_WITHIN_NS, Job, Judged, JudgeOptions, NoView, unjudged
 from collector.pipeline.quarantine import Quarantine
 from collector.pipeline.suspects import Suspects
 from collector.pipeline.worker import (
@@ -32,6 +32,7 @@ from collector.pipeline.worker import (
     draft_case,
     judge_batch,
     try_check,
+    view_trace,
 )
 from exporters.dataset.case import Case
 from exporters.dataset.gate import Answer, Asked
@@ -136,8 +137,18 @@ class InspectionPool:
 
         Raises ``RedactionFailed``, and ``RedactionUnavailable`` where its worker was lost.
         """
-        case: Case | None = await self._case(draft_case, job, self._seconds)
+        case: Case | None = await self._asked(_not_looked_at, draft_case, (job,), self._seconds)
         return case
+
+    async def view(self, job: Job, costs: Sequence[float | None]) -> str:
+        """The view of a judged trace; see ``Judge.view``. Raises ``NoView``, whatever is wrong."""
+        try:
+            view: str = await self._asked(NoView, view_trace, (job, costs), self._seconds)
+        except NoView:
+            raise
+        except Exception as error:  # noqa: BLE001 - what an app wrote may meet a bug, and the rest is shown all the same
+            raise NoView(f"{type(error).__name__} while it was read") from None
+        return view
 
     async def admit(self, asked: Sequence[Asked]) -> Sequence[Answer]:
         """Each case as it may stand in the dataset, or why it must not; see ``Judge.admit``.
@@ -145,19 +156,26 @@ class InspectionPool:
         Raises ``RedactionUnavailable`` where their worker was lost.
         """
         within_s = self._seconds + SECONDS_A_FURTHER_CASE * max(0, len(asked) - 1)
-        answers: Sequence[Answer] = await self._case(admit_cases, asked, within_s)
+        answers: Sequence[Answer] = await self._asked(_not_looked_at, admit_cases, (asked,), within_s)
         return answers
 
-    async def _case(self, function: Callable[..., Any], argument: object, within_s: float) -> Any:
+    async def _asked(
+        self,
+        refusal: Callable[[str], Exception],
+        function: Callable[..., Any],
+        arguments: Sequence[Any],
+        within_s: float,
+    ) -> Any:
+        """As ``_send``, for a person: who is told by a ``refusal`` where there is no answer."""
         try:
-            return await self._send(function, (argument,), within_s)
+            return await self._send(function, arguments, within_s)
         except (ProcessExpired, TaskTimeout) as error:
             self._on_restart()
-            raise _not_looked_at(_lost(error, within_s)) from None
+            raise refusal(_lost(error, within_s)) from None
         except NoWorkers as error:
-            raise _not_looked_at(str(error)) from None
+            raise refusal(str(error)) from None
         except MemoryError:
-            raise _not_looked_at("its worker process had too little memory") from None
+            raise refusal("its worker process had too little memory") from None
 
     def close(self, *, wait_s: float = 5.0) -> None:
         """End the workers: those still busy with a trace after ``wait_s`` are killed, those that only start at once."""

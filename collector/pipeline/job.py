@@ -4,9 +4,11 @@ Owns nothing of the judging, and loads nothing of it: the process that takes tel
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from operator import attrgetter
 from typing import Any, Self
 
+from checks.constructor import constructor_of
 from checks.report import Outcome, Verdict
 from checks.trace import CloseReason, Feedback
 from collector.pipeline.merging import Earlier, merged
@@ -39,10 +41,22 @@ class Job:
     replaces_ns: int | None = None
     earlier: Earlier | None = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """All fields at once: the usual way takes them, and puts them back, one by one in Python."""
+        return _unpickled, _values_of(self)
+
     @property
     def size(self) -> int:
         """Bytes of telemetry, unpacked."""
         return len(self.spans) + len(self.logs) + (self.earlier.size if self.earlier is not None else 0)
+
+
+_new_job = constructor_of(Job)
+_values_of = attrgetter(*[field.name for field in fields(Job)])
+
+
+def _unpickled(*values: Any) -> Job:
+    return _new_job(*values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +74,10 @@ class JudgeOptions:
     """Whether a tracing backend is told of verdicts."""
 
 
+class NoView(Exception):
+    """The view of a trace cannot be made. The text says why, and quotes nothing of the trace."""
+
+
 @dataclass(frozen=True, slots=True)
 class Judged:
     """What comes of a batch: each trace as the store takes it, and by how much the metrics move."""
@@ -70,7 +88,7 @@ class Judged:
     @classmethod
     def of(cls, records: Sequence[Record], *, with_results: bool = False) -> Self:
         """The sinks' parts of these records."""
-        packed = tuple(pack(record, with_results=with_results) for record in records)
+        packed = tuple([pack(record, with_results=with_results) for record in records])
         return cls(packed, (tally(records),))
 
     @classmethod
@@ -113,8 +131,8 @@ def unjudged(job: Job, plan: Sequence[tuple[str, str]], error: str, now_ns: int)
         duration_ns=0,
         span_count=0,
         truncated=job.truncated,
-        view={},
         verdicts=verdicts,
+        is_read=False,
         previous=job.previous,
         spans=job.spans,
         logs=job.logs,

@@ -124,7 +124,7 @@ class Journal:
         Raises:
             Refused: the disk is full, the file is locked or cannot be written. Nothing of the request is kept then.
         """
-        traces = b"".join(piece.spans for piece in batch.pieces)
+        traces = b"".join(piece.spans for piece in batch.pieces) if batch.traces is None else batch.traces
         logs = b"".join(piece.logs for piece in batch.pieces)
         item = _Append(batch.source.value, traces, logs, asyncio.get_running_loop().create_future())
         self.waiting_bytes += item.size
@@ -203,8 +203,7 @@ class Journal:
         if self.problem is not None:
             log.info("the journal takes entries again")
             self.problem = None
-        for item, position in zip(work.appends, positions, strict=True):
-            _settle(item.done, position)
+        _settle([(item.done, position) for item, position in zip(work.appends, positions, strict=True)])
 
     def _failed(self, work: _Work, error: Exception) -> None:
         # SQLite's own words (disk full, locked, ...) hold nothing of what was to be written; others might.
@@ -213,10 +212,9 @@ class Journal:
         if self.problem is None:
             log.error("journal degraded", problem=problem)
         self.problem = problem
-        for item in work.appends:
-            _settle(item.done, Refused(Refusal.STORAGE, f"{problem}; send again later", RETRY_AFTER_S))
-        for erasure in work.erasures:
-            _settle(erasure.done, False)
+        told = f"{problem}; send again later"
+        _settle([(item.done, Refused(Refusal.STORAGE, told, RETRY_AFTER_S)) for item in work.appends])
+        _settle([(erasure.done, False) for erasure in work.erasures])
 
 
 def _report(recovery: Recovery) -> None:
@@ -250,7 +248,7 @@ def _erase(connection: sqlite3.Connection, erasures: Iterable[_Erase]) -> None:
             connection.rollback()
             log.warning("forgotten traces could not be erased from the journal", error=type(error).__name__)
             is_gone = False
-        _settle(item.done, is_gone)
+        _settle([(item.done, is_gone)])
 
 
 def _close(connection: sqlite3.Connection | None) -> None:
@@ -259,16 +257,19 @@ def _close(connection: sqlite3.Connection | None) -> None:
             connection.close()
 
 
-def _settle(future: "asyncio.Future[Result]", result: Result | Exception) -> None:
-    """Give a future its result from the journal's thread; its request may be gone by now."""
+def _settle(results: Sequence[tuple["asyncio.Future[Result]", Result | Exception]]) -> None:
+    """Give the event loop's futures their results from the journal's thread, and wake it once for all of them."""
+    if results:
+        loop = results[0][0].get_loop()
+        with contextlib.suppress(RuntimeError):  # it has ended
+            loop.call_soon_threadsafe(_set, results)
 
-    def settle() -> None:
-        if future.done():
-            return
+
+def _set(results: Sequence[tuple["asyncio.Future[Result]", Result | Exception]]) -> None:
+    for future, result in results:
+        if future.done():  # its request is gone by now
+            continue
         if isinstance(result, Exception):
             future.set_exception(result)
         else:
             future.set_result(result)
-
-    with contextlib.suppress(RuntimeError):  # the event loop has ended
-        future.get_loop().call_soon_threadsafe(settle)

@@ -23,7 +23,7 @@ from collector.pipeline.journal_file import (
     is_whole,
     rows,
 )
-from collector.pipeline.journal_wal import frames_of
+from collector.pipeline.journal_wal import PAGE_BYTES, frames_of
 
 MOST_PROBED = 10_000
 """Rows between the damaged places of a file that are looked for one by one."""
@@ -86,7 +86,19 @@ def _recover(path: Path) -> Recovery:
         moved = _exchange(path, salvaged)
     with contextlib.closing(connect(path)) as connection:
         entries, last = connection.execute("SELECT count(*), coalesce(max(position), 0) FROM entries").fetchone()
+        if not entries:
+            _renew_pages(connection)
     return Recovery(entries, last, lost + cut, unfinished, moved)
+
+
+def _renew_pages(connection: sqlite3.Connection) -> None:
+    """Give an empty file of an earlier version pages of today's size, which SQLite does where there is no log."""
+    if connection.execute("PRAGMA page_size").fetchone()[0] == PAGE_BYTES:
+        return
+    with contextlib.suppress(sqlite3.OperationalError):  # somebody else has it open: at another start, then
+        for step in ("journal_mode = DELETE", f"page_size = {PAGE_BYTES}"):
+            connection.execute(f"PRAGMA {step}")
+        connection.execute("VACUUM")
 
 
 def _is_damage(path: Path, error: Exception) -> bool:

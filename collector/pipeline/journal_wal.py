@@ -9,9 +9,11 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-PAGE_BYTES = 4096
-"""SQLite's default, which the journal keeps; the header's own word for it may be what is damaged."""
-_HEADER = struct.Struct(">16xII8x")
+PAGE_BYTES = 16_384
+"""Of a new journal. Each page is written by a call of its own, twice, and a request mostly takes many."""
+EARLIER_BYTES = 4096
+"""SQLite's default, that of journals which earlier versions made."""
+_HEADER = struct.Struct(">8xI4xII8x")
 _FRAME_HEADER = struct.Struct(">4xIII8x")
 
 
@@ -29,7 +31,9 @@ def frames_of(wal: Path) -> Frames:
         return Frames()
     total = committed = 0
     with wal.open("rb") as file:
-        salts = _HEADER.unpack(file.read(_HEADER.size))
+        page_bytes, *salts = _HEADER.unpack(file.read(_HEADER.size))
+        if page_bytes != EARLIER_BYTES:
+            page_bytes = PAGE_BYTES  # the header's own word for it may be what is damaged
         while header := file.read(_FRAME_HEADER.size):
             if len(header) < _FRAME_HEADER.size:
                 return Frames(total + 1, committed)
@@ -38,6 +42,6 @@ def frames_of(wal: Path) -> Frames:
             if not any(mine == its for mine, its in zip(salts, frame_salts, strict=True)):
                 break
             total += 1
-            if len(file.read(PAGE_BYTES)) == PAGE_BYTES and commit:
+            if len(file.read(page_bytes)) == page_bytes and commit:
                 committed = total
     return Frames(total, committed)

@@ -10,16 +10,18 @@ from functools import cached_property
 from types import MappingProxyType
 
 from checks import catalogue, runner
+from checks.constructor import constructor_of
 from checks.deadline import Deadline, DeadlineExceeded, no_deadline
 from checks.interaction import Interaction, ModelCall
 from checks.plan import PlannedCheck
 from checks.report import Report
 from checks.trace import Trace
-from checks.view import view
+from checks.view import model_of, tokens_of, view
 from collector.conventions.read import read
 from collector.pipeline.assembler import assemble
 from collector.pipeline.job import DRAFT_WITHIN_NS, Job, JudgeOptions, errored, noting, whole
-from collector.pipeline.pricing import Prices
+from collector.pipeline.pricing import Prices, as_judged
+from exporters import codec
 from exporters.dataset.case import Case
 from exporters.dataset.gate import admit
 from exporters.dataset.likeness import likeness
@@ -35,6 +37,8 @@ retrieval one."""
 MOST_RESPONSES = 64
 MOST_ENTRIES = 16
 """So many of them are agents' and chains'; the outermost start first."""
+
+_new_record, _new_facts = constructor_of(Record), constructor_of(CallFacts)
 
 
 class Judge:
@@ -67,7 +71,7 @@ class Judge:
 
         The checks in ``left_out`` are not run: each gets ``ERRORED``, for the reason that is given with its name.
         """
-        plan = [planned for planned in self._plan if planned.name not in left_out]
+        plan = [planned for planned in self._plan if planned.name not in left_out] if left_out else self._plan
         report = runner.run(self._interaction(whole(job)[0]), plan, deadline=self._deadline)
         return _with_errors(report, self._plan, left_out) if left_out else report
 
@@ -93,6 +97,10 @@ class Judge:
         except DeadlineExceeded:
             raise RedactionFailed("its personal data could not be removed in time") from None
 
+    def view(self, job: Job, costs: Sequence[float | None]) -> str:
+        """The view of a judged trace as JSON, with what its model calls cost then."""
+        return codec.to_json(view(as_judged(_read(job), costs)))
+
     def admit(self, case: Case, trusted: Case | None = None, redact: bool = False) -> Case:
         """The case as it may stand in the dataset; see ``exporters.dataset.gate``.
 
@@ -112,18 +120,19 @@ class Judge:
             raise RedactionFailed("it could not be searched for personal data in time") from None
 
     def _interaction(self, job: Job) -> Interaction:
-        made = read(assemble(job.trace_id, job.spans, job.logs, job.closed_by, job.feedback, job.truncated))
+        made = _read(job)
         if self._prices is not None:
             self._prices.price(made)
         return made
 
     def _facts(self, call: ModelCall) -> CallFacts:
-        return CallFacts(
+        usage = call.usage
+        return _new_facts(
             provider=call.provider,
             model=call.response_model or call.model,
-            input_tokens=call.usage.input,
-            output_tokens=call.usage.output,
-            cached_input_tokens=call.usage.cached_input,
+            input_tokens=usage.input,
+            output_tokens=usage.output,
+            cached_input_tokens=usage.cached_input,
             ttft_ns=call.ttft_ns,
             duration_ns=call.duration_ns,
             cost=call.cost,
@@ -132,26 +141,32 @@ class Judge:
 
     def _record(self, job: Job, report: Report) -> Record:
         interaction = report.interaction
-        trace = interaction.trace
+        trace, calls = interaction.trace, interaction.model_calls
+        root, start_ns, duration_ns = trace.root, trace.start_ns, trace.duration_ns
+        tokens = tokens_of(calls) or {}
         case, withheld = self._draft(report)
-        return Record(
+        return _new_record(
             trace_id=trace.trace_id,
             service=trace.service,
             convention=interaction.convention,
             closed_by=trace.closed_by,
-            start_ns=trace.start_ns,
-            end_ns=trace.start_ns + trace.duration_ns,
-            duration_ns=trace.duration_ns,
+            start_ns=start_ns,
+            end_ns=start_ns + duration_ns,
+            duration_ns=duration_ns,
             span_count=len(trace.spans),
             truncated=trace.truncated,
-            view=view(interaction),
             verdicts=report.verdicts,
-            calls=tuple(self._facts(call) for call in interaction.model_calls),
+            model=model_of(calls),
+            input=interaction.user_input,
+            output=interaction.final_output,
+            input_tokens=tokens.get("input"),
+            output_tokens=tokens.get("output"),
+            calls=tuple(map(self._facts, calls)),
             feedback=interaction.feedback,
             session_id=interaction.session_id,
             user_id=interaction.user_id,
             keys=_keys(interaction),
-            root_id=trace.root.span_id if trace.root is not None else None,
+            root_id=None if root is None else root.span_id,
             responses=_responses(interaction),
             spans=job.spans,
             logs=job.logs,
@@ -180,6 +195,10 @@ class Judge:
             return draft(report, self._redact, plan=self._plan, typical_rate=rate, by_hand=by_hand)
 
 
+def _read(job: Job) -> Interaction:
+    return read(assemble(job.trace_id, job.spans, job.logs, job.closed_by, job.feedback, job.truncated))
+
+
 def _with_errors(report: Report, plan: Sequence[PlannedCheck], errors: Mapping[str, str]) -> Report:
     """The report with an ``ERRORED`` verdict for each check that has an error, in the order of the plan."""
     verdicts = {verdict.check: verdict for verdict in report.verdicts}
@@ -193,18 +212,19 @@ def _with_errors(report: Report, plan: Sequence[PlannedCheck], errors: Mapping[s
 def _keys(interaction: Interaction) -> tuple[tuple[str, str], ...]:
     """The likeliest first: the root, agents, then the last steps, which made the answer that a user saw."""
     root = interaction.trace.root
-    named = [("span", root.span_id if root else None)]
-    named += [("span", span_id) for span_id in interaction.entry_spans[:MOST_ENTRIES]]
+    named = [("span", root.span_id)] if root is not None and root.span_id else []
+    named += [("span", span_id) for span_id in interaction.entry_spans[:MOST_ENTRIES] if span_id]
     for step in reversed(interaction.steps):
-        if isinstance(step, ModelCall):
+        if isinstance(step, ModelCall) and step.response_id:
             named.append(("response", step.response_id))
-        named.append(("span", step.span_id))
-    return tuple(dict.fromkeys((kind, value) for kind, value in named if value))[:MOST_KEYS]
+        if step.span_id:
+            named.append(("span", step.span_id))
+    return tuple(dict.fromkeys(named))[:MOST_KEYS]
 
 
 def _responses(interaction: Interaction) -> tuple[tuple[str, str], ...]:
     calls = interaction.model_calls[-MOST_RESPONSES:]
-    return tuple((call.span_id, call.response_id) for call in calls if call.response_id)
+    return tuple([(call.span_id, call.response_id) for call in calls if call.response_id])
 
 
 def _scopes(trace: Trace) -> tuple[str, ...]:

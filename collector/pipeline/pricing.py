@@ -5,7 +5,7 @@ reasoning. The list comes with that package and is never fetched. A call whose m
 not recorded, has no cost: ``None``, and never 0.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -120,6 +120,18 @@ class Prices:
         from genai_prices.data_snapshot import get_snapshot
 
         return get_snapshot()
+
+
+def as_judged(interaction: Interaction, costs: Sequence[float | None]) -> Interaction:
+    """The interaction, just read anew, with what each of its model calls cost when it was judged.
+
+    Where it was read otherwise then, with more calls or fewer, nobody knows which cost is whose.
+    """
+    calls = interaction.model_calls
+    if len(calls) == len(costs):
+        for call, cost in zip(calls, costs, strict=True):
+            object.__setattr__(call, "cost", cost)
+    return interaction
 
 
 def _own_rates(price: Mapping[str, float]) -> Rates:

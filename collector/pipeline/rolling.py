@@ -30,6 +30,10 @@ class Workers(Protocol):
         """Make the case of a judged trace."""
         ...
 
+    async def view(self, job: Job, costs: Sequence[float | None]) -> str:
+        """Make the view of a judged trace."""
+        ...
+
     async def admit(self, asked: Sequence[Asked]) -> Sequence[Answer]:
         """Look whether cases may stand in the dataset."""
         ...
@@ -95,6 +99,11 @@ class RollingPool:
         """See ``InspectionPool.draft``."""
         with self._spans("draft case", Kind.INTERNAL, {}), self._shift() as pool:
             return await pool.draft(job)
+
+    async def view(self, job: Job, costs: Sequence[float | None]) -> str:
+        """See ``InspectionPool.view``."""
+        with self._spans("view trace", Kind.INTERNAL, {}), self._shift() as pool:
+            return await pool.view(job, costs)
 
     async def admit(self, asked: Sequence[Asked]) -> Sequence[Answer]:
         """See ``InspectionPool.admit``."""

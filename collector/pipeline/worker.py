@@ -93,6 +93,11 @@ def draft_case(job: Job) -> Case | None:
     return _started().drafted(job)
 
 
+def view_trace(job: Job, costs: Sequence[float | None]) -> str:
+    """The view of a judged trace; see ``Judge.view``."""
+    return _started().judge.view(job, costs)
+
+
 def admit_cases(asked: Sequence[Asked]) -> Sequence[Answer]:
     """Each case as it may stand in the dataset, or why it must not; see ``Judge.admit``."""
     return _started().admitted(asked)

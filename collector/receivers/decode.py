@@ -5,8 +5,9 @@ whole, and its spans are counted before they are made. A record's bytes are kept
 had to change.
 """
 
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -15,13 +16,14 @@ from google.protobuf.message import DecodeError, Message
 from opentelemetry.proto.logs.v1.logs_pb2 import ResourceLogs, ScopeLogs
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
 
+from checks.constructor import constructor_of
 from collector.intake import Batch, Piece, Refusal, Refused, Said, Source
 from collector.receivers import otlp_json
 from collector.receivers.grouping import Grouping, TraceRecords
 from collector.receivers.limits import ReceiverLimits
 from collector.receivers.records import (
     RECORD_FIELD,
-    Record,
+    Records,
     check_log,
     check_span,
     own,
@@ -35,14 +37,18 @@ from collector.receivers.records import (
     read_spans,
     said_in,
 )
+from collector.receivers.runs import by_trace
 from collector.receivers.truncation import cut_attributes
-from collector.receivers.wire import DELIMITED, WireError, delimited, walk
+from collector.receivers.wire import DELIMITED, Place, WireError, delimited, places
 
 FIELDS_PER_SPAN = 4
 """How many fields outside the spans a request may hold for each span it may hold: resources, scopes, their names."""
 
 RUN_RECORDS, RUN_BYTES = 256, 256 << 10
 """As many records, of as many bytes, are decoded at once."""
+
+COUNTED_AT_ONCE = 1_000
+"""So many fields are found before it is looked whether there are too many."""
 
 MOST_SAID = 1_000
 """Pieces of feedback without a trace that one request may hold: each is a write of its own."""
@@ -60,20 +66,33 @@ class _Signal:
     read_scope: Callable[[bytes, str], ScopeSpans | ScopeLogs]
     read: Callable[[bytes, str], Message]
     read_run: Callable[[bytes], Sequence[Message]]
-    check: Callable[[Any, bytes, ReceiverLimits], Record | Refusal]
+    sort_run: Callable[[bytes, Sequence[Place], Any, ReceiverLimits], Sequence[Records]]
+    check: Callable[[Any, bytes, ReceiverLimits], Records | Refusal]
     piece: Callable[[str, TraceRecords, bytes], Piece]
 
 
+def _one_by_one(*_: object) -> Sequence[Records]:
+    """What a run of log records is sorted into: nothing. Many name no trace, and each of these is looked into."""
+    return ()
+
+
+_new_piece = constructor_of(Piece)
+
+
 def _spans_piece(trace_id: str, trace: TraceRecords, encoded: bytes) -> Piece:
-    return Piece(trace_id, spans=encoded, span_ids=tuple(trace.span_ids), has_root=trace.has_root)
+    return _new_piece(trace_id, spans=encoded, span_ids=tuple(trace.span_ids), has_root=trace.has_root)
 
 
 def _logs_piece(trace_id: str, trace: TraceRecords, encoded: bytes) -> Piece:
-    return Piece(trace_id, logs=encoded, log_count=trace.count)
+    return _new_piece(trace_id, logs=encoded, log_count=trace.count)
 
 
-_SPANS = _Signal("span", read_resource_spans, read_scope_spans, read_span, read_spans, check_span, _spans_piece)
-_LOGS = _Signal("log record", read_resource_logs, read_scope_logs, read_log, read_logs, check_log, _logs_piece)
+_SPANS = _Signal(
+    "span", read_resource_spans, read_scope_spans, read_span, read_spans, by_trace, check_span, _spans_piece
+)
+_LOGS = _Signal(
+    "log record", read_resource_logs, read_scope_logs, read_log, read_logs, _one_by_one, check_log, _logs_piece
+)
 
 
 def traces_from_protobuf(body: bytes, source: Source, limits: ReceiverLimits) -> Batch:
@@ -108,23 +127,15 @@ def logs_from_json(body: bytes, source: Source, limits: ReceiverLimits) -> Batch
     return logs_from_protobuf(otlp_json.logs_to_protobuf(body, limits), source, limits)
 
 
-Place = tuple[int, int, int]
-"""Where a message is in the body: where its tag starts, where it starts itself, and where it ends."""
-
-
-def _runs(places: Iterable[Place]) -> Iterator[list[Place]]:
+def _runs(records: Sequence[Place]) -> Iterator[Sequence[Place]]:
     """Give the records in runs, none of them too large. Other fields of their scope may lie between them."""
-    run: list[Place] = []
-    room = 0
-    for place in places:
-        if run and (place[2] > room or len(run) == RUN_RECORDS):
-            yield run
-            run = []
-        if not run:
-            room = place[0] + RUN_BYTES
-        run.append(place)
-    if run:
-        yield run
+    ends = [place[3] for place in records]
+    start = 0
+    while start < len(records):
+        fitting = bisect_right(ends, records[start][1] + RUN_BYTES, start)
+        end = max(start + 1, min(fitting, start + RUN_RECORDS))
+        yield records[start:end]
+        start = end
 
 
 class _Decoding:
@@ -138,6 +149,7 @@ class _Decoding:
         self._fields_left = FIELDS_PER_SPAN * limits.spans_per_request
         self._grouping = Grouping()
         self._rejected: Counter[Refusal] = Counter()
+        self._is_as_sent = signal is _SPANS
         self._said: list[Said] = []
 
     def batch(self, source: Source) -> Batch:
@@ -148,17 +160,19 @@ class _Decoding:
                 self._read_resource(resource)
         except WireError as error:
             raise Refused(Refusal.MALFORMED, f"the body is not valid OTLP protobuf: {error}") from None
-        return Batch(source, self._pieces(), dict(self._rejected), said=tuple(self._said))
+        pieces = self._pieces()
+        traces = self._body if pieces and self._is_as_sent and not self._rejected else None
+        return Batch(source, pieces, dict(self._rejected), said=tuple(self._said), traces=traces)
 
     def _read_resource(self, resource: Place) -> None:
-        _, start, end = resource
+        _, _, start, end = resource
         header, scopes = self._split(start, end, 2)
         self._grouping.start_resource(self._checked_resource(header, start))
         for scope in scopes:
             self._read_scope(scope)
 
     def _read_scope(self, scope: Place) -> None:
-        _, start, end = scope
+        _, _, start, end = scope
         header, records = self._split(start, end, RECORD_FIELD, are_records=True)
         read = self._signal.read_scope(header, f"the scope at byte {start}")
         refusal = own(read)
@@ -174,16 +188,20 @@ class _Decoding:
         messages: Sequence[Message] = ()
         if len(run) > 1:
             with suppress(DecodeError):
-                messages = self._signal.read_run(self._body[run[0][0] : run[-1][2]])
-        if len(messages) == len(run):
-            for (tag_at, _, end), message in zip(run, messages, strict=True):
-                self._keep(message, self._body[tag_at:end])
-        else:
+                messages = self._signal.read_run(self._body[run[0][1] : run[-1][3]])
+        if len(messages) != len(run):
             for place in run:
                 self._read_record(place)
+            return
+        found = self._signal.sort_run(self._body, run, messages, self._limits)
+        for records in found:
+            self._grouping.add(records)
+        if not found:
+            for (_, tag_at, _, end), message in zip(run, messages, strict=True):
+                self._keep(message, self._body[tag_at:end])
 
     def _read_record(self, place: Place) -> None:
-        _, start, end = place
+        _, _, start, end = place
         data = self._body[start:end]
         message = self._signal.read(data, f"the {self._signal.record} at byte {start}")
         self._keep(message, delimited(RECORD_FIELD, data))
@@ -193,6 +211,7 @@ class _Decoding:
         if isinstance(record, Refusal):
             self._refuse(record, message, field)
         else:
+            self._is_as_sent &= record.fields is field
             self._grouping.add(record)
 
     def _refuse(self, reason: Refusal, message: Any, field: bytes) -> None:
@@ -209,20 +228,18 @@ class _Decoding:
         Fields are counted before anything is made of them.
         """
         body, wanted = self._body, number << 3 | DELIMITED
-        fields_left, records_left = self._fields_left, self._records_left
         rest: list[bytes] = []
         inner: list[Place] = []
-        for tag, tag_at, value_at, value_end in walk(body, start, end):
-            fields_left -= 1
-            if tag == wanted:
-                inner.append((tag_at, value_at, value_end))
-            else:
-                rest.append(body[tag_at:value_end])
-            if are_records and tag >> 3 == number:
-                records_left -= 1
-            if records_left < 0 or fields_left < 0:
+        while found := places(body, start, end, COUNTED_AT_ONCE):
+            start = found[-1][3]
+            self._fields_left -= len(found)
+            inner += (wanted_here := [place for place in found if place[0] == wanted])
+            others = [place for place in found if place[0] != wanted] if len(wanted_here) < len(found) else []
+            if are_records:
+                self._records_left -= len(wanted_here) + sum(place[0] >> 3 == number for place in others)
+            if self._records_left < 0 or self._fields_left < 0:
                 raise self._too_many()
-        self._fields_left, self._records_left = fields_left, records_left
+            rest += [body[tag_at:value_end] for _, tag_at, _, value_end in others]
         return b"".join(rest), inner
 
     def _too_many(self) -> Refused:
@@ -237,6 +254,7 @@ class _Decoding:
         message = self._signal.read_resource(header, f"the resource at byte {at}")
         limit = self._limits.attribute_bytes
         if len(header) > limit and cut_attributes(message.resource.attributes, limit):
+            self._is_as_sent = False
             return message.SerializeToString()
         return header
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from collector.receivers.records import Record
-from collector.receivers.wire import delimited
+from collector.receivers.records import Records
+from collector.receivers.wire import delimited, of_one_scope
 
 _RESOURCE_FIELD = 1
 _SCOPE_FIELD = 2
@@ -19,11 +19,7 @@ class TraceRecords:
     scopes: dict[int, list[bytes]] = field(default_factory=dict)
     span_ids: list[bytes] = field(default_factory=list)
     has_root: bool = False
-
-    @property
-    def count(self) -> int:
-        """How many records there are."""
-        return sum(map(len, self.scopes.values()))
+    count: int = 0
 
 
 class Grouping:
@@ -42,20 +38,19 @@ class Grouping:
         """Go on with the records of this scope: a ``ScopeSpans`` or ``ScopeLogs`` without its records."""
         self._scopes.append((len(self._resources) - 1, encoded))
 
-    def add(self, record: Record) -> None:
-        """Add a record of the scope that was started last."""
-        trace = self._traces.get(record.trace_id)
+    def add(self, records: Records) -> None:
+        """Add records of the scope that was started last."""
+        trace = self._traces.get(records.trace_id)
         if trace is None:
-            trace = self._traces[record.trace_id] = TraceRecords()
+            trace = self._traces[records.trace_id] = TraceRecords()
         scope = len(self._scopes) - 1
         if scope in trace.scopes:
-            trace.scopes[scope].append(record.field)
+            trace.scopes[scope].append(records.fields)
         else:
-            trace.scopes[scope] = [record.field]
-        if record.span_id:
-            trace.span_ids.append(record.span_id)
-        if record.is_root:
-            trace.has_root = True
+            trace.scopes[scope] = [records.fields]
+        trace.span_ids += records.span_ids
+        trace.has_root |= records.has_root
+        trace.count += records.count
 
     def traces(self) -> Iterator[tuple[str, TraceRecords, bytes]]:
         """Give, for each trace, its id, its records and the encoded message that holds them."""
@@ -63,6 +58,10 @@ class Grouping:
             yield trace_id.hex(), trace, self._encode(trace)
 
     def _encode(self, trace: TraceRecords) -> bytes:
+        if len(trace.scopes) == 1:
+            ((number, fields),) = trace.scopes.items()
+            resource, scope = self._scopes[number]
+            return of_one_scope(self._resources[resource], scope, *fields)
         resources = []
         for number, scopes in groupby(trace.scopes, key=self._resource_of):
             encoded = [delimited(_SCOPE_FIELD, self._scopes[scope][1], *trace.scopes[scope]) for scope in scopes]

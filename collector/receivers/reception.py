@@ -1,8 +1,9 @@
 """What OTLP over gRPC and over HTTP have in common: read, unpack, decode, hand on, answer. Knows no transport.
 
 A request has its memory set aside from before it is read until it is decoded; from then on its telemetry is counted by
-the intake. The bytes of the body are let go of by then, unless they go on to another backend as they came: these are
-kept once the intake has the telemetry, and the sender is answered after both.
+the intake, which gets the body, too, where that can be kept as it came. Else the bytes of the body are let go of by
+then, unless they go on to another backend: these are kept once the intake has the telemetry, and the sender is answered
+after both.
 """
 
 import asyncio

@@ -29,7 +29,7 @@ from collector.intake import Refusal, Refused, Said
 from collector.plain import log_record
 from collector.receivers.limits import MIB, ReceiverLimits
 from collector.receivers.truncation import cut_attributes, cut_value, mark_cut
-from collector.receivers.wire import WireError, delimited, holds_more_than
+from collector.receivers.wire import WireError, delimited, holds_more_than, of_one_scope
 
 TRACE_ID_BYTES = 16
 SPAN_ID_BYTES = 8
@@ -48,19 +48,21 @@ _Message = TypeVar("_Message", bound=Message)
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """A valid record: the trace it is of, and what is kept of it. ``span_id`` and ``is_root`` are a span's.
+class Records:
+    """Valid records of one trace, side by side in one scope, and what is kept of them.
 
-    ``field`` is the record encoded as a field of its scope, its tag and its length included.
+    ``fields`` are the records encoded as fields of their scope, tags and lengths included. ``span_ids`` and
+    ``has_root`` are those of spans.
     """
 
     trace_id: bytes
-    field: bytes
-    span_id: bytes = b""
-    is_root: bool = False
+    fields: bytes
+    span_ids: tuple[bytes, ...] = ()
+    has_root: bool = False
+    count: int = 1
 
 
-_new_record = constructor_of(Record)
+new_records = constructor_of(Records)
 
 
 def parse(kind: type[_Message], data: bytes, what: str) -> _Message:
@@ -126,7 +128,7 @@ def read_logs(fields: bytes) -> Sequence[LogRecord]:
     return _log_records(LogsData.FromString(_enclosed(fields)))
 
 
-def check_span(span: Span, field: bytes, limits: ReceiverLimits) -> Record | Refusal:
+def check_span(span: Span, field: bytes, limits: ReceiverLimits) -> Records | Refusal:
     """Return what is kept of a span, or why it is refused.
 
     Args:
@@ -146,10 +148,10 @@ def check_span(span: Span, field: bytes, limits: ReceiverLimits) -> Record | Ref
     if changed:
         span.ClearField("parent_span_id")
     changed |= len(field) > limits.attribute_bytes and _cut_span(span, limits.attribute_bytes)
-    return _new_record(trace_id, _as_field(span.SerializeToString()) if changed else field, span_id, is_root)
+    return new_records(trace_id, _as_field(span.SerializeToString()) if changed else field, (span_id,), is_root)
 
 
-def check_log(log: LogRecord, field: bytes, limits: ReceiverLimits) -> Record | Refusal:
+def check_log(log: LogRecord, field: bytes, limits: ReceiverLimits) -> Records | Refusal:
     """Return what is kept of a log record, or why it is refused, as ``check_span`` does; it may name no trace."""
     if not is_id(log.trace_id, TRACE_ID_BYTES):
         return Refusal.NO_TRACE_ID
@@ -159,7 +161,7 @@ def check_log(log: LogRecord, field: bytes, limits: ReceiverLimits) -> Record | 
     if changed:
         log.ClearField("span_id")
     changed |= len(field) > limits.attribute_bytes and _cut_log(log, limits.attribute_bytes)
-    return _new_record(log.trace_id, _as_field(log.SerializeToString()) if changed else field)
+    return new_records(log.trace_id, _as_field(log.SerializeToString()) if changed else field)
 
 
 def said_in(log: LogRecord, field: bytes) -> Said | None:
@@ -193,7 +195,7 @@ def _enclosed(fields: bytes) -> bytes:
 
     Decoders stop at a depth of 100: what can be read here can be read again when the trace is put together.
     """
-    return delimited(1, delimited(2, fields))
+    return of_one_scope(b"", b"", fields)
 
 
 def is_id(value: bytes, length: int) -> bool:

@@ -18,8 +18,15 @@ _TAGS = [bytes((number << 3 | DELIMITED,)) for number in range(16)]
 _MORE = 0x80
 _VARINT_BYTES = 10
 _MAX_FIELD = (1 << 29) - 1
+_IS_DELIMITED = [tag & 7 == DELIMITED and DELIMITED < tag < _MORE for tag in range(256)]
+"""Whether a byte is the whole tag of a delimited field."""
+_AT_ONCE = 1_000
 _SHORT, _LONG = 3, 1 << 14
 """A tag of one byte and a length of at most two take three bytes; lengths from ``_LONG`` on take more."""
+
+
+Place = tuple[int, int, int, int]
+"""A field of a message: its tag (``number << 3 | wire type``), where that starts, where the value starts and ends."""
 
 
 class WireError(ValueError):
@@ -63,15 +70,22 @@ def fields(data: bytes, start: int = 0, end: int | None = None) -> Iterator[Fiel
         yield Field(tag >> 3, tag & 7, at, value_at, value_end)
 
 
-def walk(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-    """``fields`` at a third of the cost: each field's tag, where the tag starts, and where the value starts and ends.
+def walk(data: bytes, start: int, end: int) -> Iterator[Place]:
+    """``fields`` at a third of the cost, and raises as it does."""
+    while found := places(data, start, end, _AT_ONCE):
+        yield from found
+        start = found[-1][3]
 
-    The tag is ``number << 3 | wire type``. Raises as ``fields`` does.
-    """
-    at = start
-    while at < end:
+
+def places(data: bytes, at: int, end: int, most: int) -> list[Place]:
+    """The first fields of the message in ``data[at:end]``, ``most`` at most. Raises as ``fields`` does."""
+    found: list[Place] = []
+    last_short = end - _SHORT
+    for _ in range(most):
+        if at >= end:
+            break
         tag = data[at]
-        if tag < _MORE and tag & 7 == DELIMITED and tag > DELIMITED and at + _SHORT <= end:
+        if _IS_DELIMITED[tag] and at <= last_short:
             value_at, length = at + 2, data[at + 1]  # what nearly every field is: a tag of one byte, and a short length
             if length >= _MORE:
                 value_at, length = at + 3, length - _MORE + (data[at + 2] << 7)
@@ -82,8 +96,9 @@ def walk(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int, int
             tag, value_at, value_end = _any_field(data, at, end)
         if value_end > end:
             raise WireError(at, "a field is longer than the message that holds it")
-        yield tag, at, value_at, value_end
+        found.append((tag, at, value_at, value_end))
         at = value_end
+    return found
 
 
 def _any_field(data: bytes, at: int, end: int) -> tuple[int, int, int]:
@@ -111,6 +126,13 @@ def _value(data: bytes, wire_type: int, at: int, end: int) -> tuple[int, int]:
 def delimited(number: int, *payload: bytes) -> bytes:
     """Return the payload (its parts joined) as field ``number`` (1 to 15) of a message."""
     return b"".join((_TAGS[number], encode_varint(sum(map(len, payload))), *payload))
+
+
+def of_one_scope(resource: bytes, scope: bytes, *fields: bytes) -> bytes:
+    """``delimited(1, resource, delimited(2, scope, *fields))``, for which each part is copied once only."""
+    size = len(scope) + sum(map(len, fields))
+    head = _TAGS[2] + encode_varint(size)
+    return b"".join((_TAGS[1], encode_varint(len(resource) + len(head) + size), resource, head, scope, *fields))
 
 
 @lru_cache(maxsize=1 << 14)

@@ -24,6 +24,7 @@ LATIN = "\u0250"
 """Letters before it are Latin."""
 FEW = 5
 """Letters that are too few to tell a script by."""
+_NO_LETTERS = bytes(code for code in range(128) if not chr(code).isalpha())
 
 _LIMITS = frozenset({CloseReason.SPAN_LIMIT, CloseReason.BYTE_LIMIT, CloseReason.MAX_AGE})
 _INJECTION = re.compile(
@@ -43,13 +44,23 @@ _PERSONAL = re.compile(
     r"\b(?:e-?mails?|phones?|address(?:es)?|ssns?|social security|credit cards?|passwords?|api keys?)\b",
 )
 """Asks for the personal data of others (OWASP LLM02: sensitive information disclosure)."""
-_INJECTION_HINTS = (
-    *("ignor", "disregard", "forget", "override", "vergiss", "oublie", "olvida", "jailbreak", "anything now"),
-    *("developer mode", "dan mode", "system prompt", "initial instructions", "hidden prompt", "restrictions"),
-    *("filters", "safety rules", "content policy", "im_start", "system|>"),
+_Hints = tuple[tuple[str, ...], ...]
+_INJECTION_HINTS: _Hints = (
+    (
+        *("instru", "prompt", "rules", "guidelines", "anweisung", "consignes", "jailbreak", "anything now", " mode"),
+        *("restrictions", "filters", "content policy", "<|"),
+    ),
+    (
+        *("ignor", "disregard", "forget", "override", "vergiss", "oublie", "olvida", "jailbreak", "anything now"),
+        *("developer mode", "dan mode", "system prompt", "initial instructions", "hidden prompt", "restrictions"),
+        *("filters", "safety rules", "content policy", "im_start", "system|>"),
+    ),
 )
-_PERSONAL_HINTS = ("mail", "phone", "address", "ssn", "social security", "credit card", "password", "api key")
-"""One of these stands in all that the patterns match. To look for them first takes a tenth of the time."""
+_PERSONAL_HINTS: _Hints = (
+    ("mail", "phone", "address", "ssn", "social security", "credit card", "password", "api key"),
+    ("list", "show", "give", "tell", "print", "repeat", "send", "what"),
+)
+"""One of each group stands in all that the patterns match. To look for them first takes a tenth of the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +80,21 @@ def propose(interaction: Interaction, otherwise: ExampleType) -> tuple[ExampleTy
 
 
 def _has_injection(interaction: Interaction) -> bool:
-    return any(_finds(_INJECTION, _INJECTION_HINTS, text) for text in _texts(interaction))
+    texts = [text[:LOOKED_AT].casefold() for text in _texts(interaction)]
+    # Together first: mostly none of them holds anything.
+    return _hints_at(_INJECTION_HINTS, "\n".join(texts)) and any(_finds(_INJECTION, _INJECTION_HINTS, t) for t in texts)
 
 
 def _asks_for_personal_data(interaction: Interaction) -> bool:
-    return _finds(_PERSONAL, _PERSONAL_HINTS, interaction.user_input or "")
+    return _finds(_PERSONAL, _PERSONAL_HINTS, (interaction.user_input or "")[:LOOKED_AT].casefold())
 
 
-def _finds(pattern: re.Pattern[str], hints: Iterable[str], text: str) -> bool:
-    looked_at = text[:LOOKED_AT].casefold()
-    return any(hint in looked_at for hint in hints) and pattern.search(looked_at) is not None
+def _finds(pattern: re.Pattern[str], hints: _Hints, folded: str) -> bool:
+    return _hints_at(hints, folded) and pattern.search(folded) is not None
+
+
+def _hints_at(hints: _Hints, folded: str) -> bool:
+    return all(any(hint in folded for hint in group) for group in hints)
 
 
 def _texts(interaction: Interaction) -> Iterator[str]:
@@ -129,7 +145,7 @@ def _is_latin(text: str | None) -> bool | None:
     """Whether most letters are Latin; ``None`` where there are hardly any."""
     beginning = (text or "")[:200]
     if beginning.isascii():
-        return True if sum(map(str.isalpha, beginning)) >= FEW else None
+        return True if len(beginning.encode().translate(None, _NO_LETTERS)) >= FEW else None
     letters = list(filter(str.isalpha, beginning))
     return None if len(letters) < FEW else sum(letter < LATIN for letter in letters) * 2 > len(letters)
 

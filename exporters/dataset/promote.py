@@ -115,6 +115,8 @@ def _leaks(report: Report, plan: Sequence[PlannedCheck]) -> tuple[Leak, ...]:
 
 def _with_values(demanded: Expectation, leaks: Sequence[Leak], output: str) -> Expectation:
     """The leaked values ride along as demands, so that each becomes the placeholder that the answer shows for it."""
+    if not leaks:
+        return demanded
     demands = demanded.must_not_mention
     gone = [leak for leak in leaks if leak.must_go and leak.placeholder in demands]
     others = set(demands) - {leak.placeholder for leak in gone}

@@ -14,7 +14,7 @@ cryptography library at start.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from exporters.dataset import captured, placeholders
@@ -46,6 +46,7 @@ class Redactor:
 
     find: Finder
     fakes: bool = False
+    _usual: dict[str, None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __call__(self, case: Case, known: Iterable[tuple[str, str]] = ()) -> Case:
         """``case`` with every value replaced, its ``redacted`` naming the kinds, also those replaced before.
@@ -59,7 +60,8 @@ class Redactor:
         """
         shape = to_json(case)
         before = captured.captured(shape)
-        redaction = _Redaction(before, self.find, case.redacted or (), Fakes(case.id) if self.fakes else None)
+        fakes = Fakes(case.id) if self.fakes else None
+        redaction = _Redaction(before, self.find, self._usual, case.redacted or (), fakes)
         after = redaction.clean(list(known))
         if after is before:
             return case if case.redacted is not None else replace(case, redacted=())
@@ -71,11 +73,13 @@ class Redactor:
 class _Redaction:
     """The redaction of the captured ``parts`` of one case, in which values of the kinds ``earlier`` were replaced."""
 
-    def __init__(self, parts: list[Any], find: Finder, earlier: Iterable[str], fakes: Fakes | None) -> None:
+    def __init__(
+        self, parts: list[Any], find: Finder, usual: dict[str, None], earlier: Iterable[str], fakes: Fakes | None
+    ) -> None:
         self._parts = parts
         self._texts = captured.texts(parts)
         self._earlier = frozenset(earlier)
-        self._scan = Scanner(find, self._masked).scan
+        self._scan = Scanner(find, self._masked, usual).scan
         self.vault = Vault(self._texts, fakes)
         self._last = self.vault.disguise if fakes else self.vault.replace
 
@@ -106,4 +110,5 @@ class _Redaction:
             raise RedactionFailed(str(error)) from None
 
     def _masked(self, text: str) -> str:
-        return placeholders.masked(self.vault.masked(text), self._earlier)
+        text = self.vault.masked(text)
+        return placeholders.masked(text, self._earlier) if self._earlier else text

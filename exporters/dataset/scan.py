@@ -36,6 +36,8 @@ Finder = Callable[[str], Sequence[Match]]
 
 NAME = 40
 """Names of values are shorter."""
+USUAL, MOST_USUAL = 64, 4096
+"""Characters of texts that are remembered from case to case, and their number: keys, names, words of schemas."""
 
 
 class Found(NamedTuple):
@@ -47,10 +49,14 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Scanner:
-    """Scans one case. ``mask`` blanks what stands for values already; ``quiet`` are texts known to hold nothing."""
+    """Scans one case. ``mask`` blanks what stands for values already; ``quiet`` are texts known to hold nothing.
+
+    ``usual`` are short ones in which ``find`` found nothing in cases before; they are remembered there.
+    """
 
     find: Finder
     mask: Callable[[str], str]
+    usual: dict[str, None] = field(default_factory=dict)
     quiet: set[str] = field(default_factory=lambda: set(captured.OWN_KEYS))
 
     def scan(self, parts: Any, written: Iterable[str]) -> list[Found]:
@@ -62,16 +68,28 @@ class Scanner:
         has_secrets = may_name_secret(names) or bool(find_secrets(": ".join(new)))
         found: list[Found] = []
         for text in new:
-            found += self.in_text(text, has_secrets)
+            if text in self.usual:
+                self.quiet.add(text)
+            else:
+                found += self.in_text(text, has_secrets)
         return found or self.matches(captured.line(parts), has_secrets)
 
     def in_text(self, text: str, has_secrets: bool = True) -> list[Found]:
         """What is found in one text. ``has_secrets``: whether any is thought to be in what it is a part of."""
-        has_secrets = has_secrets or "\\" in text  # what is behind an escape is not seen from outside
-        found = [match for view in captured.views(text) for match in self.matches(view, has_secrets)]
+        if "\\" in text:  # what is behind an escape is not seen from outside
+            found = [match for view in captured.views(text) for match in self.matches(view)]
+        else:
+            found = self.matches(text, has_secrets)
         if not found:
             self.quiet.add(text)
+            if len(text) <= USUAL and self.mask(text) == text:
+                self._remember(text)
         return found
+
+    def _remember(self, text: str) -> None:
+        if len(self.usual) >= MOST_USUAL:
+            self.usual.clear()
+        self.usual[text] = None
 
     def matches(self, view: str, has_secrets: bool = True) -> list[Found]:
         """What is found, in order of place; matches that overlap are one, of the type that starts first."""

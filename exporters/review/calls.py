@@ -1,7 +1,7 @@
 """The model calls of a trace as rows: which model, how many tokens, how long, at what cost. Knows no HTML.
 
-Costs are those that the trace was judged with, out of its view: prices may have changed since. The rest is read anew
-where the telemetry is at hand.
+Costs are those that the trace was judged with: prices may have changed since. The rest is read anew where the telemetry
+is at hand.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,10 @@ class Call:
 
 
 def of_trace(interaction: Interaction | None, view: Mapping[str, Any]) -> tuple[Call, ...]:
-    """The model calls in order of time; of a trace that was not read those that have a cost."""
+    """The model calls in order of time; of a trace that was not read those that have a cost.
+
+    What an earlier version kept of their costs is in the ``view`` alone.
+    """
     priced = (view.get("cost") or {}).get("calls", ())
     if interaction is None:
         return tuple(Call(one["span_id"], one.get("model"), one.get("dollars")) for one in priced)
@@ -37,7 +40,7 @@ def of_trace(interaction: Interaction | None, view: Mapping[str, Any]) -> tuple[
         Call(
             call.span_id,
             call.response_model or call.model,
-            costs.get(call.span_id),
+            costs.get(call.span_id, call.cost),
             call.usage.input,
             call.usage.cached_input,
             call.usage.output,

@@ -70,7 +70,10 @@ class Similar:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A case as it is shown. ``verdicts`` are the failed ones, none where its trace is no longer stored."""
+    """A case as it is shown. ``verdicts`` are the failed ones, none where its trace is no longer stored.
+
+    ``view_problem`` is why nothing of what was captured is shown, where that should be.
+    """
 
     stored: StoredCase
     is_traced: bool
@@ -80,6 +83,7 @@ class Candidate:
     context: tuple[Text, ...]
     edits: tuple[changes.Edit, ...]
     similar: Similar
+    view_problem: str | None = None
 
     @property
     def case(self) -> Case:
@@ -105,6 +109,7 @@ def gathered(store: Store, stored: StoredCase, trace: StoredTrace | None, *, wit
         context=tuple(_context(texts, case)),
         edits=tuple(islice(changes.edits(stored), LATEST)),
         similar=similar(store, stored),
+        view_problem=trace.view_problem if trace else None,
     )
 
 
@@ -176,7 +181,7 @@ class _Texts:
     def __init__(self, case: Case, trace: StoredTrace | None, *, with_original: bool) -> None:
         self._entities = frozenset(case.redacted or ())
         self._evidence = evidence(trace.verdicts) if trace else {}
-        self._view = trace.view if trace else {}
+        self._view = (trace.view if trace else None) or {}
         self._with_original = with_original
 
     def of(self, title: str, text: Any, path: str | None) -> Text:

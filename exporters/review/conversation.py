@@ -1,7 +1,7 @@
 """A trace as a conversation: who said what, which documents were retrieved, which tools ran. Knows no HTML.
 
-Made of the interaction as the conventions read it; where that is not at hand, of the view that was stored with the
-verdicts. Every text that a finding may point at (``Interaction.texts``) has its place here, whatever was recorded.
+Made of the interaction as the conventions read it; where that is not at hand, of the trace's view. Every text that a
+finding may point at (``Interaction.texts``) has its place here, whatever was recorded.
 """
 
 import json

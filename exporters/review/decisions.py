@@ -19,6 +19,14 @@ from exporters.store import NotFound, Store, StoredCase, StoredTrace
 DraftCase = Callable[[str], Case | None]
 """The case that a stored trace makes, by its id; ``None`` where it makes none. May raise ``RedactionFailed``."""
 
+ShowTrace = Callable[[StoredTrace], StoredTrace]
+"""A stored trace with its view; may take seconds. One that has none shows nothing."""
+
+
+def as_stored(trace: StoredTrace) -> StoredTrace:
+    """A ``ShowTrace`` for whom nobody makes views."""
+    return trace
+
 
 class Desk:
     """The cases of one store. ``admit_cases`` looks at a case before it is promoted or changed; ``None``: none is."""
@@ -29,10 +37,12 @@ class Desk:
         now: Callable[[], int],
         draft_case: DraftCase | None = None,
         admit_cases: AdmitCases | None = None,
+        show_trace: ShowTrace = as_stored,
     ) -> None:
         self._store = store
         self._now = now
         self._draft_case = draft_case
+        self._show_trace = show_trace
         self._admission = Admission(store, admit_cases, now)
 
     def case(self, case_id: str) -> StoredCase:
@@ -98,15 +108,19 @@ class Desk:
 
     def trial(self, case: Case, parts: Mapping[str, Any], output: str | None = None) -> Trial:
         """Try the case, with these parts edited, against what was recorded and against ``output``."""
-        return tried(to_json(self.edited(case, parts)), recorded(case, self.trace(case)), output)
+        edited = self.edited(case, parts)
+        expected = edited.expectation
+        needs_calls = bool(expected.expected_tool_calls or expected.forbidden_tool_calls)
+        return tried(to_json(edited), recorded(case, self.trace(case, is_shown=needs_calls)), output)
 
     def edited(self, case: Case, parts: Mapping[str, Any]) -> Case:
         """The case with these parts edited, which is not kept."""
         return replace(case, **edits.changes(case, parts))
 
-    def trace(self, case: Case) -> StoredTrace | None:
-        """The trace that the case was made of, while it is stored."""
-        return self._store.trace(case.source.trace_id) if case.source.trace_id else None
+    def trace(self, case: Case, *, is_shown: bool = True) -> StoredTrace | None:
+        """The trace that the case was made of, while it is stored; with its view where that ``is_shown``."""
+        found = self._store.trace(case.source.trace_id) if case.source.trace_id else None
+        return self._show_trace(found) if found is not None and is_shown else found
 
     def _drafted(self, trace_id: str) -> Case:
         """A case of a trace that has none: nothing is wrong with it, or there were enough of its kind already."""
@@ -125,4 +139,5 @@ def recorded(case: Case, trace: StoredTrace | None) -> Recorded:
     """What is known of the run that the case was made of. The answer is the case's own: redacted, as it is exported."""
     if trace is None:
         return Recorded(case.observed_output)
-    return Recorded(case.observed_output, trace.view.get("tool_calls") or (), trace.duration_ns / 1e6)
+    calls = None if trace.view is None or trace.view_problem else trace.view.get("tool_calls") or ()
+    return Recorded(case.observed_output, calls, trace.duration_ns / 1e6)

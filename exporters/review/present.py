@@ -1,6 +1,6 @@
 """Stored things as the JSON API shows them: camelCase, times in RFC 3339, durations in milliseconds.
 
-``view`` is passed on as it is: it is the same that ``sidecheck check --json`` prints.
+``view`` is passed on as it is, where it could be made: it is the same that ``sidecheck check --json`` prints.
 """
 
 from collections.abc import Iterable
@@ -35,7 +35,8 @@ def trace(stored: StoredTrace, trace_url: str | None) -> dict[str, Any]:
     return {
         **_head(stored),
         "traceUrl": trace_url,
-        "view": stored.view,
+        "view": stored.view or {},
+        "viewProblem": stored.view_problem,
         "verdicts": [verdict(v) for v in stored.verdicts],
         "feedback": [_feedback(f) for f in stored.feedback],
         "history": [_replaced(verdicts) for verdicts in stored.history],

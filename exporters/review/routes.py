@@ -13,7 +13,7 @@ from exporters.dataset.gate import AdmitCases
 from exporters.review import answers, present
 from exporters.review.answers import SafeJson, not_found
 from exporters.review.datasets import dataset_routes
-from exporters.review.decisions import Desk, DraftCase
+from exporters.review.decisions import Desk, DraftCase, ShowTrace, as_stored
 from exporters.review.explain import Explain, explanation_routes
 from exporters.review.forget import Forget, forget_routes
 from exporters.review.guard import Guard
@@ -44,6 +44,7 @@ def create_api(
     explain: Explain | None = None,
     problems: Problems | None = None,
     read_trace: ReadTrace | None = None,
+    show_trace: ShowTrace = as_stored,
     budgets: DayBudgets = tuple,
     now: Callable[[], int] = time.time_ns,
 ) -> FastAPI:
@@ -58,7 +59,8 @@ def create_api(
         forget: removes a trace, a user or a session everywhere; ``None``: there is no such route.
         explain: says why a trace has its verdicts, or none; ``None``: there is no such route.
         problems: what is wrong now, for the overview; ``None``: nothing is said of it. Called on any thread.
-        read_trace: reads a stored trace anew, for its page; ``None``: that shows what is stored with the verdicts.
+        read_trace: reads a stored trace anew, for its page; ``None``: that shows its view.
+        show_trace: makes the view of a stored trace. Called on any thread, and may take seconds.
         budgets: what services may cost in a day and cost so far, for the overview. Called on any thread.
         now: nanoseconds since the epoch.
     """
@@ -67,15 +69,16 @@ def create_api(
     app.add_middleware(Guard)
     answers.install(app)
     links = trace_url if isinstance(trace_url, TraceLinks) else TraceLinks(trace_url)
-    app.include_router(_traces(store, links, now))
-    desk = Desk(store, now, draft_case, admit_cases)
+    app.include_router(_traces(store, links, show_trace, now))
+    desk = Desk(store, now, draft_case, admit_cases, show_trace)
     app.include_router(_decisions(desk))
     app.include_router(_cases(store, desk, now))
     app.include_router(_clusters(store, now))
     app.include_router(dataset_routes(store, now, admit_cases))
     app.include_router(_status(store))
     app.include_router(static_routes())
-    app.include_router(page_routes(Site(store, now, links, draft_case, problems, read_trace, admit_cases, budgets)))
+    site = Site(store, now, links, draft_case, problems, read_trace, show_trace, admit_cases, budgets)
+    app.include_router(page_routes(site))
     if forget is not None:
         app.include_router(forget_routes(forget))
     if explain is not None:
@@ -83,7 +86,7 @@ def create_api(
     return app
 
 
-def _traces(store: Store, trace_links: TraceLinks, now: Callable[[], int]) -> APIRouter:
+def _traces(store: Store, trace_links: TraceLinks, show_trace: ShowTrace, now: Callable[[], int]) -> APIRouter:
     router = APIRouter(default_response_class=SafeJson, tags=["traces"])
 
     @router.get("/api/traces")
@@ -95,7 +98,7 @@ def _traces(store: Store, trace_links: TraceLinks, now: Callable[[], int]) -> AP
     @router.get("/api/traces/{trace_id}")
     def get_trace(trace_id: TraceId) -> SafeJson:
         """One trace: what was asked and answered, the verdicts with their evidence, feedback, history, its case."""
-        stored = _trace(store, trace_id)
+        stored = show_trace(_trace(store, trace_id))
         return SafeJson(present.trace(stored, trace_links(stored.trace_id)))
 
     @router.get("/api/traces/{trace_id}/online-eval")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from checks.interaction import Interaction
 from exporters.dataset.gate import AdmitCases
-from exporters.review.decisions import Desk, DraftCase
+from exporters.review.decisions import Desk, DraftCase, ShowTrace, as_stored
 from exporters.store import Store, StoredTrace
 
 Problems = Callable[[], Sequence[str]]
@@ -60,9 +60,10 @@ class Site:
     draft_case: DraftCase | None = None
     problems: Problems | None = None
     read_trace: ReadTrace | None = None
+    show_trace: ShowTrace = as_stored
     admit_cases: AdmitCases | None = None
     budgets: DayBudgets = tuple
 
     def desk(self) -> Desk:
         """Where decisions on cases are made."""
-        return Desk(self.store, self.now, self.draft_case, self.admit_cases)
+        return Desk(self.store, self.now, self.draft_case, self.admit_cases, self.show_trace)

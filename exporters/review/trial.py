@@ -23,7 +23,7 @@ MOST = 200
 
 TOO_MANY = f"only the first {MOST} demands are tried here"
 NEEDS_PERSON = "for a person or a judge model: nothing tells by rule"
-NEEDS_CALLS = "the recorded tool calls are not known: the trace is no longer stored"
+NEEDS_CALLS = "the recorded tool calls are not known: the trace is no longer stored, or cannot be read"
 NEEDS_LATENCY = "how long the recorded answer took is not known: the trace is no longer stored"
 NEEDS_CITATIONS = "judged only where the case has the check citations"
 

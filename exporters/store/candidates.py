@@ -15,7 +15,7 @@ from exporters import codec
 from exporters.dataset.case import Case, CaseStatus
 from exporters.packed import Packed
 from exporters.store import cases as case_rows
-from exporters.store.engine import chunks
+from exporters.store.many import OneOf
 from exporters.store.model import CaseLimits
 from exporters.store.tables import case_checks, cases
 from exporters.store.traces import Prior
@@ -147,22 +147,29 @@ def _was_withdrawn(row: Any, status: CaseStatus) -> bool:
     return status is CaseStatus.WITHDRAWN and row.status != status.value
 
 
+_IN_CLUSTERS = (
+    sa.select(cases.c.fingerprint, sa.func.count())
+    .where(OneOf(cases.c.fingerprint, "wanted"), cases.c.status != CaseStatus.WITHDRAWN.value)
+    .group_by(cases.c.fingerprint)
+)
+
+
 def _cases_by_cluster(connection: sa.Connection, fingerprints: Sequence[str]) -> Counter[str]:
-    counted: Counter[str] = Counter()
-    for chunk in chunks(fingerprints):
-        query = (
-            sa.select(cases.c.fingerprint, sa.func.count().label("number"))
-            .where(cases.c.fingerprint.in_(chunk), cases.c.status != CaseStatus.WITHDRAWN.value)
-            .group_by(cases.c.fingerprint)
-        )
-        counted.update({row.fingerprint: row.number for row in connection.execute(query)})
-    return counted
+    found = connection.execute(_IN_CLUSTERS, {"wanted": fingerprints}).all() if fingerprints else ()
+    return Counter(dict(map(tuple, found)))
 
 
 def _made_today(connection: sa.Connection, now_ns: int) -> dict[bool, int]:
     """The cases that were made on this day, of failing traces and of others."""
     midnight = now_ns - now_ns % DAY_NS
-    today = (cases.c.created_ns >= midnight) & (cases.c.created_ns < midnight + DAY_NS) & cases.c.automatic
-    failing = sa.select(case_checks.c.case_id).where(case_checks.c.case_id == cases.c.id).exists()
-    made = connection.execute(sa.select(failing.label("failing"), sa.func.count()).where(today).group_by("failing"))
+    made = connection.execute(_MADE, {"midnight": midnight, "next": midnight + DAY_NS})
     return {True: 0, False: 0} | {bool(of_failing): number for of_failing, number in made}
+
+
+_OF_FAILING = sa.select(case_checks.c.case_id).where(case_checks.c.case_id == cases.c.id).exists()
+_MADE = (
+    sa.select(_OF_FAILING.label("failing"), sa.func.count())
+    .where(cases.c.created_ns >= sa.bindparam("midnight"), cases.c.created_ns < sa.bindparam("next"))
+    .where(cases.c.automatic)
+    .group_by("failing")
+)

@@ -12,6 +12,7 @@ from exporters import codec
 from exporters.dataset.case import Case, CaseStatus
 from exporters.dataset.formats.jsonl import FORM, line
 from exporters.store.engine import chunks, upsert
+from exporters.store.many import OneOf
 from exporters.store.tables import case_checks, case_history, case_tags, cases, dataset_lines, traces
 
 SIDECHECK = "sidecheck"
@@ -38,6 +39,9 @@ class Change:
     automatic: bool = False
 
 
+_INSERT = sa.insert(cases)
+
+
 def insert(connection: sa.Connection, case: Case, status: CaseStatus, now_ns: int, *, automatic: bool) -> None:
     """Add a case that is not there yet."""
     row = {
@@ -49,7 +53,7 @@ def insert(connection: sa.Connection, case: Case, status: CaseStatus, now_ns: in
         "created_ns": codec.clamped(now_ns),
         "updated_ns": codec.clamped(now_ns),
     }
-    connection.execute(sa.insert(cases), row)
+    connection.execute(_INSERT, row)
     _write_names(connection, case)
 
 
@@ -86,6 +90,8 @@ def change(
         "touched": row.touched or not by.automatic if touched is None else touched,
     }
     connection.execute(sa.update(cases).where(cases.c.id == row.id).values(**values))
+    for table in (case_checks, case_tags):
+        connection.execute(sa.delete(table).where(table.c.case_id == row.id))
     _write_names(connection, case)
 
 
@@ -100,11 +106,14 @@ def rewrite(connection: sa.Connection, case: Case, past: Past) -> None:
 def of_traces(connection: sa.Connection, trace_ids: Sequence[str]) -> dict[str, Any]:
     """The row of each trace's case, held until the transaction ends; of several the first that was made."""
     found: dict[str, Any] = {}
-    for chunk in chunks(trace_ids):
-        query = sa.select(cases).where(cases.c.trace_id.in_(chunk)).order_by(cases.c.created_ns, cases.c.id)
-        for row in connection.execute(query.with_for_update()):
-            found.setdefault(row.trace_id, row)
+    for row in connection.execute(_OF_TRACES, {"ids": trace_ids}):
+        found.setdefault(row.trace_id, row)
     return found
+
+
+_OF_TRACES = (
+    sa.select(cases).where(OneOf(cases.c.trace_id, "ids")).order_by(cases.c.created_ns, cases.c.id).with_for_update()
+)
 
 
 def flag(connection: sa.Connection, trace_id: str, status: CaseStatus) -> None:
@@ -180,6 +189,5 @@ def _write_names(connection: sa.Connection, case: Case) -> None:
         (case_checks, case_checks.c.check_name, case.source.failed_checks),
         (case_tags, case_tags.c.tag, case.tags),
     ):
-        connection.execute(sa.delete(table).where(table.c.case_id == identity))
         rows = [{"case_id": identity, column.name: name} for name in sorted({codec.key(name) for name in names})]
         upsert(connection, table, rows, update=())

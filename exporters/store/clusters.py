@@ -15,6 +15,7 @@ from exporters import codec
 from exporters.dataset.likeness import Likeness, bands_of, similarity
 from exporters.packed import Packed
 from exporters.store.engine import chunks, upsert
+from exporters.store.many import OneOf
 from exporters.store.model import Opened
 from exporters.store.tables import cases, cluster_bands, clusters, traces
 from exporters.store.traces import Prior
@@ -124,6 +125,15 @@ def _remove_bands(connection: sa.Connection, rows: Iterable[Any]) -> None:
 
 
 _FOUND_BY = sa.select(clusters.c.fingerprint, clusters.c.family, clusters.c.signature)
+_OF_THESE = OneOf(clusters.c.fingerprint, "wanted")
+_EXISTING = sa.select(clusters.c.fingerprint).where(_OF_THESE)
+_COMPARED = _FOUND_BY.where(_OF_THESE, clusters.c.signature.is_not(None))
+_IN_BANDS = sa.select(cluster_bands.c.band, cluster_bands.c.fingerprint).where(OneOf(cluster_bands.c.band, "bands"))
+_IN_FAMILIES = (
+    sa.select(clusters.c.family, sa.func.count())
+    .where(OneOf(clusters.c.family, "families"))
+    .group_by(clusters.c.family)
+)
 _ADD = sa.update(clusters).where(clusters.c.fingerprint == sa.bindparam("cluster"))
 _EXAMPLE: dict[str, Any] = {"trace_id": sa.bindparam("example"), "preview": sa.bindparam("shown")}
 
@@ -197,38 +207,27 @@ class _Places:
 
 
 def _existing(connection: sa.Connection, fingerprints: Sequence[str]) -> set[str]:
-    found: set[str] = set()
-    for chunk in chunks(fingerprints):
-        query = sa.select(clusters.c.fingerprint).where(clusters.c.fingerprint.in_(chunk))
-        found.update(connection.execute(query).scalars())
-    return found
+    return set(connection.execute(_EXISTING, {"wanted": fingerprints}).scalars())
 
 
 def _by_band(connection: sa.Connection, bands: Collection[int]) -> defaultdict[int, list[str]]:
     found: defaultdict[int, list[str]] = defaultdict(list)
-    for chunk in chunks(sorted(bands)):
-        query = sa.select(cluster_bands).where(cluster_bands.c.band.in_(chunk))
-        for band, fingerprint in connection.execute(query):
-            found[band].append(fingerprint)
+    for band, fingerprint in connection.execute(_IN_BANDS, {"bands": sorted(bands)}).all() if bands else ():
+        found[band].append(fingerprint)
     return found
 
 
 def _compared(connection: sa.Connection, fingerprints: Sequence[str]) -> dict[str, tuple[str, bytes]]:
     """The family and the signature of each cluster."""
-    found: dict[str, tuple[str, bytes]] = {}
-    for chunk in chunks(fingerprints):
-        columns = (clusters.c.fingerprint, clusters.c.family, clusters.c.signature)
-        query = sa.select(*columns).where(clusters.c.fingerprint.in_(chunk), clusters.c.signature.is_not(None))
-        found.update({row.fingerprint: (row.family, bytes(row.signature)) for row in connection.execute(query)})
-    return found
+    if not fingerprints:
+        return {}
+    found = connection.execute(_COMPARED, {"wanted": fingerprints})
+    return {fingerprint: (family, bytes(signature)) for fingerprint, family, signature in found}
 
 
-def _in_families(connection: sa.Connection, families: Iterable[str]) -> Counter[str]:
-    counted: Counter[str] = Counter()
-    for chunk in chunks(list(families)):
-        query = sa.select(clusters.c.family, sa.func.count().label("number")).where(clusters.c.family.in_(chunk))
-        counted.update({row.family: row.number for row in connection.execute(query.group_by(clusters.c.family))})
-    return counted
+def _in_families(connection: sa.Connection, families: Sequence[str]) -> Counter[str]:
+    found = connection.execute(_IN_FAMILIES, {"families": families}).all() if families else ()
+    return Counter(dict(map(tuple, found)))
 
 
 def _row(fingerprint: str, own: Likeness, time_ns: int) -> dict[str, Any]:

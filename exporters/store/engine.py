@@ -6,7 +6,7 @@ put in order by row locks and by the advisory locks named here.
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import Enum
 from functools import lru_cache, partial
@@ -270,45 +270,66 @@ def new_numbers(connection: sa.Connection, table: sa.Table, count: int) -> Seque
     return range(last + 1, last + 1 + count)
 
 
+def put(
+    connection: sa.Connection,
+    table: sa.Table,
+    columns: tuple[str, ...],
+    rows: Sequence[tuple[Any, ...]],
+    update: Sequence[str] | None = (),
+    unique: Sequence[str] = (),
+) -> int:
+    """Insert rows, whose values stand in the order of ``columns``; returns how many were inserted or updated.
+
+    Where the primary key is taken, the columns in ``update`` are set (all of the rest for ``None``). ``unique`` names
+    other columns to look at instead of the primary key. The values go to the driver as they are: texts, bytes, numbers
+    and booleans only.
+    """
+    if not rows:
+        return 0
+    to_set = None if update is None else tuple(update)
+    text = _insert_of(connection.dialect, table, columns, to_set, tuple(unique))
+    # SQLAlchemy would look at each value of each row on its way to the driver, which takes longer than to write it.
+    return connection.exec_driver_sql(text, list(rows), execution_options=_COUNTED).rowcount
+
+
+_COUNTED = {"preserve_rowcount": True}
+
+
 def upsert(
     connection: sa.Connection,
     table: sa.Table,
-    rows: Sequence[dict[str, Any]],
+    rows: Sequence[Mapping[str, Any]],
     update: Sequence[str] | None = None,
     unique: Sequence[str] = (),
 ) -> None:
-    """Insert rows; where the primary key is taken, set the columns in ``update`` (all of the rest for ``None``).
-
-    ``unique`` names other columns to look at instead of the primary key. All rows have the same keys. The values go to
-    the driver as they are: texts, bytes, numbers and booleans only.
-    """
-    if not rows:
-        return
-    to_set = None if update is None else tuple(update)
-    text, order = _upsert_of(connection.dialect, table, tuple(rows[0]), to_set, tuple(unique))
-    # SQLAlchemy would look at each value of each row on its way to the driver, which takes longer than to write it.
-    connection.exec_driver_sql(text, list(rows) if order is None else [tuple(map(row.get, order)) for row in rows])
+    """The same for rows with names, all of them the same ones; what is there already is updated, unless told else."""
+    if rows:
+        columns = tuple(rows[0])
+        put(connection, table, columns, [tuple(map(row.__getitem__, columns)) for row in rows], update, unique)
 
 
 @lru_cache
-def _upsert_of(
+def _insert_of(
     dialect: sa.Dialect,
     table: sa.Table,
     columns: tuple[str, ...],
     update: tuple[str, ...] | None,
     unique: tuple[str, ...],
-) -> tuple[str, Sequence[str] | None]:
-    """The statement as the driver takes it, and the order of its parameters where they have no names."""
+) -> str:
+    """The statement as the driver takes it, with its parameters in the order of ``columns``."""
     keys = unique or tuple(column.name for column in table.primary_key)
-    statement = (postgresql if dialect.name == "postgresql" else sqlite).insert(table)
+    in_order = sa.table(table.name, *(sa.column(name, table.c[name].type) for name in columns))
+    is_postgres = dialect.name == "postgresql"
+    statement = (postgresql if is_postgres else sqlite).insert(in_order)
     names = [name for name in columns if name not in keys] if update is None else update
     if names:
         new = {name: statement.excluded[name] for name in names}
         statement = statement.on_conflict_do_update(index_elements=keys, set_=new)
     else:
         statement = statement.on_conflict_do_nothing(index_elements=keys)
-    compiled: Any = statement.compile(dialect=dialect, column_keys=columns)
-    return str(compiled), compiled.positiontup if compiled.positional else None
+    # By names, psycopg would ask for a dictionary a row.
+    by_place: Any = type(dialect)
+    return str(statement.compile(dialect=by_place(paramstyle="format") if is_postgres else dialect))
 
 
 def chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:

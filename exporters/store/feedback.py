@@ -59,8 +59,7 @@ def attach(connection: sa.Connection, batch: Sequence[Packed]) -> tuple[str, ...
 
     Returns the traces whose verdicts do not know it yet.
     """
-    waits = sa.select(table.c.id).where(table.c.trace_id.is_(None)).limit(1)
-    if not batch or connection.execute(waits).first() is None:
+    if not batch or connection.execute(_WAITS).first() is None:
         return ()  # as mostly
     named = _latest_by_name(batch)
     owners: dict[int, Packed] = {}
@@ -76,6 +75,9 @@ def attach(connection: sa.Connection, batch: Sequence[Packed]) -> tuple[str, ...
         # Sorted: replicas that find the same feedback do not wait for each other in a circle.
         connection.execute(statement, [{"number": n, "owner": owners[n].trace_id} for n in sorted(owners)])
     return tuple(sorted(news))
+
+
+_WAITS = sa.select(table.c.id).where(table.c.trace_id.is_(None)).limit(1)
 
 
 def of_traces(connection: sa.Connection, trace_ids: Sequence[str]) -> dict[str, tuple[Feedback, ...]]:

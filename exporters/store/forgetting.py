@@ -91,7 +91,10 @@ def owners_of(connection: sa.Connection, trace_id: str) -> tuple[tuple[str, str]
 
 def _is_any(connection: sa.Connection) -> bool:
     """Whether anything was ever forgotten: mostly not, and to hash every id would take longer than all the rest."""
-    return connection.execute(sa.select(table.c.digest).limit(1)).first() is not None
+    return connection.execute(_ANY).first() is not None
+
+
+_ANY = sa.select(table.c.digest).limit(1)
 
 
 def _digest(kind: str, value: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import sqlalchemy as sa
 
 from exporters.packed import Packed
-from exporters.store.engine import CHUNK, chunks, upsert
+from exporters.store.engine import CHUNK, chunks, put
 from exporters.store.tables import trace_keys as table
 
 RUN = 1 << 13
@@ -20,12 +20,8 @@ million traces are 122 runs to ask."""
 
 def write(connection: sa.Connection, batch: Mapping[int, Packed]) -> None:
     """Keep the keys of traces, by their numbers."""
-    rows = [
-        {"run": number // RUN, "kind": kind, "value": value, "trace": number}
-        for number, packed in batch.items()
-        for kind, value in packed.keys
-    ]
-    upsert(connection, table, rows, update=())
+    rows = [(number // RUN, kind, value, number) for number, packed in batch.items() for kind, value in packed.keys]
+    put(connection, table, ("run", "kind", "value", "trace"), rows)
 
 
 def find(connection: sa.Connection, kind: str, value: str) -> list[int]:

@@ -145,9 +145,16 @@ class VerdictSet:
 
 @dataclass(frozen=True, slots=True)
 class StoredTrace(TraceSummary):
-    """All that is kept of a trace. ``feedback`` is oldest first, ``history`` newest first."""
+    """All that is kept of a trace. ``feedback`` is oldest first, ``history`` newest first.
 
-    view: Mapping[str, Any] = field(default_factory=dict)
+    ``view`` is that of ``checks.view``, ``None`` until it is made of the rest: only earlier versions kept it. One that
+    could not be made is empty, and ``view_problem`` says why. ``costs`` are the dollars of each model call in order of
+    time, and empty where none has a price.
+    """
+
+    view: Mapping[str, Any] | None = None
+    view_problem: str | None = None
+    costs: tuple[float | None, ...] = ()
     feedback: tuple[Feedback, ...] = ()
     history: tuple[VerdictSet, ...] = ()
     spans: bytes = b""

@@ -93,7 +93,12 @@ payloads = Table(
     _of_trace(),
     Column("verdicts", Text, nullable=False, doc="JSON: all of them, whole and in order"),
     Column("feedback", Text, nullable=False, doc="JSON: the feedback that the verdicts know"),
-    Column("data", LargeBinary, nullable=False, doc="OTLP TracesData, OTLP LogsData and the view's JSON in one frame"),
+    Column(
+        "data",
+        LargeBinary,
+        nullable=False,
+        doc="OTLP TracesData, OTLP LogsData and the JSON of exporters.costs in one frame",
+    ),
 )
 
 verdicts = Table(

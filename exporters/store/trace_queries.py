@@ -8,13 +8,14 @@ import sqlalchemy as sa
 
 from checks.report import Outcome
 from checks.trace import CloseReason, Feedback
-from exporters import codec
+from exporters import codec, costs
 from exporters.dataset.case import CaseStatus
 from exporters.packed import PARTS
 from exporters.store import cursor
 from exporters.store import feedback as feedback_rows
 from exporters.store import keys as key_rows
 from exporters.store.engine import chunks
+from exporters.store.many import OneOf
 from exporters.store.model import (
     Kept,
     StoredTrace,
@@ -28,6 +29,7 @@ from exporters.store.traces import verdicts_of
 _COLUMNS = {field.name for field in fields(TraceSummary)} & set(traces.c.keys())
 
 
+_KNOWN = sa.select(traces.c.trace_id).where(OneOf(traces.c.trace_id, "ids"))
 SEARCHED = 20_000
 """Traces that are looked through for what no index holds. Measured on SQLite: 40 ms of processor time."""
 
@@ -86,12 +88,14 @@ def whole(connection: sa.Connection, trace_id: str) -> StoredTrace | None:
     row = connection.execute(joined.where(traces.c.trace_id == value)).first()
     if row is None:
         return None
-    spans, logs, view = codec.split_compressed(row.data, PARTS)
+    spans, logs, beside = codec.split_compressed(row.data, PARTS)
+    view, paid = costs.from_part(beside)
     return StoredTrace(
         **_own_columns(row),
         **_cases_of(connection, [value]).get(value, {}),
         verdicts=codec.verdicts_from_json(row.verdicts),
-        view=codec.from_json(view),
+        view=view,
+        costs=paid,
         feedback=_all_feedback(connection, value, row.feedback),
         history=_history(connection, row.id),
         spans=spans,
@@ -101,10 +105,7 @@ def whole(connection: sa.Connection, trace_id: str) -> StoredTrace | None:
 
 def known(connection: sa.Connection, trace_ids: Sequence[str]) -> set[str]:
     """Those of ``trace_ids`` that are stored."""
-    found: set[str] = set()
-    for chunk in chunks(trace_ids):
-        found.update(connection.execute(sa.select(traces.c.trace_id).where(traces.c.trace_id.in_(chunk))).scalars())
-    return found
+    return set(connection.execute(_KNOWN, {"ids": trace_ids}).scalars())
 
 
 def sizes(connection: sa.Connection, trace_ids: Sequence[str]) -> dict[str, int]:

@@ -10,11 +10,12 @@ from checks.report import Verdict
 from exporters import codec
 from exporters.packed import COLUMNS, Packed
 from exporters.store import keys
-from exporters.store.engine import chunks, new_numbers, upsert
+from exporters.store.engine import chunks, new_numbers, put, upsert
 from exporters.store.tables import finding_codes, payloads, traces, verdict_history, verdicts
 
 HISTORY = 50
 """Earlier sets of verdicts kept for a trace; a flood of feedback must not grow it without bound."""
+_ROW = ("id", *COLUMNS, "flagged", "revision")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +36,14 @@ def insert(connection: sa.Connection, batch: Sequence[Packed]) -> dict[str, Prio
     Inserting first is what makes two replicas that save one trace at once wait for each other. ``batch`` comes sorted
     by id, so that they do not wait in a circle.
     """
-    wanted = dict(zip((packed.trace_id for packed in batch), new_numbers(connection, traces, len(batch)), strict=True))
-    rows = [_row(wanted[packed.trace_id], packed) for packed in batch]
-    upsert(connection, traces, rows, update=(), unique=("trace_id",))
-    got = _numbers(connection, list(wanted))
-    made = {trace_id: Prior(number, is_new=True) for trace_id, number in got.items() if wanted[trace_id] == number}
+    numbers = new_numbers(connection, traces, len(batch))
+    rows = [(number, *packed.columns, packed.is_failing, 0) for number, packed in zip(numbers, batch, strict=True)]
+    inserted = put(connection, traces, _ROW, rows, unique=("trace_id",))
+    made = {packed.trace_id: Prior(number, is_new=True) for number, packed in zip(numbers, batch, strict=True)}
+    if inserted == len(batch):  # as mostly
+        return made
+    got = _numbers(connection, list(made))
+    made = {trace_id: prior for trace_id, prior in made.items() if got.get(trace_id) == prior.number}
     return made | _hold(connection, [packed.trace_id for packed in batch if packed.trace_id not in made])
 
 
@@ -66,9 +70,7 @@ def write(
             connection.execute(sa.delete(table).where(table.c.trace.in_(chunk)))
     changed = frozenset(packed.trace_id for packed in batch if _differs(prior[packed.trace_id], packed))
     _remember(connection, [prior[trace_id] for trace_id in sorted(changed)], now_ns)
-    upsert(connection, payloads, [_payload(*item) for item in numbered.items()])
-    upsert(connection, verdicts, [row for item in numbered.items() for row in _verdict_rows(*item)], update=())
-    upsert(connection, finding_codes, [row for item in numbered.items() for row in _code_rows(*item)], update=())
+    _hang_on(connection, numbered)
     keys.write(connection, numbered)
     return changed
 
@@ -93,20 +95,18 @@ def unflag(connection: sa.Connection, numbers: Sequence[int]) -> None:
         connection.execute(sa.update(traces).where(traces.c.id.in_(chunk)).values(flagged=False))
 
 
+_NOTE = sa.update(traces).where(traces.c.id == sa.bindparam("number")).values(fingerprint=sa.bindparam("cluster"))
+
+
 def note_clusters(connection: sa.Connection, fingerprints: Mapping[int, str]) -> None:
     """Note the cluster of each of these traces, by their numbers."""
     rows = [{"number": number, "cluster": fingerprint} for number, fingerprint in sorted(fingerprints.items())]
     if rows:
-        statement = sa.update(traces).where(traces.c.id == sa.bindparam("number"))
-        connection.execute(statement.values(fingerprint=sa.bindparam("cluster")), rows)
+        connection.execute(_NOTE, rows)
 
 
 def _named(packed: Packed) -> dict[str, Any]:
     return dict(zip(COLUMNS, packed.columns, strict=True))
-
-
-def _row(number: int, packed: Packed) -> dict[str, Any]:
-    return {"id": number, **_named(packed), "flagged": packed.is_failing, "revision": 0}
 
 
 def _numbers(connection: sa.Connection, trace_ids: Sequence[str]) -> dict[str, int]:
@@ -159,18 +159,17 @@ def _remember(connection: sa.Connection, replaced: Sequence[Prior], now_ns: int)
             connection.execute(sa.delete(verdict_history).where(old))
 
 
-def _payload(number: int, packed: Packed) -> dict[str, Any]:
-    return {"trace": number, "verdicts": packed.verdicts, "feedback": packed.feedback, "data": packed.data}
-
-
-def _verdict_rows(number: int, packed: Packed) -> list[dict[str, Any]]:
-    return [
-        {"trace": number, "check_name": check, "outcome": outcome, "time_ns": packed.time_ns}
+def _hang_on(connection: sa.Connection, numbered: Mapping[int, Packed]) -> None:
+    """The rows of payloads, verdicts and finding codes."""
+    whole = [(number, packed.verdicts, packed.feedback, packed.data) for number, packed in numbered.items()]
+    judged = [
+        (number, check, outcome, packed.time_ns)
+        for number, packed in numbered.items()
         for check, outcome in packed.outcomes
     ]
-
-
-def _code_rows(number: int, packed: Packed) -> list[dict[str, Any]]:
-    return [
-        {"trace": number, "check_name": check, "code": code, "time_ns": packed.time_ns} for check, code in packed.codes
+    found = [
+        (number, check, code, packed.time_ns) for number, packed in numbered.items() for check, code in packed.codes
     ]
+    put(connection, payloads, ("trace", "verdicts", "feedback", "data"), whole, update=None)
+    put(connection, verdicts, ("trace", "check_name", "outcome", "time_ns"), judged)
+    put(connection, finding_codes, ("trace", "check_name", "code", "time_ns"), found)

@@ -5,6 +5,7 @@ dicts, and nothing else. Alone: ``python tests/bench/checks.py [characters a tex
 """
 
 import copy
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -98,6 +99,7 @@ def _drafting(failing: Sequence[Report], plan: Sequence[PlannedCheck]) -> Varian
 
     def work(given: Any) -> None:
         for report in given:
+            re.purge()  # of patterns made for values: in production no two cases have the same
             draft(report, redact, plan=plan)
 
     return Variant(

@@ -13,7 +13,6 @@ from checks.builtin.pii.engine import PiiEngine
 from checks.interaction import Interaction
 from checks.plan import PlannedCheck
 from checks.report import Report, Verdict
-from checks.view import view
 from collector.conventions.read import read
 from collector.pipeline.assembler import assemble
 from collector.pipeline.deadline import SignalDeadline
@@ -91,8 +90,6 @@ class WorkerSteps:
         report = self._check(ledger, interaction)
         with ledger.step("workers: draft cases"):
             draft(report, self._redact, plan=self._plan)
-        with ledger.step("workers: view"):
-            view(interaction)
 
     def _check(self, ledger: Ledger, interaction: Interaction) -> Report:
         verdicts: list[Verdict] = []

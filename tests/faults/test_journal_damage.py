@@ -9,6 +9,7 @@ from journals import LOG, a_killed_journal, contents, copy_of, flipped, insert, 
 
 from collector.pipeline.journal_file import connect
 from collector.pipeline.journal_recovery import recover
+from collector.pipeline.journal_wal import PAGE_BYTES
 
 ROWS, IN_FILE = 8, 5
 CUT, FLIPPED = "journal cut within its last record", "bit flipped in the journal"
@@ -39,14 +40,14 @@ def opened_again(path, damage, table, fault):
 @pytest.mark.timeout(900)
 def test_a_log_cut_at_any_byte_of_its_last_record_loses_that_record_only(killed, tmp_path, table):
     log = killed.with_name(LOG).read_bytes()
-    record = 2 * (24 + 4096)  # the row's page and that of its number
+    record = 2 * (24 + PAGE_BYTES)  # the row's page and that of its number
     # Cut before its first byte, nothing would tell that there was one.
     for cut in (1 + each for each in spread(record - 1, record if is_long() else 100)):
         path = copy_of(killed, tmp_path / f"cut-{cut}")
         path.with_name(LOG).write_bytes(log[: len(log) - record + cut])
         found, kept = opened_again(path, f"cut at byte {cut} of the last record", table, CUT)
         assert sorted(kept) == [*range(1, ROWS)]
-        assert (found.unfinished, found.lost) == (1 + (cut > 24 + 4096), 0)
+        assert (found.unfinished, found.lost) == (1 + (cut > 24 + PAGE_BYTES), 0)
 
 
 @pytest.mark.timeout(3600)
@@ -63,7 +64,7 @@ def test_a_bit_that_flips_anywhere_in_the_file_costs_no_row_silently(killed, tmp
 @pytest.mark.timeout(900)
 def test_a_bit_that_flips_in_the_first_bytes_of_a_page_costs_no_row_silently(killed, tmp_path, table):
     data = killed.read_bytes()
-    for page in range(0, len(data), 4096):
+    for page in range(0, len(data), PAGE_BYTES):
         for at in range(page, page + (100 if is_long() else 24)):
             path = copy_of(killed, tmp_path / f"front-{at}")
             path.write_bytes(flipped(data, at, at % 8))

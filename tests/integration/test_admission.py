@@ -46,7 +46,6 @@ def save(store: Store, case: Case) -> None:
         duration_ns=1,
         span_count=1,
         truncated=False,
-        view={},
         verdicts=(failed,),
         case=case,
         evaluated_ns=NOW,

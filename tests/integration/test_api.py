@@ -5,11 +5,13 @@ Long, since the routes share one store that is filled once for each test; those 
 
 import json
 import sys
+from dataclasses import replace
 from io import BytesIO
 from zipfile import ZipFile
 
 import pytest
 from fastapi.testclient import TestClient
+from store_builders import ViewedRecord, packed, said_in
 
 from checks.finding import Evidence, Finding, Severity
 from checks.report import Outcome, Verdict
@@ -19,8 +21,7 @@ from exporters.dataset.formats.jsonl import read_line
 from exporters.dataset.likeness import likeness
 from exporters.dataset.promote import case_id
 from exporters.dataset.redact import RedactionFailed
-from exporters.packed import pack
-from exporters.record import CallFacts, Record
+from exporters.record import CallFacts
 from exporters.review.guard import MAX_BODY
 from exporters.review.routes import create_api
 from exporters.store import CaseLimits, Store
@@ -57,17 +58,17 @@ def a_record(trace_id=FAILING, *verdicts, **parts):
         "duration_ns": 2 * SECOND,
         "span_count": 3,
         "truncated": False,
-        "view": {"input": "How long?", "output": "60 days", "model": "gpt-4o"},
         "verdicts": verdicts or (CITES_NOTHING,),
         "evaluated_ns": NOW,
     }
     if "case" in parts:
         defaults["likeness"] = likeness(parts["case"], defaults["verdicts"])
-    return Record(trace_id=trace_id, **{**defaults, **parts})
+    view = parts.setdefault("view", {"input": "How long?", "output": "60 days", "model": "gpt-4o"})
+    return ViewedRecord(trace_id=trace_id, **{**defaults, **said_in(view), **parts})
 
 
 def saved(store, *records):
-    store.save([pack(record) for record in records], CaseStatus.CANDIDATE, CaseLimits(), NOW)
+    store.save([packed(record) for record in records], CaseStatus.CANDIDATE, CaseLimits(), NOW)
 
 
 @pytest.fixture
@@ -431,6 +432,17 @@ def test_a_store_that_cannot_answer_now_is_503(store, client, tmp_path):
 
 def test_the_status_counts_cases(client):
     assert client.get("/api/status").json()["cases"]["candidate"] == 1
+
+
+def test_a_view_is_made_when_a_trace_is_asked_for_and_says_where_it_cannot_be(store):
+    made = {"view": {"output": "60 days"}}
+    client = TestClient(create_api(store, show_trace=lambda trace: replace(trace, **made), now=lambda: NOW))
+    saved(store, a_record())
+    shown = client.get(f"/api/traces/{FAILING}").json()
+    assert (shown["view"], shown["viewProblem"]) == ({"output": "60 days"}, None)
+    made.update(view={}, view_problem="the workers are busy")
+    shown = client.get(f"/api/traces/{FAILING}").json()
+    assert (shown["view"], shown["viewProblem"]) == ({}, "the workers are busy")
 
 
 def test_hostile_text_comes_back_whole_and_cannot_be_taken_for_html(client, store):

@@ -1,11 +1,15 @@
 """What a reviewer does over the JSON API: take a change back, and try an expectation before it is kept."""
 
+from dataclasses import replace
+from functools import partial
+
 import pytest
 from fastapi.testclient import TestClient
 from store_builders import NOW, a_case, a_failing_record, save, trace_id
 
 from exporters.dataset.case import Expectation
 from exporters.review.routes import create_api
+from exporters.review.trial import NEEDS_CALLS
 from exporters.store import Store
 
 
@@ -90,6 +94,27 @@ def test_what_is_recorded_of_tools_is_not_told(client):
     done = check(client, expectedToolCalls=[{"name": "refund", "arguments": {"to": "<EMAIL_ADDRESS_1>"}}])
     assert done["caught"]
     assert "a@b.co" not in str(done)
+
+
+def test_a_view_is_made_for_an_expectation_of_tool_calls_alone(store):
+    made = []
+
+    def show(trace):
+        made.append(trace.trace_id)
+        return replace(trace, view={"tool_calls": [{"name": "refund"}]})
+
+    client = TestClient(create_api(store, show_trace=show, now=lambda: NOW + 1))
+    assert not check(client, expected={"mustMention": ["60 days"]})["caught"]
+    assert made == []
+    assert check(client, forbiddenToolCalls=["refund"])["caught"]
+    assert made == [trace_id(1)]
+
+
+def test_where_the_view_cannot_be_made_nobody_can_tell_which_tools_were_called(store):
+    show = partial(replace, view={}, view_problem="the workers are busy")
+    client = TestClient(create_api(store, show_trace=show, now=lambda: NOW + 1))
+    (demand,) = check(client, forbiddenToolCalls=["refund"])["demands"]
+    assert (demand["caught"], demand["reason"]) == (None, NEEDS_CALLS)
 
 
 @pytest.mark.parametrize("body", [{"expected": 1}, {"nonsense": 1}, {"expected": {"mustMention": "x"}}, {"output": 1}])

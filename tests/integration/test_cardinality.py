@@ -64,7 +64,6 @@ def a_record(number: int, name: str, scope: str = "", code: str = "found") -> Re
         duration_ns=SECOND,
         span_count=1,
         truncated=False,
-        view={},
         verdicts=(verdict,),
         calls=(CallFacts(model=name, input_tokens=1, output_tokens=1, ttft_ns=SECOND),),
         evaluated_ns=3 * SECOND,

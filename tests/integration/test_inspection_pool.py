@@ -15,14 +15,14 @@ import psutil
 import pytest
 from hostile_checks import GROWS_BY
 from pebble import ProcessPool
-from pipeline_fakes import a_job, span_bytes, trace_id
+from pipeline_fakes import a_job, span_bytes, text, trace_id
 from servers import until
 
 from checks import catalogue
 from checks.report import Outcome, Verdict
 from collector.pipeline.forking import NoWorkers
 from collector.pipeline.inspection import InspectionPool
-from collector.pipeline.job import JudgeOptions
+from collector.pipeline.job import JudgeOptions, NoView
 from exporters import codec
 from exporters.dataset.case import Case, Context, Expectation, Source
 from exporters.dataset.gate import Asked
@@ -326,6 +326,26 @@ async def test_a_case_that_no_worker_survives_is_withheld_and_the_next_trace_is_
         await pool.draft(a_job(1, spans=slow))
     assert pools.restarts == 1
     assert (await pool.draft(a_job(2))).id == case_id(trace_id(2))
+
+
+async def test_a_worker_makes_the_view_of_a_stored_trace(pools):
+    attributes = [text("gen_ai.operation.name", "chat"), text("gen_ai.request.model", "gpt-4o")]
+    job = a_job(1, spans=span_bytes(1, 1, attributes=attributes))
+    view = codec.from_json(await pools().view(job, (0.5,)))
+    cost = {"dollars": 0.5, "calls": [{"span_id": f"{1:016x}", "model": "gpt-4o", "dollars": 0.5}]}
+    assert view == {"model": "gpt-4o", "cost": cost}
+
+
+async def test_a_view_that_cannot_be_made_says_why_and_quotes_nothing(pools):
+    pool = pools(seconds_a_trace=0.2)
+    with pytest.raises(NoView, match=r"^DecodeError while it was read$"):
+        await pool.view(a_job(1, spans=b"what the user said"), ())
+    assert pools.restarts == 0
+    slow = b"".join(span_bytes(1, number) for number in range(1, 100_000))
+    with pytest.raises(NoView, match="its worker process was not done"):
+        await pool.view(a_job(1, spans=slow), ())
+    assert pools.restarts == 1
+    assert await pool.view(a_job(2), ()) == "{}"
 
 
 async def test_a_worker_looks_at_a_case_before_it_is_promoted(pools):

@@ -1,5 +1,6 @@
 """The pages on a real store, as they are sent: what stands in them, and what a browser is told to allow."""
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 from doctables import block
 from fastapi.testclient import TestClient
+from pipeline_fakes import span_bytes, text
 from store_builders import NOW, SECOND, a_case, a_failing_record, a_record, a_verdict, save, trace_id
 
 from checks.finding import Finding
@@ -146,6 +148,40 @@ def test_telemetry_that_cannot_be_read_leaves_the_rest_of_the_page(store):
     text = client.get(f"/traces/{trace_id(1)}").text
     assert "cannot be read" in text
     assert "30 days [1]." in text
+
+
+def test_a_trace_is_shown_by_its_telemetry_where_no_view_is_kept(store):
+    client = TestClient(create_api(store, read_trace=read_trace, now=lambda: NOW), headers=BROWSER)
+    said = json.dumps([{"role": "user", "parts": [{"type": "text", "content": "How long, in days?"}]}])
+    attributes = {"operation.name": "chat", "request.model": "gpt-4o", "input.messages": said}
+    spans = span_bytes(1, 1, attributes=[text(f"gen_ai.{key}", value) for key, value in attributes.items()])
+    calls = (CallFacts(model="gpt-4o", cost=0.0123),)
+    save(store, a_record(1, spans=spans, logs=b"", calls=calls))
+    page = client.get(f"/traces/{trace_id(1)}").text
+    assert "How long, in days?" in page
+    assert cells(page) == ["$0.0123"]
+
+
+def test_a_view_that_cannot_be_made_leaves_the_beginnings_and_the_reason(store):
+    def show(stored):
+        return replace(stored, view={}, view_problem="the workers are busy")
+
+    client = TestClient(create_api(store, show_trace=show, now=lambda: NOW), headers=BROWSER)
+    save(store, a_record(1))
+    page = client.get(f"/traces/{trace_id(1)}").text
+    assert "cannot be read now: the workers are busy." in page
+    assert "30 days [1]." in page
+
+
+def test_a_trace_of_megabytes_is_shown_by_the_view_that_is_made_of_it(store):
+    def show(stored):
+        return replace(stored, view={"output": "what a worker read", "tokens": {"input": 7}})
+
+    client = TestClient(create_api(store, read_trace=read_trace, show_trace=show, now=lambda: NOW), headers=BROWSER)
+    save(store, a_record(1, spans=b"x" * (READ_BYTES + 1)))
+    page = client.get(f"/traces/{trace_id(1)}").text
+    assert "what a worker read" in page
+    assert "7 in, ? out" in page
 
 
 def test_a_trace_shows_its_verdicts_feedback_and_earlier_verdicts(client, store):

@@ -5,6 +5,7 @@ Long, since every form of the page has its part here, and all parts read the sam
 
 import re
 from dataclasses import replace
+from functools import partial
 from html import unescape
 
 import pytest
@@ -425,3 +426,9 @@ def test_what_was_captured_cannot_be_asked_for_when_the_trace_is_gone(client, st
 def test_evidence_in_a_text_that_was_edited_is_marked_nowhere(client, store):
     store.edit_case("case-8", {"observed_output": "Edited 60 days"}, "ann", "", NOW)
     assert 'class="evidence"' not in page(client, "/review/case-8")
+
+
+def test_a_reviewer_is_told_where_what_was_captured_cannot_be_shown(store):
+    show = partial(replace, view={}, view_problem="its worker process died")
+    client = TestClient(create_api(store, show_trace=show, now=lambda: NOW))
+    assert "what was captured cannot be shown now: its worker process died" in page(client)

@@ -87,6 +87,19 @@ def test_spans_beyond_the_limit_are_cut_off_and_counted_and_the_root_is_kept(buf
     assert {int(span.span_id, 16) for span in kept} == {1, *ids[:-1]}
 
 
+def test_a_piece_of_which_spans_were_cut_off_is_known_when_it_comes_again(buffer):
+    ids = (*[2] * LIMITS.max_spans, 3)  # one span again and again: the limit is not met by what is kept
+    spans = b"".join(span_bytes(1, each) for each in ids)
+    piece = Piece(trace_id(1), spans, span_ids=tuple(i.to_bytes(8, "big") for i in ids))
+    assert [buffer.add(piece, 0) for _ in range(2)] == [Added.KEPT, Added.DUPLICATE]
+
+
+def test_each_piece_of_several_is_known_when_it_comes_again(buffer):
+    pieces = [a_piece("a" * 32, number, size=20 + number) for number in (1, 2, 3)]
+    assert [buffer.add(piece, 0) for piece in pieces] == [Added.KEPT] * 3
+    assert [buffer.add(piece, 0) for piece in pieces] == [Added.DUPLICATE] * 3
+
+
 def test_a_trace_that_met_a_limit_takes_nothing_more_while_it_waits_to_be_closed(buffer):
     buffer.add(a_piece("a" * 32, 1, 2, 3, 4, 5), 0)
     assert buffer.add(a_piece("a" * 32, 6), 0) is Added.OVER_LIMIT

@@ -23,6 +23,11 @@ def test_a_case_of_usual_size_stays_as_it_is():
     assert shortened(case, MOST) is case
 
 
+def test_a_case_that_is_no_json_is_measured_too():
+    assert shortened(case := a_case(input="\ud800", context=Context(tools=({"n": 2**70},))), MOST) is case
+    assert shortened(a_case(input="\ud800", observed_output=LONG), MOST).tags == (SHORTENED,)
+
+
 def test_long_texts_are_cut_and_the_case_says_so():
     case = shortened(a_case(input="Why?", observed_output=LONG, context=Context(documents=documents(3, 1000))), MOST)
     assert case.observed_output == "x" * (8 * 1024 - len(CUT)) + CUT

@@ -4,6 +4,7 @@ import json
 import math
 from types import MappingProxyType
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -101,6 +102,14 @@ def test_a_view_comes_back_as_it_was(view):
 @given(st.lists(st.binary(), min_size=1, max_size=4))
 def test_what_is_compressed_together_comes_apart_again(parts):
     assert codec.split_compressed(codec.join_compressed(*parts), len(parts)) == tuple(parts)
+
+
+@pytest.mark.parametrize("more", [-32, -24, -23, codec.ZSTD_SMALL])
+def test_much_and_little_comes_apart_again_and_says_how_much_it_is(more):
+    parts = (bytes(range(256)) * ((codec.ZSTD_SMALL + more) // 256), b"", b"x" * ((codec.ZSTD_SMALL + more) % 256))
+    data = codec.join_compressed(*parts)
+    assert codec.split_compressed(data, len(parts)) == parts
+    assert codec.unpacked_size(data) == codec.ZSTD_SMALL + more + 24
 
 
 @given(text)

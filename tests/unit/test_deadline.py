@@ -3,6 +3,7 @@
 import re
 import signal
 import threading
+import time
 
 import pytest
 
@@ -106,6 +107,19 @@ def test_a_deadline_can_be_used_again_after_it_has_rung():
     for _ in range(3):
         with pytest.raises(DeadlineExceeded), deadline(MILLISECOND):
             spin()
+
+
+def test_what_a_deadline_gave_can_be_entered_again_with_all_its_time():
+    limit = SignalDeadline()(SOON)
+    for _ in range(3):
+        with pytest.raises(DeadlineExceeded), limit:
+            spin()
+        started = time.monotonic_ns()
+        with limit:
+            pass
+        with pytest.raises(DeadlineExceeded), limit:
+            spin()
+        assert time.monotonic_ns() - started >= SOON
 
 
 def test_a_limit_of_zero_rings_at_once():

@@ -8,7 +8,7 @@ from checks.trace import CloseReason, Feedback
 from collector.pipeline.buffer import AssemblyLimits
 from collector.pipeline.closed_trace import ClosedTrace
 from collector.pipeline.decided import COPIES, Decided, Either, job_of
-from exporters.store import Kept, StoreError
+from exporters.store import ForgetTarget, Kept, StoreError
 
 LIMITS = AssemblyLimits(max_bytes=1_000)
 
@@ -32,13 +32,13 @@ def a_closed(number=1, **parts):
 
 async def test_a_stored_trace_is_known_and_another_is_not(store, decided):
     save(store, a_record(1))
-    assert await decided.known([trace_id(1), trace_id(2)]) == {trace_id(1)}
+    assert await decided.standing([trace_id(1), trace_id(2)]) == ({trace_id(1)}, set())
 
 
 async def test_a_trace_on_its_way_to_the_store_is_known_without_asking(flaky, decided):
     decided.began([a_closed(1)])
     flaky.fail("known", BROKEN)
-    assert await decided.known([trace_id(1)]) == {trace_id(1)}
+    assert (await decided.standing([trace_id(1)])).known == {trace_id(1)}
 
 
 async def test_a_trace_that_is_stored_or_dropped_is_no_longer_on_its_way_and_frees_its_positions(decided):
@@ -48,17 +48,26 @@ async def test_a_trace_that_is_stored_or_dropped_is_no_longer_on_its_way_and_fre
     assert decided.ended([trace_id(1)]) == []
 
 
-@pytest.mark.parametrize(("method", "ask"), [("known", "known"), ("load", "kept"), ("sizes", "sizes")])
+@pytest.mark.parametrize(("method", "ask"), [("known", "stored"), ("load", "kept"), ("sizes", "sizes")])
 async def test_a_locked_store_is_asked_again(store, flaky, decided, method, ask):
     save(store, a_record(1))
     flaky.fail(method, LOCKED, LOCKED)
     assert trace_id(1) in await getattr(decided, ask)([trace_id(1)])
 
 
-async def test_a_broken_store_is_not_asked_again(flaky, decided):
-    flaky.fail("known", BROKEN)
+@pytest.mark.parametrize("method", ["known", "forgotten"])
+async def test_how_traces_stand_is_asked_again_of_a_locked_store(store, flaky, decided, method):
+    save(store, a_record(1), a_record(2))
+    store.forget(ForgetTarget(trace_id=trace_id(2)), 1)
+    flaky.fail(method, LOCKED, LOCKED)
+    assert await decided.standing([trace_id(1), trace_id(2)]) == ({trace_id(1)}, {trace_id(2)})
+
+
+@pytest.mark.parametrize("method", ["known", "forgotten"])
+async def test_a_broken_store_is_not_asked_again(flaky, decided, method):
+    flaky.fail(method, BROKEN)
     with pytest.raises(StoreError):
-        await decided.known([trace_id(1)])
+        await decided.standing([trace_id(1)])
 
 
 async def test_what_is_kept_includes_feedback_that_waits_for_a_trace_that_was_never_judged(store, decided):

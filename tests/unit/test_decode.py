@@ -216,3 +216,26 @@ def test_fields_that_a_later_otlp_adds_to_a_span_are_kept():
     later = a_proto_span().SerializeToString() + b"\xfa\x07\x03new"
     (piece,) = decode(type(a_proto_span()).FromString(later)).pieces
     assert b"\xfa\x07\x03new" in piece.spans
+
+
+def test_a_request_of_which_all_is_taken_can_be_kept_as_it_came():
+    batch = decode(a_proto_span(), a_proto_span(trace_id=OTHER_TRACE), a_proto_span(span_id=span_bytes(2)))
+    assert batch.traces is not None
+    assert traces_from_protobuf(batch.traces, Source.OTLP_HTTP, LIMITS) == batch
+    assert decode_logs(a_log_record()).traces is None
+
+
+@pytest.mark.parametrize("others", [0, 3])
+@pytest.mark.parametrize("odd", [{"trace_id": b"short"}, {"parent_span_id": bytes(8)}], ids=str)
+def test_a_request_of_which_a_span_is_refused_or_changed_is_not_kept_as_it_came(odd, others):
+    assert decode(a_proto_span(**odd), *(a_proto_span(span_id=span_bytes(2 + n)) for n in range(others))).traces is None
+
+
+@pytest.mark.parametrize("where", ["span", "resource"])
+def test_a_request_of_which_an_attribute_is_cut_is_not_kept_as_it_came(where):
+    request = a_trace_request(a_proto_span())
+    resource = request.resource_spans[0]
+    carrier = resource.resource if where == "resource" else resource.scope_spans[0].spans[0]
+    carrier.attributes.add(key="long").value.string_value = "long" * 100
+    batch = traces_from_protobuf(request.SerializeToString(), Source.FILE, ReceiverLimits(attribute_bytes=200))
+    assert (batch.span_count, batch.traces) == (1, None)

@@ -84,3 +84,47 @@ def test_log_records_side_by_side_are_all_kept_in_order():
     kept = LogsData.FromString(piece.logs).resource_logs[0].scope_logs[0].log_records
     assert [record.event_name for record in kept] == [record.event_name for record in given]
     assert piece.log_count == len(given)
+
+
+def encoded_alone(span: Span) -> tuple:
+    batch = decode(scope(encoded(span)))
+    return tuple((names(piece), piece.has_root) for piece in batch.pieces), batch.rejected
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"trace_id": bytes(16)},
+        {"trace_id": b"short"},
+        {"span_id": bytes(8)},
+        {"span_id": b"short"},
+        {"parent_span_id": bytes(8)},
+        {"parent_span_id": b"short"},
+        {"start_time_unix_nano": 2**63},
+        {"end_time_unix_nano": 2**63},
+    ],
+    ids=str,
+)
+def test_an_odd_span_is_in_a_run_what_it_is_alone(odd):
+    others = spans(3, trace_id=OTHER_TRACE, parent_span_id=b"12345678")
+    span = a_proto_span(**{"parent_span_id": b"12345678", "name": "odd", **odd})
+    batch = decode(scope(*map(encoded, [*others[:2], span, others[2]])))
+    *kept, (other, has_root) = sorted(
+        ((names(p), p.has_root) for p in batch.pieces), key=lambda piece: "odd" not in piece[0]
+    )
+    assert (tuple(kept), batch.rejected) == encoded_alone(span)
+    assert (len(other), has_root) == (3, False)
+
+
+def test_spans_of_traces_that_take_turns_are_sorted_by_trace():
+    turns = [TRACE, TRACE, OTHER_TRACE, TRACE, OTHER_TRACE]
+    given = [a_proto_span(trace_id=t, span_id=n.to_bytes(8), name=str(n)) for n, t in enumerate(turns, 1)]
+    first, second = decode(scope(*map(encoded, given))).pieces
+    assert (first.trace_id, names(first), len(first.span_ids)) == (TRACE.hex(), ["1", "2", "4"], 3)
+    assert (second.trace_id, names(second), len(second.span_ids)) == (OTHER_TRACE.hex(), ["3", "5"], 2)
+
+
+def test_only_the_trace_that_holds_a_root_is_said_to():
+    child = {"parent_span_id": b"12345678"}
+    given = [a_proto_span(**child), *spans(1), a_proto_span(trace_id=OTHER_TRACE, **child)]
+    assert [piece.has_root for piece in decode(scope(*map(encoded, given))).pieces] == [True, False]

@@ -80,7 +80,7 @@ async def test_what_is_being_judged_may_still_be_stored_before_the_partition_goe
     gate.set()
     await handing
     assert part.mark == 6
-    assert (await line.front.decided.known([trace_id(1)])) == {trace_id(1)}
+    assert (await line.front.decided.standing([trace_id(1)])).known == {trace_id(1)}
 
 
 async def test_what_is_not_stored_in_time_is_left_to_the_next_owner(line):

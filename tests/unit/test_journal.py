@@ -12,7 +12,7 @@ from pipeline_fakes import a_batch, a_piece
 from collector.intake import Batch, Refusal, Refused, Source
 from collector.pipeline.journal import FILE_NAME, Entry, Journal, Sync
 from collector.pipeline.journal_file import connect
-from collector.pipeline.journal_wal import frames_of
+from collector.pipeline.journal_wal import PAGE_BYTES, frames_of
 
 RETRY_WITHIN_S = 10
 
@@ -44,6 +44,13 @@ async def test_an_appended_request_is_committed_when_append_returns(journal, tmp
         assert other.execute("SELECT position, source, traces, logs FROM entries").fetchall() == [
             (position, "otlp_http", piece.spans, b"")
         ]
+
+
+async def test_a_request_that_can_be_kept_as_it_came_is(journal, tmp_path):
+    piece = a_piece(1)
+    await journal.append(Batch(Source.OTLP_HTTP, (piece,), traces=piece.spans + b"\x12\x00"))
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as other:
+        assert other.execute("SELECT traces FROM entries").fetchall() == [(piece.spans + b"\x12\x00",)]
 
 
 async def test_the_pieces_of_a_request_share_one_row(journal, tmp_path):
@@ -174,14 +181,14 @@ async def test_the_file_does_not_grow_while_as_much_is_forgotten_as_comes(journa
 
 
 async def test_the_log_is_cut_after_a_burst(tmp_path, monkeypatch):
-    monkeypatch.setattr("collector.pipeline.journal_file.KEPT_WAL_BYTES", 100_000)
+    monkeypatch.setattr("collector.pipeline.journal_file.KEPT_WAL_BYTES", 400_000)
     journal = Journal(tmp_path)
     try:
-        burst = [journal.append(a_batch(a_piece(number, name="x" * 1_000_000))) for number in range(8)]
+        burst = [journal.append(a_batch(a_piece(number, name="x" * 1_000_000))) for number in range(24)]
         await asyncio.gather(*burst)
         for number in range(3):
             await journal.append(a_batch(a_piece(number)))
-        assert (tmp_path / LOG).stat().st_size <= 100_000
+        assert (tmp_path / LOG).stat().st_size <= 400_000
     finally:
         journal.close()
 
@@ -246,7 +253,7 @@ def test_damage_is_reported_without_what_was_in_it(tmp_path, capsys):
 def commits(folder):
     """How many transactions the log holds."""
     log = (folder / LOG).read_bytes()
-    frames = (log[at : at + 24] for at in range(32, len(log), 24 + 4096))
+    frames = (log[at : at + 24] for at in range(32, len(log), 24 + PAGE_BYTES))
     return sum(frame[4:8] != b"\0\0\0\0" for frame in frames)
 
 

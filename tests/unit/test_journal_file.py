@@ -1,5 +1,6 @@
 """What a journal's file is worth after a crash or on a damaged disk."""
 
+import sqlite3
 from contextlib import closing
 
 import pytest
@@ -7,7 +8,7 @@ from journals import LOG, a_killed_journal, contents, copy_of, flipped, insert, 
 
 from collector.pipeline.journal_file import JournalError, connect
 from collector.pipeline.journal_recovery import Recovery, recover
-from collector.pipeline.journal_wal import Frames, frames_of
+from collector.pipeline.journal_wal import EARLIER_BYTES, PAGE_BYTES, Frames, frames_of
 
 
 def test_a_journal_that_is_not_there_is_made_with_its_folder(tmp_path):
@@ -57,6 +58,55 @@ def test_frames_of_an_earlier_round_of_the_log_are_no_loss(tmp_path):
     assert recover(copied) == Recovery(entries=6, last=6)
 
 
+@pytest.fixture
+def earlier(tmp_path):
+    """A journal that an earlier version made, with one row that was forgotten and one that was not, in its log."""
+    path = tmp_path / "earlier" / "journal.db"
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path, isolation_level=None)) as made:
+        made.execute(f"PRAGMA page_size = {EARLIER_BYTES}")
+        made.execute("VACUUM")
+    with closing(connect(path)) as connection:
+        insert(connection, 1)
+        connection.execute("DELETE FROM entries")
+        insert(connection, 2)
+        yield copy_of(path, tmp_path / "killed")
+
+
+def page_bytes(path):
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute("PRAGMA page_size").fetchone()[0]
+
+
+def test_the_log_of_an_earlier_version_is_counted_by_its_own_pages(earlier):
+    log = earlier.with_name(LOG)
+    assert frames_of(log).total == (log.stat().st_size - 32) // (24 + EARLIER_BYTES) > 3
+    log.write_bytes(log.read_bytes()[:-1])
+    assert recover(earlier).unfinished > 0
+
+
+def test_a_journal_of_an_earlier_version_keeps_its_pages_while_there_is_something_in_it(earlier):
+    assert recover(earlier) == Recovery(entries=1, last=2)
+    assert (page_bytes(earlier), numbers_in(earlier)) == (EARLIER_BYTES, [2])
+
+
+def test_an_empty_journal_of_an_earlier_version_gets_new_pages_and_gives_no_position_a_second_time(earlier):
+    with closing(connect(earlier)) as connection:
+        connection.execute("DELETE FROM entries")
+    assert recover(earlier) == Recovery()
+    with closing(connect(earlier)) as connection:
+        insert(connection, 3)
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert (page_bytes(earlier), numbers_in(earlier)) == (PAGE_BYTES, [3])
+
+
+def test_an_empty_journal_of_an_earlier_version_that_somebody_reads_stays_as_it_is(earlier):
+    with closing(connect(earlier)) as connection:
+        connection.execute("DELETE FROM entries")
+        assert recover(earlier) == Recovery()
+    assert page_bytes(earlier) == EARLIER_BYTES
+
+
 def test_no_log_has_no_frames(tmp_path):
     assert frames_of(tmp_path / "nothing") == Frames()
 
@@ -85,10 +135,10 @@ def test_a_file_that_is_no_database_is_put_aside_whole_and_a_new_one_takes_its_p
 
 
 def test_rows_on_both_sides_of_an_unreadable_place_are_salvaged(tmp_path):
-    path = a_killed_journal(tmp_path / "killed", rows=60, in_file=60, size=1000)
+    path = a_killed_journal(tmp_path / "killed", rows=60, in_file=60, size=4000)
     data = path.read_bytes()
-    middle = data.index(b"row 000030") // 4096 * 4096
-    path.write_bytes(data[:middle] + b"\xff" * 4096 + data[middle + 4096 :])
+    middle = data.index(b"row 000030") // PAGE_BYTES * PAGE_BYTES
+    path.write_bytes(data[:middle] + b"\xff" * PAGE_BYTES + data[middle + PAGE_BYTES :])
     found = recover(path)
     kept = numbers_in(path)
     assert found.moved_to is not None
@@ -99,21 +149,21 @@ def test_rows_on_both_sides_of_an_unreadable_place_are_salvaged(tmp_path):
 
 
 def test_rows_between_two_unreadable_places_are_salvaged(tmp_path):
-    path = a_killed_journal(tmp_path / "killed", rows=60, in_file=60, size=1000)
+    path = a_killed_journal(tmp_path / "killed", rows=60, in_file=60, size=4000)
     data = bytearray(path.read_bytes())
     for row in (b"row 000015", b"row 000045"):
-        page = data.index(row) // 4096 * 4096
-        data[page : page + 4096] = b"\xff" * 4096
+        page = data.index(row) // PAGE_BYTES * PAGE_BYTES
+        data[page : page + PAGE_BYTES] = b"\xff" * PAGE_BYTES
     path.write_bytes(data)
     recover(path)
     assert {1, 25, 30, 35, 60} < set(numbers_in(path))
 
 
 def test_a_salvaged_journal_gives_no_position_a_second_time(tmp_path):
-    path = a_killed_journal(tmp_path / "killed", rows=20, in_file=20, size=1000)
+    path = a_killed_journal(tmp_path / "killed", rows=20, in_file=20, size=4000)
     data = path.read_bytes()
-    first = data.index(b"row 000001") // 4096 * 4096
-    path.write_bytes(data[:first] + b"\xff" * 4096 + data[first + 4096 :])
+    first = data.index(b"row 000001") // PAGE_BYTES * PAGE_BYTES
+    path.write_bytes(data[:first] + b"\xff" * PAGE_BYTES + data[first + PAGE_BYTES :])
     recover(path)
     with closing(connect(path)) as connection:
         insert(connection, 21)
@@ -121,10 +171,10 @@ def test_a_salvaged_journal_gives_no_position_a_second_time(tmp_path):
 
 
 def test_a_salvage_that_a_kill_cut_short_is_begun_anew(tmp_path):
-    path = a_killed_journal(tmp_path / "killed", rows=20, in_file=20, size=1000)
+    path = a_killed_journal(tmp_path / "killed", rows=20, in_file=20, size=4000)
     data = path.read_bytes()
-    first = data.index(b"row 000001") // 4096 * 4096
-    path.write_bytes(data[:first] + b"\xff" * 4096 + data[first + 4096 :])
+    first = data.index(b"row 000001") // PAGE_BYTES * PAGE_BYTES
+    path.write_bytes(data[:first] + b"\xff" * PAGE_BYTES + data[first + PAGE_BYTES :])
     (path.parent / "journal.db.salvaged.part").write_bytes(b"half a file")
     assert recover(path).moved_to is not None
     assert 20 in numbers_in(path)

@@ -1,7 +1,9 @@
 """One closed trace in, one record out."""
 
+import json
 import pickle
 from dataclasses import replace
+from unittest.mock import ANY
 
 import pytest
 from otlp import a_trace_request, recorded
@@ -11,7 +13,10 @@ from store_builders import a_verdict
 from checks.catalogue import CheckConfigError
 from checks.report import Outcome
 from checks.trace import CloseReason, Feedback
-from collector.pipeline.job import Job, JudgeOptions, unjudged
+from checks.view import view
+from collector.conventions.read import read
+from collector.pipeline.assembler import assemble
+from collector.pipeline.job import Job, Judged, JudgeOptions, unjudged
 from collector.pipeline.judge import MOST_ENTRIES, MOST_KEYS, Judge
 
 PLAN = {"user_feedback": {}, "latency": {}}
@@ -92,9 +97,41 @@ def test_the_figures_of_model_calls_are_in_the_record(judge):
     assert call.output_tokens > 0
 
 
+def test_lists_show_what_the_view_says(judge):
+    job = a_recorded_job()
+    record, view = judge.judge(job), json.loads(judge.view(job, ()))
+    assert (record.model, record.input, record.output) == (view["model"], view["input"], view["output"])
+    assert {"input": record.input_tokens, "output": record.output_tokens}.items() <= view["tokens"].items()
+
+
+def test_the_view_of_a_stored_trace_is_that_of_its_telemetry_with_the_costs_of_then(judge):
+    job = a_recorded_job()
+    seen = view(read(assemble(job.trace_id, job.spans, job.logs, job.closed_by)))
+    assert json.loads(judge.view(job, ())) == seen
+    (call,) = judge.judge(job).calls
+    cost = {"dollars": 0.25, "calls": [{"span_id": ANY, "model": call.model, "dollars": 0.25}]}
+    assert json.loads(judge.view(job, (0.25,))) == {**seen, "cost": cost}
+
+
+def test_costs_of_other_calls_than_are_read_now_are_nobodys(judge):
+    assert "cost" not in json.loads(judge.view(a_recorded_job(), (0.25, 0.5)))
+
+
+def test_prices_of_now_do_not_change_what_a_trace_cost():
+    judge = Judge(JudgeOptions(PLAN, drafts_cases=False, prices={"*": {"input": 1000.0, "output": 1000.0}}))
+    assert "cost" not in json.loads(judge.view(a_recorded_job(), ()))
+
+
 def test_a_record_can_be_sent_between_processes(judge):
     record = judge.judge(a_recorded_job())
     assert pickle.loads(pickle.dumps(record)) == record
+
+
+def test_a_job_and_what_is_made_of_it_can_be_sent_between_processes(judge):
+    job = a_recorded_job(feedback=(Feedback(1.0, True),), previous=(a_verdict(),), truncated=True)
+    judged = Judged.of([judge.judge(job)], with_results=True)
+    assert pickle.loads(pickle.dumps(job)) == job
+    assert pickle.loads(pickle.dumps(judged)) == judged
 
 
 def test_feedback_finds_a_trace_by_its_session_its_root_its_calls_and_their_responses(judge):

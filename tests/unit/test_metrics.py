@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from exporters.metrics.catalogue import METRICS, OPEN_LABELS, Kind
 from exporters.metrics.prometheus import Metrics
+from exporters.metrics.tally import Tally
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 FINDINGS = "sidecheck_findings_total"
@@ -44,6 +45,22 @@ def test_a_histogram_counts_into_the_catalogue_s_buckets(metrics):
     assert buckets["2.0", "shop"] == 0
     assert buckets["3.0", "shop"] == 1
     assert len(buckets) == len(METRICS["sidecheck_trace_duration_seconds"].buckets) + 1
+
+
+@pytest.mark.parametrize("odd", [[], [math.nan], [-math.inf, 10**400]])
+def test_values_of_a_tally_are_counted_as_if_they_came_one_by_one(metrics, odd):
+    name, values = "sidecheck_trace_duration_seconds", [0.1, 2.5, 0.1, 1e9, *odd, 2.0]
+    metrics.add(Tally(values={(name, (("service", "tallied"),)): (values, TRACE["trace_id"])}))
+    for value in values:
+        metrics.observe(name, value, service="alone")
+    for end in ("bucket", "count", "sum"):
+        found = samples(metrics, f"{name}_{end}")
+        told = {service: {k: v for k, v in found.items() if service in k} for service in ("tallied", "alone")}
+        assert list(told["tallied"].values()) == pytest.approx(list(told["alone"].values()))
+    page = metrics.render(OPENMETRICS)[0].decode()
+    assert [
+        line.count(TRACE["trace_id"]) for line in page.splitlines() if 'le="2.0"' in line and "tallied" in line
+    ] == [1]
 
 
 def test_a_gauge_holds_its_last_value(metrics):

@@ -34,7 +34,6 @@ def a_record(*verdicts: Verdict, **parts: Any) -> Record:
         "duration_ns": 2 * SECOND,
         "span_count": 1,
         "truncated": False,
-        "view": {},
         "verdicts": verdicts,
         "evaluated_ns": 15 * SECOND,
     }
@@ -105,6 +104,25 @@ def test_only_checks_that_ran_have_a_duration():
 def test_a_failing_trace_is_flagged_once_however_many_checks_failed():
     page = Page(a_record(a_verdict("pii", Outcome.FAILED, "email"), a_verdict("latency", Outcome.FAILED, "slow_trace")))
     assert page.of("sidecheck_flagged_traces_total", service="shop") == 1
+
+
+def test_traces_of_one_batch_are_counted_by_their_own_labels_values_and_findings():
+    slow = a_verdict("latency", Outcome.FAILED, "slow_trace")
+    page = Page(
+        a_record(slow, a_verdict("pii", Outcome.FAILED, "email"), duration_ns=3 * SECOND, end_ns=14 * SECOND),
+        a_record(slow, a_verdict("pii", Outcome.FAILED, "phone"), duration_ns=4 * SECOND),
+        a_record(slow, a_verdict("pii", Outcome.PASSED), calls=(CallFacts(model="gpt-4o"),)),
+        a_record(slow, service="desk", closed_by=CloseReason.IDLE),
+    )
+    assert page.of("sidecheck_traces_evaluated_total", service="shop", closed_by="root_seen") == 3
+    assert page.of("sidecheck_traces_evaluated_total", service="desk", closed_by="idle") == 1
+    assert page.of(RESULTS, check="latency", outcome="failed", service="shop") == 3
+    assert [page.of(RESULTS, check="pii", outcome=outcome) for outcome in ("failed", "passed")] == [2, 1]
+    assert page.of("sidecheck_model_check_results_total", model="gpt-4o", outcome="failed") == 1
+    assert [page.of("sidecheck_findings_total", code=code) for code in ("slow_trace", "email", "phone")] == [4, 1, 1]
+    assert page.of("sidecheck_flagged_traces_total") == 4
+    assert page.of("sidecheck_trace_duration_seconds_sum", service="shop") == 3 + 4 + 2
+    assert page.of("sidecheck_evaluation_delay_seconds_sum") == 1 + 3 + 3 + 3
 
 
 def test_tokens_are_summed_by_model_and_direction():

@@ -144,18 +144,23 @@ class Pool:
     async def draft(self, _job):
         return None
 
+    async def view(self, _job, _costs):
+        return "{}"
+
     async def admit(self, asked):
         return asked
 
 
-async def test_a_batch_a_draft_and_an_admission_are_a_span_each(spans):
+async def test_a_batch_a_draft_a_view_and_an_admission_are_a_span_each(spans):
     rolling = RollingPool(Pool(), spans)
     await rolling.inspect([1, 2, 3])
     await rolling.draft(1)
+    await rolling.view(1, ())
     await rolling.admit(["case"])
     assert [(span.name, span.attributes) for span in spans.told] == [
         ("judge", {"sidecheck.batch.traces": 3}),
         ("draft case", {}),
+        ("view trace", {}),
         ("admit case", {}),
     ]
 
@@ -193,6 +198,7 @@ async def test_the_documentation_names_every_span_and_every_attribute(store, spa
     rolling = RollingPool(Pool(), spans)
     await rolling.inspect([1])
     await rolling.draft(1)
+    await rolling.view(1, ())
     await rolling.admit(["case"])
     async with Line(store, spans=spans) as line:
         await line.receive(a_piece(1, 1))

@@ -12,6 +12,7 @@ from exporters.dataset.captured import CAPTURED, OWN, OWN_KEYS
 from exporters.dataset.case import Case, Context, Expectation, Source
 from exporters.dataset.formats.jsonl import line
 from exporters.dataset.redact import RedactionFailed, Redactor
+from exporters.dataset.scan import MOST_USUAL
 from exporters.dataset.shape import to_json
 from exporters.dataset.vault import MAX_VALUES
 
@@ -88,6 +89,30 @@ def test_what_only_the_written_line_gives_away_is_found():
     assert Redactor(find)(case).expectation.expected_tool_calls == ({"ssn": "<US_SSN_1>"},)
 
 
+def test_a_short_text_that_holds_nothing_is_looked_at_once_for_all_cases():
+    looked: list[str] = []
+    redact = Redactor(lambda text: looked.append(text) or [])
+    for name in ("usual", "usual", "other"):
+        assert redact(a_case(input=name)).input == name
+    assert (looked.count("usual"), looked.count("other")) == (1, 1)
+
+
+def test_so_many_short_texts_are_remembered_and_no_more():
+    redact = Redactor(find_mail)
+    for first in range(0, 2 * MOST_USUAL, 1000):
+        redact(a_case(input=None, context=Context(documents=tuple({"id": f"kb-{first + n}"} for n in range(1000)))))
+        assert 0 < len(redact._usual) <= MOST_USUAL
+
+
+def test_a_text_that_held_nothing_alone_is_replaced_beside_the_name_of_what_it_is():
+    redact = Redactor(find_by(US_SSN=r'(?<="ssn": ")\d{9}'))
+    for value in ("123456789", "x7Kq92LmPz"):
+        assert redact(a_case(input=value)).input == value
+    calls = ({"ssn": "123456789", "password": "x7Kq92LmPz"},)
+    clean = redact(a_case(expectation=Expectation(expected_tool_calls=calls)))
+    assert clean.expectation.expected_tool_calls == ({"ssn": "<US_SSN_1>", "password": "<PASSWORD_1>"},)
+
+
 def test_a_json_answer_stays_valid_json_and_keeps_its_form():
     answer = f'{{"to":  "{BOB}\\n", "card": 4000123412341234, "to": "x", "n": 1.50}}'
     clean = Redactor(lambda text: [*find_mail(text), *find_card(text)])(a_case(observed_output=answer))
@@ -122,6 +147,13 @@ def test_an_integer_argument_that_is_a_card_number_becomes_a_placeholder():
 def test_known_values_are_replaced_though_the_finder_misses_them():
     clean = Redactor(find_mail)(a_case(input="Ada Lovelace asks"), known=[("PERSON", "Ada Lovelace")])
     assert clean.input == "<PERSON_1> asks"
+
+
+def test_a_short_value_is_replaced_as_a_whole_word_and_a_longer_one_anywhere():
+    known = [("PERSON", "Ann"), ("PERSON", "Annabel"), ("PERSON", "Annabel Lee")]
+    text = "Ann, Anna, xAnn Ann_ and Ann: Annabel Lee, Annabelle"
+    clean = Redactor(find_mail)(a_case(input=text), known=known)
+    assert clean.input == "<PERSON_1>, Anna, xAnn Ann_ and <PERSON_1>: <PERSON_3>, <PERSON_2>le"
 
 
 def test_overlapping_finds_are_replaced_as_one():

@@ -196,6 +196,26 @@ def test_a_check_is_inspected_inside_its_deadline_to_the_last_finding():
     assert (verdict.outcome, inside) == (Outcome.FAILED, [])
 
 
+def test_each_check_has_its_own_time_and_runs_out_of_it_alone():
+    entered = []
+
+    class Limit:
+        def __init__(self, limit_ns):
+            self.limit_ns = limit_ns
+
+        def __enter__(self):
+            entered.append(self.limit_ns)
+
+        def __exit__(self, *_):
+            entered.append("left")
+
+    late = FakeCheck(raises(DeadlineExceeded()))
+    checks = (("a", FakeCheck(), 5), ("b", late, 5), ("c", FakeCheck(), 5), ("d", FakeCheck(), 7), ("e", late, 5))
+    report = run(an_interaction(), [PlannedCheck(n, c, deadline_ns=ns) for n, c, ns in checks], deadline=Limit)
+    assert entered == [5, "left", 5, "left", 5, "left", 7, "left", 5, "left"]
+    assert [v.check for v in report.verdicts if v.outcome is Outcome.TIMED_OUT] == ["b", "e"]
+
+
 def test_a_generator_that_never_ends_is_stopped_and_the_verdict_says_so():
     verdict = verdict_of(lambda _: itertools.repeat(Finding("bad", "bad")))
     assert verdict.outcome is Outcome.FAILED

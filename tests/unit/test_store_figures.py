@@ -56,9 +56,9 @@ def test_of_many_traces_some_durations_are_looked_at(store, monkeypatch):
     assert (figures.sampled, figures.p50_ns, figures.traces) == (4, (SECOND,), (40,))
 
 
-@pytest.mark.parametrize("tokens", [{"input": -5}, {"input": 2**63}, {"input": "many"}, {"input": 1.5}, "none", None])
+@pytest.mark.parametrize("tokens", [-5, 2**63, "many", 1.5, None])
 def test_counts_of_tokens_that_are_none_are_not_counted(store, tokens):
-    save(store, at_minute(1, 1, view={"tokens": tokens}), at_minute(2, 1))
+    save(store, at_minute(1, 1, input_tokens=tokens), at_minute(2, 1))
     assert store.figures(MINUTE, MINUTE, 1).input_tokens == (100,)
 
 

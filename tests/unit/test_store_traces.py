@@ -19,6 +19,7 @@ from checks.report import Outcome
 from checks.trace import CloseReason
 from exporters.dataset.case import CaseStatus
 from exporters.packed import pack
+from exporters.record import CallFacts
 from exporters.store import BadCursor, Kept, TraceQuery
 from exporters.store.traces import HISTORY
 
@@ -48,9 +49,30 @@ def test_a_saved_trace_comes_back_whole(store):
     assert (stored.service, stored.convention, stored.closed_by) == ("shop", "genai", CloseReason.IDLE)
     assert (stored.start_ns, stored.end_ns, stored.duration_ns) == (record.start_ns, record.end_ns, 7)
     assert (stored.session_id, stored.user_id, stored.truncated, stored.span_count) == ("s-1", "u-1", True, 2)
-    assert (stored.view, stored.verdicts, stored.feedback) == (record.view, record.verdicts, (said,))
+    assert (stored.verdicts, stored.feedback) == (record.verdicts, (said,))
     assert (stored.spans, stored.logs, stored.evaluated_ns, stored.history) == (b"spans", b"logs", NOW, ())
     assert (stored.failing, stored.case_id, stored.case_status) == (False, None, None)
+    assert (stored.model, stored.input, stored.output) == (record.model, record.input, record.output)
+
+
+def test_what_calls_cost_is_kept_and_the_view_that_tells_of_it_is_not(store):
+    calls = (CallFacts(cost=0.1 + 0.2), CallFacts(is_unpriced=True), CallFacts(cost=0.0))
+    save(store, a_record(1, calls=calls), a_record(2))
+    stored = store.trace(trace_id(1))
+    assert (stored.view, stored.costs) == (None, (0.1 + 0.2, None, 0.0))
+    assert (store.trace(trace_id(2)).view, store.trace(trace_id(2)).costs) == (None, ())
+
+
+def test_a_view_that_an_earlier_version_kept_comes_back_as_it_was_kept(store):
+    view = {"output": "30 days [1].", "documents": [{"id": "kb-7"}], "tokens": {"input": 7}}
+    save(store, a_record(view=view))
+    stored = store.trace(trace_id(1))
+    assert (stored.view, stored.costs) == (view, ())
+
+
+def test_the_view_of_a_trace_that_cannot_be_read_holds_nothing(store):
+    save(store, a_record(is_read=False))
+    assert store.trace(trace_id(1)).view == {}
 
 
 def test_a_failing_trace_names_its_case(store):

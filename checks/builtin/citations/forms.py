@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from checks.builtin.citations.arrays import is_array
 from checks.builtin.citations.sources import Sources, addresses
-from checks.builtin.citations.text import Prose
+from checks.builtin.citations.text import Prose, holds
 
 _SOURCE_WORD = (
     r"(?:sources?|references?|refs?|citations?|quellen?|fuentes?|fontes?|fonti|bronnen|bron|źródło"
@@ -77,7 +77,7 @@ def numbers_of(text: str) -> tuple[int, ...]:
 
 
 def _cite_tags(prose: Prose, _sources: Sources) -> Iterator[Mark]:
-    if "<" not in prose.text or ("<c" not in prose.text and "<C" not in prose.text):
+    if not holds(prose.text, "<c") and not holds(prose.text, "<C"):
         return
     for tag in _CITE.finditer(prose.text):
         close = prose.text.find("</", tag.end(), tag.end() + 2 * _LONGEST_NOTE)
@@ -156,18 +156,18 @@ def _closing(text: str, start: int, inside: int) -> int:
 
 
 def _links(prose: Prose, sources: Sources) -> Iterator[Mark]:
-    if "]" in prose.text and "](" in prose.text:
+    if holds(prose.text, "]("):
         for found in _LINK_TARGET.finditer(prose.text):
             if sources.knows(found.group(1)):
                 yield Mark("link", *found.span(1), names=(found.group(1),))
-    if ("/" in prose.text and "//" in prose.text) or "www." in prose.text:
+    if holds(prose.text, "//") or "www." in prose.text:
         for start, end in addresses(prose.text):
             if sources.knows(prose.text[start:end]):
                 yield Mark("link", start, end, names=(prose.text[start:end],))
 
 
 def _footnotes(prose: Prose, sources: Sources) -> Iterator[Mark]:
-    for found in _BRACKET.finditer(prose.text) if "[" in prose.text and "[^" in prose.text else ():
+    for found in _BRACKET.finditer(prose.text) if holds(prose.text, "[^") else ():
         label = found.group(1)
         if not label.startswith("^"):
             continue

@@ -122,8 +122,9 @@ class Pii:
         hits: list[_Hit] = []
         for placed in texts_in(interaction, self.where):
             scan = engine.scan(placed.text)
-            found = (_Hit(placed, match) for match in scan.matches)
-            hits += [hit for hit in found if not is_allowed(hit.match.entity, hit.value, self.allow)]
+            if scan.matches:
+                found = (_Hit(placed, match) for match in scan.matches)
+                hits += [hit for hit in found if not is_allowed(hit.match.entity, hit.value, self.allow)]
             if scan.is_cut or placed.is_last:
                 yield from _cuts(placed, scan)
         if hits:

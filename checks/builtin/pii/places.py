@@ -10,6 +10,7 @@ from checks.interaction import Interaction
 Place = Literal["output", "input", "system", "documents", "tool_arguments", "tool_results"]
 PLACES: tuple[Place, ...] = get_args(Place)
 
+_DEFAULT: tuple[Place, ...] = ("output",)
 _TOOL_PLACES: tuple[Place, ...] = ("tool_arguments", "tool_results")
 
 NAMES: Mapping[Place, str] = {
@@ -50,6 +51,10 @@ class PlacedText(NamedTuple):
 
 def texts_in(interaction: Interaction, places: tuple[Place, ...]) -> Iterator[PlacedText]:
     """The recorded texts in these places, as they come in ``Interaction.texts``, then the structured tool data."""
+    if places == _DEFAULT:
+        if interaction.final_output is not None:
+            yield PlacedText("output", interaction.final_output, "output", interaction.output_span)
+        return
     last, of_tools = _extent(places)
     for path, span_id, text in interaction.texts():
         place = _place_of(path)
@@ -71,6 +76,8 @@ def _extent(places: tuple[Place, ...]) -> tuple[int, bool]:
 
 def was_recorded(interaction: Interaction, places: tuple[Place, ...]) -> bool:
     """Whether any text in these places was recorded, an empty one too."""
+    if interaction.final_output is not None and "output" in places:
+        return True
     if any(_place_of(path) in places for path, _, _ in interaction.texts()):
         return True
     return any(

@@ -7,6 +7,7 @@ pattern alone cannot tell a phone number from an ISBN, nor a public address from
 import ipaddress
 import re
 from collections.abc import Callable, Iterable, Mapping
+from itertools import pairwise
 from typing import NamedTuple
 
 from checks.builtin.pii.context import CONTEXT_CHARS, follows, words
@@ -217,7 +218,10 @@ def apply(text: str, raw: Iterable[PiiMatch]) -> list[PiiMatch]:
         text: the normalised text.
         raw: what the recognisers found in it; the order and repetitions make no difference.
     """
-    kept = [match for match in drop_contained(raw) if RULES[match.entity](Found(text, match))]
+    found = sorted(set(raw))
+    if all(match.end <= following.start for match, following in pairwise(found)):
+        return [match for match in found if RULES[match.entity](Found(text, match))]
+    kept = [match for match in drop_contained(found) if RULES[match.entity](Found(text, match))]
     return _without_overlaps(text, kept) if len(kept) > 1 else kept
 
 

@@ -125,8 +125,9 @@ class Sieved(NamedTuple):
     def codes(self) -> list[Stretch]:
         """The stretches of letters, digits, spaces and dashes that begin as an IBAN does: ``XX00 XXXX XXXX``."""
         classes, found, end = self.classes, [], 0
-        for first, last, _ in self.numbers:
-            if classes[first - 1] in _LETTERS and first - 2 >= end and _CODE.match(classes, first - 2):
+        behind_letters = [number for number in self.numbers if classes[number[0] - 1] in _LETTERS]
+        for first, last, _ in behind_letters:
+            if first - 2 >= end and _CODE.match(classes, first - 2):
                 start, end = first - 2, _first(_CODE_END, classes, last)
                 found.append((start, end))
         return found
@@ -183,7 +184,7 @@ def sieve(text: str) -> Sieved | None:
 
 
 def _numbers(found: Iterable[re.Match[bytes]]) -> list[Number]:
-    return [(n.start(), n.end(), n.lastindex == _SEVEN) for n in found if n.lastindex != _LONG_WORD]
+    return [(n.start(), n.end(), group == _SEVEN) for n in found if (group := n.lastindex) != _LONG_WORD]
 
 
 def _has_digits(text: str) -> bool:

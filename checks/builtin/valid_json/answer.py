@@ -58,7 +58,7 @@ def find_answer(interaction: Interaction, *, always: bool) -> Answer | None:
 
 def _recorded_answer(interaction: Interaction, *, always: bool) -> Answer | None:
     final = interaction.final_output
-    if not always and not any(_asks_for_json(call) for call in interaction.model_calls):
+    if not always and not any(map(_asks_for_json, interaction.model_calls)):
         return None
     if final is None or interaction.refusal or _is_tool_request(interaction, final):
         return None

@@ -1,6 +1,6 @@
 """The page of one trace: what was said and done, what the checks found and where, what became of it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -8,9 +8,11 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from checks.interaction import Interaction
+from checks.view import view
 from exporters.review import calls, conversation, evidence, excerpt, sent
 from exporters.review.answers import not_found
 from exporters.review.conversation import Conversation
+from exporters.review.decisions import ShowTrace
 from exporters.review.excerpt import Excerpt, Room
 from exporters.review.html import render
 from exporters.review.marks import Mark
@@ -50,7 +52,9 @@ def pages(site: Site) -> APIRouter:
         if stored is None:
             raise not_found("trace")
         case = site.store.case(stored.case_id) if stored.case_id else None
-        parts = _parts(stored, site.read_trace, shows_all=shows_all)
+        interaction = _read(stored, site.read_trace, shows_all=shows_all)
+        stored = _shown(stored, interaction, site.show_trace)
+        parts = _parts(stored, interaction, shows_all=shows_all)
         link = _safe(site.trace_links(stored.trace_id))
         who = sent.remembered(request)
         return render("trace.html", here="/traces", title="Trace", trace=stored, case=case, link=link, who=who, **parts)
@@ -101,10 +105,10 @@ class _Shown:
         return items[self.skipped[what] :]
 
 
-def _parts(stored: StoredTrace, read: ReadTrace | None, *, shows_all: bool) -> dict[str, Any]:
+def _parts(stored: StoredTrace, interaction: Interaction | None, *, shows_all: bool) -> dict[str, Any]:
     """What the template shows."""
-    interaction = _read(stored, read, shows_all=shows_all)
-    said = conversation.of_view(stored.view) if interaction is None else conversation.of_interaction(interaction)
+    known = stored.view or _beginnings(stored)
+    said = conversation.of_view(known) if interaction is None else conversation.of_interaction(interaction)
     found = evidence.numbered(stored.verdicts)
     shown = _Shown(
         Room(excerpt.MORE_EACH, excerpt.MORE_ALL) if shows_all else Room(),
@@ -116,7 +120,8 @@ def _parts(stored: StoredTrace, read: ReadTrace | None, *, shows_all: bool) -> d
         "findings": {check: [f for f in found if f.check == check] for check in {f.check for f in found}},
         "shown": shown,
         "said": said,
-        "calls": calls.of_trace(interaction, stored.view),
+        "view": known,
+        "calls": calls.of_trace(interaction, known),
         "waterfall": _waterfall(interaction, shows_all=shows_all),
         "telemetry_bytes": _size(stored),
         "is_put_off": _size(stored) > READ_BYTES and not shows_all,
@@ -128,6 +133,16 @@ def _parts(stored: StoredTrace, read: ReadTrace | None, *, shows_all: bool) -> d
 def _read(stored: StoredTrace, read: ReadTrace | None, *, shows_all: bool) -> Interaction | None:
     size = _size(stored)
     return None if read is None or not size or (size > READ_BYTES and not shows_all) else read(stored)
+
+
+def _shown(stored: StoredTrace, interaction: Interaction | None, show: ShowTrace) -> StoredTrace:
+    """The trace with its view, which has to be made unless an earlier version kept it."""
+    return replace(stored, view=view(interaction)) if stored.view is None and interaction is not None else show(stored)
+
+
+def _beginnings(stored: StoredTrace) -> dict[str, Any]:
+    """All that is known of a trace whose view cannot be made."""
+    return {"input": stored.input, "output": stored.output}
 
 
 def _size(stored: StoredTrace) -> int:

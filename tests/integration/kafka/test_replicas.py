@@ -12,7 +12,7 @@ from servers import Serving, eventually, until
 
 CHECKS = 4
 PARTITIONS = 6
-SLOW = {"SIDECHECK_ASSEMBLY__SETTLE": "2s", "SIDECHECK_ASSEMBLY__IDLE": "6s"}
+SLOW = {"SIDECHECK_ASSEMBLY__SETTLE": "2s", "SIDECHECK_ASSEMBLY__IDLE": "60s"}
 """Traces stay open for long enough to be open when their partition changes hands."""
 
 
