@@ -23,7 +23,11 @@ _PLAIN_MESSAGES = {
     ("role", "content"): "content",
     ("content", "role"): "content",
 }
-_PLAIN_PARTS = {("type", "content"): "content", ("content", "type"): "content", ("type", "text"): "text"}
+_PLAIN_PARTS: Mapping[tuple[str, ...], str] = {
+    ("type", "content"): "content",
+    ("content", "type"): "content",
+    ("type", "text"): "text",
+}
 """The keys of a plain message and of a part that is one text, and which of them holds it."""
 
 _last = LastRead()
@@ -96,7 +100,7 @@ def _leading_plain(found: list[Any], role: str) -> list[Message]:
 
 
 def _plain(item: Any, role: str) -> Message | None:
-    """The message that consists of one text, of one request or of one answer (and of a role); ``None`` for any other."""
+    """The message of one text, one request or one answer (and of a role); ``None`` for any other message."""
     key = _PLAIN_MESSAGES.get(tuple(item)) if isinstance(item, dict) else None
     if key is None:
         return None

@@ -147,7 +147,7 @@ def _billed(call: ModelCall) -> Tokens | None:
     whole, cached, output = usage.input or 0, usage.cached_input or 0, usage.output or 0
     if not (0 <= whole <= MOST_TOKENS and 0 <= cached <= MOST_TOKENS and 0 <= output <= MOST_TOKENS):
         return None
-    return Tokens(whole, cached if cached < whole else whole, output)
+    return Tokens(whole, min(whole, cached), output)
 
 
 def _listed_price(seller: "Provider", model: "ModelInfo") -> Price | None:
