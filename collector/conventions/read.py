@@ -130,6 +130,9 @@ def _convention(found: _Found, calls: Sequence[ModelCall]) -> str:
 
 def _error(trace: Trace, steps: Sequence[Step]) -> Failure | None:
     """The error that tells most: the root's, a model call's, another step's, any span's."""
+    failed = next(filter(None, map(failures.of_span, trace.spans)), None)
+    if failed is None:
+        return None  # a step has the error of its span
     root = failures.of_span(trace.root) if trace.root else None
     if root is not None:
         return root
@@ -139,4 +142,4 @@ def _error(trace: Trace, steps: Sequence[Step]) -> Failure | None:
             error = step.error
             if isinstance(step, ModelCall):
                 break
-    return error or next(filter(None, map(failures.of_span, trace.spans)), None)
+    return error or failed
