@@ -3,8 +3,8 @@
 Owns the canonical forms: provider names, finish reasons, token counts, time to first token.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 from checks.constructor import constructor_of
@@ -48,6 +48,11 @@ class CallKeys:
     streaming: tuple[str, ...] = ()
     ttft_seconds: tuple[str, ...] = ()
 
+    def among(self, names: Container[str]) -> "CallKeys":
+        """The keys that are among these names: where attributes have no others, asking for others is for nothing."""
+        recorded = (tuple([key for key in getattr(self, field.name) if key in names]) for field in fields(self))
+        return CallKeys(*recorded)
+
 
 def build(
     span: Span,
@@ -59,7 +64,7 @@ def build(
     tools: tuple[ToolDefinition, ...] | None,
     response_format: ResponseFormat | None,
     parameters: Mapping[str, Any],
-    finish_reasons: tuple[str, ...] = (),
+    finish_reasons: tuple[str, ...],
     streaming: bool | None = None,
     response_id: str | None = None,
 ) -> ModelCall:
@@ -74,7 +79,7 @@ def build(
         tools: The tools that it was offered.
         response_format: What it was asked to answer in.
         parameters: Its parameters, as recorded; ``model`` may be among them.
-        finish_reasons: Those that stand inside the messages, if the attributes tell none.
+        finish_reasons: Why it ended, in their canonical form.
         streaming: Whether it was streamed, if the attributes do not tell.
         response_id: The response's id, if the attributes do not tell.
     """
@@ -92,7 +97,7 @@ def build(
         answered,
         tools,
         _usage(found, keys),
-        _finish_reasons(found, keys) or tuple(map(finish_reason, finish_reasons)),
+        finish_reasons,
         streaming if (recorded := attrs.flag(found, *keys.streaming)) is None else recorded,
         _ttft_ns(span, found, keys),
         span.start_ns,
@@ -110,16 +115,17 @@ def finish_reason(recorded: str) -> str:
     return _CANONICAL.get(word, recorded)
 
 
-def _provider(found: Mapping[str, Any], keys: CallKeys) -> str | None:
-    name = attrs.text(found, *keys.provider)
-    return name.strip().lower() or None if name else None
-
-
-def _finish_reasons(found: Mapping[str, Any], keys: CallKeys) -> tuple[str, ...]:
+def finish_reasons(found: Mapping[str, Any], keys: CallKeys) -> tuple[str, ...]:
+    """The canonical finish reasons that the attributes tell."""
     for key in keys.finish_reasons:
         if key in found and (listed := attrs.strings(found[key])):
             return tuple(map(finish_reason, listed))
     return ()
+
+
+def _provider(found: Mapping[str, Any], keys: CallKeys) -> str | None:
+    name = attrs.text(found, *keys.provider)
+    return name.strip().lower() or None if name else None
 
 
 def _usage(found: Mapping[str, Any], keys: CallKeys) -> Usage:

@@ -6,7 +6,7 @@ says that a person gave it: a judge's score for relevance is none.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -40,16 +40,25 @@ _COMMENT_KEYS = ("comment", "explanation", "text", "reason")
 _HIGHEST_RATING = 5
 
 
-def read(trace: Trace) -> tuple[Feedback, ...]:
-    """All feedback on a trace: what came beside it, and what it holds; each once, in order of time."""
+def may_be_among(names: Iterable[str]) -> bool:
+    """Whether attributes of spans with these names may hold feedback."""
+    return any(word in name for name in names for word in _WORDS_IN_NAMES)
+
+
+def read(trace: Trace, *, in_attributes: bool = True) -> tuple[Feedback, ...]:
+    """All feedback on a trace: what came beside it, and what it holds; each once, in order of time.
+
+    Args:
+        trace: The trace.
+        in_attributes: False where the names of the spans' attributes say that these hold none (``may_be_among``).
+    """
     found: set[Feedback] = set()
     if trace.logs:
         found.update(_in_logs(trace))
     for span in trace.spans:
         if span.events:
             found.update(_in_events(span))
-    names = "\n".join(trace.attribute_names)
-    if any(map(names.__contains__, _WORDS_IN_NAMES)):
+    if in_attributes:
         found.update(_in_spans(trace))
     if not found:
         return trace.feedback

@@ -19,14 +19,14 @@ def read(span: Span, records: Sequence[LogRecord]) -> Reading | None:
     if semconv.EVIDENCE.isdisjoint(found):
         return None
     operation = semconv.operation(found)
+    if semconv.is_model_call(found, operation):
+        return stands_for(semconv.model_call(span, records))
     if operation == "execute_tool":
         return stands_for(semconv.tool_call(span, records))
     if operation == "retrieval":
         return stands_for(semconv.retrieval(span, records))
     if operation in semconv.AGENT_OPERATIONS:
         return _agent(span, records)
-    if semconv.is_model_call(found, operation):
-        return stands_for(semconv.model_call(span, records))
     return stands_for(None) if operation is not None else None
 
 

@@ -1,6 +1,7 @@
 """Whose session it was: session and user ids, wherever libraries and apps put them."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Sequence
+from typing import NamedTuple
 
 from checks.trace import Trace
 from collector.conventions import attributes as attrs
@@ -27,21 +28,30 @@ _USER_KEYS = (
 _SCRUBBED = "[Scrubbed due to"
 
 
-def session_id(trace: Trace) -> str | None:
+class Keys(NamedTuple):
+    """The keys that a trace has of those above, the most telling first."""
+
+    session: Sequence[str]
+    user: Sequence[str]
+
+
+def keys_among(names: Container[str]) -> Keys:
+    """The keys that are among these names of attributes."""
+    return Keys([key for key in _SESSION_KEYS if key in names], [key for key in _USER_KEYS if key in names])
+
+
+def session_id(trace: Trace, keys: Keys) -> str | None:
     """The session's id by the most telling key, from the root or the first span that has it."""
-    return _first(trace, _SESSION_KEYS)
+    return _first(trace, keys.session) if keys.session else None
 
 
-def user_id(trace: Trace) -> str | None:
+def user_id(trace: Trace, keys: Keys) -> str | None:
     """The user's id, likewise."""
-    return _first(trace, _USER_KEYS)
+    return _first(trace, keys.user) if keys.user else None
 
 
-def _first(trace: Trace, keys: tuple[str, ...]) -> str | None:
-    if trace.attribute_names.isdisjoint(keys):
-        return None
-    recorded = (key for key in keys if key in trace.attribute_names)
-    return next((found for key in recorded for found in _values(trace, key)), None)
+def _first(trace: Trace, keys: Sequence[str]) -> str | None:
+    return next((found for key in keys for found in _values(trace, key)), None)
 
 
 def _values(trace: Trace, key: str) -> Iterator[str]:

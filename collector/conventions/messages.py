@@ -23,8 +23,12 @@ _PLAIN_MESSAGES = {
     ("role", "content"): "content",
     ("content", "role"): "content",
 }
-_PLAIN_PARTS = {("type", "content"): "content", ("content", "type"): "content", ("type", "text"): "text"}
-"""The keys of a message and of a part that hold one text, and which of them holds it."""
+_PLAIN_PARTS: Mapping[tuple[str, ...], str] = {
+    ("type", "content"): "content",
+    ("content", "type"): "content",
+    ("type", "text"): "text",
+}
+"""The keys of a plain message and of a part that is one text, and which of them holds it."""
 
 _last = LastRead()
 _new_message = constructor_of(Message)
@@ -48,13 +52,15 @@ def read(value: Any, role: str) -> tuple[Message, ...] | None:
 
 def finish_reasons(value: Any) -> tuple[str, ...]:
     """The finish reasons that messages (in any shape that ``read`` takes) name, as recorded."""
-    return _finish_reasons(attrs.parsed(value))
+    listed = [found] if isinstance(found := attrs.parsed(value), dict) else attrs.items(found)
+    said = [attrs.text(item, "finish_reason", "stop_reason") for item in listed if isinstance(item, dict)]
+    return tuple(filter(None, said))
 
 
-def read_answer(value: Any) -> tuple[tuple[Message, ...] | None, tuple[str, ...]]:
-    """A model's answer: its messages and its finish reasons, out of one parse."""
+def read_answer(value: Any) -> tuple[tuple[Message, ...] | None, Any]:
+    """A model's answer: its messages, and ``value`` with its JSON parsed, to be asked for ``finish_reasons``."""
     found = attrs.parsed(value)
-    return None if value is None else _messages(value, found, "assistant"), _finish_reasons(found)
+    return None if value is None else _messages(value, found, "assistant"), found
 
 
 def arguments(value: Any) -> Any:
@@ -86,35 +92,39 @@ def _leading_plain(found: list[Any], role: str) -> list[Message]:
     """The messages of a list up to the first that is not plain: in most lists all, at a third of what others cost."""
     said: list[Message] = []
     for item in found:
-        text = _sole_text(item)
-        if text is None:
+        message = _plain(item, role)
+        if message is None:
             break
-        said.append(_new_message(_role(item, role), text))
+        said.append(message)
     return said
 
 
-def _sole_text(message: Any) -> str | None:
-    """The text of a message that consists of it (and of a role); ``None`` for any other message."""
-    key = _PLAIN_MESSAGES.get(tuple(message)) if isinstance(message, dict) else None
+def _plain(item: Any, role: str) -> Message | None:
+    """The message of one text, one request or one answer (and of a role); ``None`` for any other message."""
+    key = _PLAIN_MESSAGES.get(tuple(item)) if isinstance(item, dict) else None
     if key is None:
         return None
-    content = message[key]
-    if isinstance(content, str):  # one that begins a list may be a list of parts
-        return content if key == "content" and content.lstrip()[:1] != "[" else None
-    if key != "parts" or not isinstance(content, list) or len(content) != 1:
+    content = item[key]
+    if key == "content":  # one that begins a list may be a list of parts
+        is_plain = isinstance(content, str) and content.lstrip()[:1] != "["
+        return _new_message(_role(item, role), content) if is_plain else None
+    if not isinstance(content, list) or len(content) != 1 or not isinstance(content[0], dict):
         return None
-    part = content[0]
-    key = _PLAIN_PARTS.get(tuple(part)) if isinstance(part, dict) else None
-    if key is None or part["type"] != "text":
-        return None
-    text = part[key]
-    return text if isinstance(text, str) else None
+    return _of_part(item, content[0], role)
 
 
-def _finish_reasons(found: Any) -> tuple[str, ...]:
-    listed = [found] if isinstance(found, dict) else attrs.items(found)
-    said = [attrs.text(item, "finish_reason", "stop_reason") for item in listed if isinstance(item, dict)]
-    return tuple(filter(None, said))
+def _of_part(item: Mapping[str, Any], part: Mapping[str, Any], role: str) -> Message | None:
+    """The message of this one part, ``None`` where that is not plain."""
+    kind = part.get("type")
+    if kind == "text":
+        key = _PLAIN_PARTS.get(tuple(part))
+        text = None if key is None else part[key]
+        return _new_message(_role(item, role), text) if isinstance(text, str) else None
+    if not isinstance(kind, str) or len(part) == 1:
+        return None
+    if kind in parts.REQUESTS:
+        return _new_message(_role(item, role), None, None, (parts.request(part),))
+    return parts.result(part) if kind in parts.RESULTS else None
 
 
 def _is_messages(found: Any) -> bool:
@@ -127,8 +137,8 @@ def _is_message(found: Any) -> bool:
 
 def _item(item: Any, role: str) -> tuple[Message, ...]:
     if isinstance(item, dict):
-        text = _sole_text(item)
-        return _message(item, role) if text is None else (_new_message(_role(item, role), text),)
+        message = _plain(item, role)
+        return _message(item, role) if message is None else (message,)
     return (Message(role, item),) if isinstance(item, str) else ()
 
 

@@ -12,7 +12,7 @@ from checks.interaction import Message, ModelCall, Retrieval, ToolCall
 from checks.span import LogRecord, Span
 from collector.conventions import attributes as attrs
 from collector.conventions import bodies, definitions, documents, failures, formats, messages
-from collector.conventions.calls import CallKeys, build
+from collector.conventions.calls import CallKeys, build, finish_reasons
 from collector.conventions.reading import Convention, Reading
 
 _KIND = "openinference.span.kind"
@@ -65,6 +65,7 @@ def _model_call(span: Span) -> ModelCall:
         tools=definitions.read(lists.get(_TOOLS)) or definitions.read(request.get("tools")),
         response_format=formats.of_request(given) or formats.of_request(request),
         parameters={**formats.parameters(given), **({"model": given["model"]} if "model" in given else {})},
+        finish_reasons=finish_reasons(found, _KEYS),
         streaming=attrs.flag(request, "stream") if streaming is None else streaming,
         response_id=attrs.text(response, "id"),
     )

@@ -21,10 +21,12 @@ _DIALECT = frozenset({"llm.request.type", "gen_ai.is_streaming", "llm.is_streami
 _CALL_TYPES = frozenset({"chat", "completion"})
 _ENTRY_KINDS = frozenset({"workflow", "agent"})
 
-_KEYS = dataclasses.replace(
-    semconv.KEYS,
-    reasoning=(*semconv.KEYS.reasoning, "llm.usage.reasoning_tokens"),
-    streaming=(*semconv.KEYS.streaming, "llm.is_streaming"),
+_CALLS = semconv.call_shapes(
+    dataclasses.replace(
+        semconv.KEYS,
+        reasoning=(*semconv.KEYS.reasoning, "llm.usage.reasoning_tokens"),
+        streaming=(*semconv.KEYS.streaming, "llm.is_streaming"),
+    )
 )
 
 
@@ -54,7 +56,7 @@ def _is_model_call(found: Mapping[str, Any], operation: str | None) -> bool:
 
 
 def _model_call(span: Span, records: Sequence[LogRecord]) -> ModelCall:
-    call = semconv.model_call(span, records, _KEYS)
+    call = semconv.model_call(span, records, _CALLS)
     lists = attrs.indexed(span.attributes, _PROMPT, _COMPLETION, _FUNCTIONS)
     if not lists:
         return call

@@ -34,6 +34,7 @@ _KNOWN = _TEXTS | REQUESTS | RESULTS | THOUGHTS | _MEDIA.keys() | {"refusal"}
 _WRAPPERS = frozenset({"message", "message_content", "tool_call"})
 _ARGUMENTS = frozenset({"arguments", "input", "args"})
 
+_new_message = constructor_of(Message)
 _new_request = constructor_of(ToolRequest)
 
 
@@ -138,10 +139,10 @@ def _given(raw: Mapping[str, Any]) -> Any:
 def result(raw: Mapping[str, Any]) -> Message:
     """A tool's answer, as the message that it is in other libraries: a part, or an item of its own."""
     given = next((raw[key] for key in ("response", "result", "output", "content") if raw.get(key) is not None), None)
-    return Message(
-        role="tool",
-        content=_result_text(given),
-        name=attrs.text(raw, "name"),
+    return _new_message(
+        "tool",
+        _result_text(given),
+        attrs.text(raw, "name"),
         tool_call_id=attrs.identifier(raw, "call_id", "tool_call_id", "tool_use_id", "id"),
     )
 

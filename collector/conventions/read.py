@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from operator import attrgetter
+from typing import NamedTuple
 
 from checks.constructor import constructor_of
 from checks.interaction import Failure, Interaction, ModelCall, Retrieval, Step, ToolCall
@@ -11,6 +12,7 @@ from checks.span import LogRecord, Span
 from checks.trace import Trace
 from collector.conventions import dialogue, duplicates, failures, feedback, identity, merge, repetition, toolcalls
 from collector.conventions.reading import Convention, Reading
+from collector.conventions.shapes import Shapes
 from collector.conventions.table import CONVENTIONS
 
 _start = attrgetter("start_ns")
@@ -22,7 +24,8 @@ def read(trace: Trace) -> Interaction:
 
     A trace without any convention gives an ``Interaction`` of convention ``none`` that holds what every trace has.
     """
-    found = _Found(_followed(trace))
+    shape = _shapes[trace.attribute_names]
+    found = _Found(shape.followed)
     for span in trace.spans:
         found.add(span, trace.logs_of(span.span_id) if trace.logs else ())
     repetition.forget()
@@ -36,14 +39,32 @@ def read(trace: Trace) -> Interaction:
         final_output=said.final_output,
         system=said.system,
         refusal=said.refusal,
-        feedback=feedback.read(trace),
-        session_id=identity.session_id(trace),
-        user_id=identity.user_id(trace),
+        feedback=feedback.read(trace, in_attributes=shape.has_feedback),
+        session_id=identity.session_id(trace, shape.identity),
+        user_id=identity.user_id(trace, shape.identity),
         error=_error(trace, steps),
         input_span=said.input_span,
         output_span=said.output_span,
         entry_spans=tuple(found.entries),
     )
+
+
+class _Shape(NamedTuple):
+    """What the names of all attributes of a trace tell."""
+
+    followed: Sequence[Convention]
+    """The conventions that some span may follow."""
+    has_feedback: bool
+    identity: identity.Keys
+
+
+def _shape_of(names: frozenset[str]) -> _Shape:
+    joined = "\n".join(names)
+    followed = [convention for convention in CONVENTIONS if any(map(joined.__contains__, convention.marks))]
+    return _Shape(followed, feedback.may_be_among(names), identity.keys_among(names))
+
+
+_shapes = Shapes(_shape_of)
 
 
 class _Found:
@@ -56,35 +77,29 @@ class _Found:
         self.conventions: dict[str, str] = {}
 
     def add(self, span: Span, records: Sequence[LogRecord]) -> None:
-        readings: list[tuple[str, Reading]] = []
-        done: frozenset[str] = frozenset()
+        readings: list[tuple[Convention, Reading]] = []
         for convention in self._followed:
-            if convention.name not in done and (reading := convention.read(span, records)) is not None:
-                readings.append((convention.name, reading))
-                done |= convention.includes
+            if readings and any(convention.name in other.includes for other, _ in readings):
+                continue
+            if (reading := convention.read(span, records)) is not None:
+                readings.append((convention, reading))
         if not readings:
             return
-        name, reading = readings[0] if len(readings) == 1 else _combined(readings)
-        self.conventions[span.span_id] = name
+        convention, reading = readings[0] if len(readings) == 1 else _combined(readings)
+        self.conventions[span.span_id] = convention.name
         if reading.step is not None:
             self.steps.append(reading.step)
         if reading.is_entry:
             self.entries[span.span_id] = reading
 
 
-def _followed(trace: Trace) -> Sequence[Convention]:
-    """The conventions that some span of the trace may follow, by the names of its attributes."""
-    names = "\n".join(trace.attribute_names)
-    return [convention for convention in CONVENTIONS if any(map(names.__contains__, convention.marks))]
-
-
-def _combined(readings: Sequence[tuple[str, Reading]]) -> tuple[str, Reading]:
+def _combined(readings: Sequence[tuple[Convention, Reading]]) -> tuple[Convention, Reading]:
     """What a span means by the first convention it follows, filled from the others where they see the same in it."""
-    name, reading = next(((n, r) for n, r in readings if r.step is not None or r.is_entry), readings[0])
+    first, reading = next(((c, r) for c, r in readings if r.step is not None or r.is_entry), readings[0])
     for _, other in readings:
         if reading.step is not None and type(other.step) is type(reading.step):
             reading = replace(reading, step=merge.fill(reading.step, other.step))
-    return name, reading
+    return first, reading
 
 
 def _steps(recorded: Sequence[Step]) -> tuple[list[ModelCall], tuple[Step, ...]]:
@@ -115,6 +130,9 @@ def _convention(found: _Found, calls: Sequence[ModelCall]) -> str:
 
 def _error(trace: Trace, steps: Sequence[Step]) -> Failure | None:
     """The error that tells most: the root's, a model call's, another step's, any span's."""
+    failed = next(filter(None, map(failures.of_span, trace.spans)), None)
+    if failed is None:
+        return None  # a step has the error of its span
     root = failures.of_span(trace.root) if trace.root else None
     if root is not None:
         return root
@@ -124,4 +142,4 @@ def _error(trace: Trace, steps: Sequence[Step]) -> Failure | None:
             error = step.error
             if isinstance(step, ModelCall):
                 break
-    return error or next(filter(None, map(failures.of_span, trace.spans)), None)
+    return error or failed

@@ -5,14 +5,15 @@ attributes, in log records, in span events.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from checks.constructor import constructor_of
 from checks.interaction import Message, ModelCall, ResponseFormat, Retrieval, ToolCall
 from checks.span import LogRecord, Span
 from collector.conventions import attributes as attrs
 from collector.conventions import definitions, documents, events, failures, formats, messages
-from collector.conventions.calls import CallKeys, build
+from collector.conventions.calls import CallKeys, build, finish_reason, finish_reasons
+from collector.conventions.shapes import Shapes
 
 OPERATION = "gen_ai.operation.name"
 CALL_OPERATIONS = frozenset({"chat", "generate_content", "text_completion"})
@@ -37,6 +38,7 @@ _new_tool_call = constructor_of(ToolCall)
 _new_retrieval = constructor_of(Retrieval)
 
 _REQUEST = "gen_ai.request."
+_SYSTEM = "gen_ai.system_instructions"
 _NOT_PARAMETERS = frozenset({f"{_REQUEST}{name}" for name in ("model", "stream", "structured_output_schema")})
 _SCHEMAS = ("gen_ai.request.structured_output_schema", "llm.request.structured_output_schema")
 _FORMATS = ("gen_ai.request.response_format", "gen_ai.openai.request.response_format", "gen_ai.output.type")
@@ -72,37 +74,57 @@ def is_model_call(found: Mapping[str, Any], named: str | None) -> bool:
     return attrs.text(found, *_MODEL_KEYS) is not None and not _CALL_EVIDENCE.isdisjoint(found)
 
 
-def model_call(span: Span, records: Sequence[LogRecord], keys: CallKeys = KEYS) -> ModelCall:
+class _Shape(NamedTuple):
+    """What the names of its attributes tell of a model call."""
+
+    keys: CallKeys
+    parameters: Sequence[tuple[str, str]]
+    """The ``gen_ai.request.*`` attributes and their last names, without the model."""
+    has_format: bool
+    has_system: bool
+
+
+def call_shapes(keys: CallKeys) -> Shapes[tuple[str, ...], _Shape]:
+    """What names of attributes tell of a model call whose convention writes it under ``keys``."""
+
+    def shape_of(names: tuple[str, ...]) -> _Shape:
+        given = [key for key in names if key.startswith(_REQUEST) and key not in _NOT_PARAMETERS]
+        parameters = [(key, key[len(_REQUEST) :]) for key in given]
+        return _Shape(keys.among(names), parameters, not _FORMAT_KEYS.isdisjoint(names), _SYSTEM in names)
+
+    return Shapes(shape_of)
+
+
+_CALLS = call_shapes(KEYS)
+
+
+def model_call(span: Span, records: Sequence[LogRecord], shapes: Shapes[tuple[str, ...], _Shape] = _CALLS) -> ModelCall:
     """The model call that ``span`` stands for, its content taken from wherever it is recorded."""
-    found, said = events.attributes_of(span, records), events.said(span, records)
+    found, said = span.attributes, events.NOTHING_SAID
+    if records or span.events:
+        found, said = events.attributes_of(span, records), events.said(span, records)
+    keys, parameters, has_format, has_system = shapes[tuple(found)]
+    asked = messages.read(found.get("gen_ai.input.messages"), "user") or said.input
     answer = found.get("gen_ai.output.messages")
-    answered, reasons = messages.read_answer(answer)
+    answered, parsed = messages.read_answer(answer)
+    reasons = finish_reasons(found, keys)
+    if not reasons:
+        reasons = tuple(map(finish_reason, messages.finish_reasons(parsed) or said.finish_reasons))
     return build(
         span,
         found,
         keys,
-        asked=_with_system(messages.read(found.get("gen_ai.input.messages"), "user") or said.input, found),
+        asked=_with_system(asked, found[_SYSTEM]) if has_system else asked,
         answered=said.output if answer is None else answered,
         tools=definitions.read(found.get("gen_ai.tool.definitions")),
-        response_format=response_format(found),
-        parameters=parameters(found),
-        finish_reasons=reasons or said.finish_reasons,
+        response_format=_response_format(found) if has_format else None,
+        parameters={name: found[key] for key, name in parameters},
+        finish_reasons=reasons,
     )
 
 
-def parameters(found: Mapping[str, Any]) -> dict[str, Any]:
-    """The ``gen_ai.request.*`` attributes by their last name, without the model."""
-    given: dict[str, Any] = {}
-    for key in found:
-        if key.startswith(_REQUEST) and key not in _NOT_PARAMETERS:
-            given[key[len(_REQUEST) :]] = found[key]
-    return given
-
-
-def response_format(found: Mapping[str, Any]) -> ResponseFormat | None:
+def _response_format(found: Mapping[str, Any]) -> ResponseFormat | None:
     """The response format, wherever a generation of the conventions or a dialect of it records one."""
-    if _FORMAT_KEYS.isdisjoint(found):
-        return None
     by_schema = formats.of_schema(next(filter(None, map(found.get, _SCHEMAS)), None))
     if by_schema is not None:
         return by_schema
@@ -140,9 +162,9 @@ def retrieval(span: Span, records: Sequence[LogRecord]) -> Retrieval:
     )
 
 
-def _with_system(said: tuple[Message, ...] | None, found: Mapping[str, Any]) -> tuple[Message, ...] | None:
+def _with_system(said: tuple[Message, ...] | None, instructions: Any) -> tuple[Message, ...] | None:
     """The input with the system prompt that is recorded apart from the messages put before it."""
-    system = messages.read(found.get("gen_ai.system_instructions"), "system")
+    system = messages.read(instructions, "system")
     if not system or (said and any(message.role == "system" for message in said)):
         return said
     return (*system, *(said or ()))

@@ -13,6 +13,7 @@ import orjson
 
 from checks.constructor import constructor_of
 from checks.interaction import Message, ModelCall, ToolCall, ToolRequest
+from checks.lazy import lazy
 from collector.conventions import merge
 
 _new_call = constructor_of(ToolCall)
@@ -28,13 +29,16 @@ def combine(calls: Sequence[ModelCall], runs: Sequence[ToolCall]) -> tuple[ToolC
         calls: The model calls in order of time.
         runs: The tool calls that have spans, in order of time.
     """
-    ledger = _Ledger(earlier=_requests(calls[0].input or ()) if calls else ())
+    ledger = _Ledger(earlier=calls[0].input if calls else None)
     is_missing_answers = False
     for call in calls:
         # Where an answer was not recorded, what it asked for may show up in a later conversation only.
-        ledger.hear(call.input or (), call.start_ns, may_be_new=is_missing_answers)
-        ledger.ask(_requests(call.output or ()), call.start_ns + call.duration_ns)
-        is_missing_answers = is_missing_answers or call.output is None
+        if call.input:
+            ledger.hear(call.input, call.start_ns, may_be_new=is_missing_answers)
+        if call.output is None:
+            is_missing_answers = True
+        else:
+            ledger.ask(_requests(call.output), call.start_ns + call.duration_ns)
     unmatched = [run for run in runs if not ledger.ran_by_id(run)]
     for run in unmatched:
         ledger.ran(run)
@@ -42,11 +46,7 @@ def combine(calls: Sequence[ModelCall], runs: Sequence[ToolCall]) -> tuple[ToolC
 
 
 def _requests(messages: Sequence[Message]) -> list[ToolRequest]:
-    found: list[ToolRequest] = []
-    for message in messages:
-        if message.tool_requests:
-            found += message.tool_requests
-    return found
+    return [request for message in messages for request in message.tool_requests]
 
 
 @dataclass(slots=True)
@@ -78,14 +78,16 @@ class _Entry:
 
 
 class _Ledger:
-    """The tool calls found so far, and by which ids they go."""
+    """The tool calls found so far, and by which ids they go.
 
-    def __init__(self, earlier: Iterable[ToolRequest]) -> None:
+    By what they ask for they are listed when the first is looked for so: nearly all go by ids.
+    """
+
+    def __init__(self, earlier: Sequence[Message] | None) -> None:
         self.entries: list[_Entry] = []
         self._by_id: dict[str, _Entry] = {}
-        self._by_key: dict[_Key | None, deque[_Entry]] = defaultdict(deque)
-        self._by_name: dict[tuple[str | None, bool], deque[_Entry]] = defaultdict(deque)
-        self._earlier = {(request.id, request.name) for request in earlier}
+        self._listed = 0
+        self._earlier = earlier
 
     def ask(self, requests: Iterable[ToolRequest], asked_ns: int) -> None:
         """A model's answer asks for tools."""
@@ -102,13 +104,26 @@ class _Ledger:
             if entry is not None and request.id is not None:
                 entry.answered_as = request.id
                 self._by_id[request.id] = entry
-            elif entry is None and may_be_new and (request.id, request.name) not in self._earlier:
+            elif entry is None and may_be_new and (request.id, request.name) not in self._asked_earlier:
                 self.ask((request,), heard_ns)
-        for message in conversation:
+        for message in conversation if self._by_id else ():
             if message.role == "tool":
                 answered = self._by_id.get(message.tool_call_id or "")
                 if answered is not None and answered.result is None:
                     answered.result = message.content
+
+    @lazy
+    def _by_key(self) -> dict[_Key | None, deque[_Entry]]:
+        return defaultdict(deque)
+
+    @lazy
+    def _by_name(self) -> dict[tuple[str | None, bool], deque[_Entry]]:
+        return defaultdict(deque)
+
+    @lazy
+    def _asked_earlier(self) -> set[tuple[str | None, str | None]]:
+        """The ids and names of what was asked for before this trace."""
+        return {(request.id, request.name) for request in _requests(self._earlier or ())}
 
     def ran_by_id(self, run: ToolCall) -> bool:
         """A tool ran whose span names a call; false where that call is not known."""
@@ -121,6 +136,7 @@ class _Ledger:
         """A tool ran whose call must be found by name and arguments, or was never asked for by a model."""
         if self.ran_by_id(run):  # another span of a call that became known just now
             return
+        self._list_entries()
         key = _key(run.name, run.arguments)
         same = _waiting(self._by_key[key]) if key is not None else None
         vague = same or _waiting(self._by_name[run.name, run.arguments is None])
@@ -130,19 +146,27 @@ class _Ledger:
     def _add(self, name: str | None, call_id: str | None, arguments: Any, start_ns: int) -> _Entry:
         entry = _Entry(name, call_id, arguments, start_ns)
         self.entries.append(entry)
-        self._by_key[_key(name, arguments)].append(entry)
-        self._by_name[name, True].append(entry)  # for a run without arguments: any request by that name
-        if arguments is None:
-            self._by_name[name, False].append(entry)  # for any run by that name: a request without arguments
         if call_id is not None:
             self._by_id[call_id] = entry
         return entry
 
     def _under_another_id(self, request: ToolRequest) -> _Entry | None:
         """The first call with the request's name and arguments that no other id has claimed."""
+        if not self.entries:
+            return None
+        self._list_entries()
         key = _key(request.name, request.arguments)
         known = self._by_key[key] if key is not None else ()
         return next((entry for entry in known if entry.answered_as is None), None)
+
+    def _list_entries(self) -> None:
+        """List the calls that were found since by name and arguments."""
+        for entry in self.entries[self._listed :]:
+            self._by_key[_key(entry.name, entry.arguments)].append(entry)
+            self._by_name[entry.name, True].append(entry)  # for a run without arguments: any request by that name
+            if entry.arguments is None:
+                self._by_name[entry.name, False].append(entry)  # for any run by that name: one without arguments
+        self._listed = len(self.entries)
 
 
 def _waiting(entries: deque[_Entry]) -> _Entry | None:

@@ -145,9 +145,9 @@ def _billed(call: ModelCall) -> Tokens | None:
     if usage.input is None and usage.output is None:
         return None
     whole, cached, output = usage.input or 0, usage.cached_input or 0, usage.output or 0
-    if min(whole, cached, output) < 0 or max(whole, cached, output) > MOST_TOKENS:
+    if not (0 <= whole <= MOST_TOKENS and 0 <= cached <= MOST_TOKENS and 0 <= output <= MOST_TOKENS):
         return None
-    return Tokens(whole, min(cached, whole), output)
+    return Tokens(whole, min(whole, cached), output)
 
 
 def _listed_price(seller: "Provider", model: "ModelInfo") -> Price | None:

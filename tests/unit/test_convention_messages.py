@@ -132,3 +132,22 @@ def test_odd_values_do_no_harm(odd):
 def test_finish_reasons_stand_in_the_messages():
     said = '[{"role": "assistant", "finish_reason": "stop"}, {"stop_reason": "end_turn"}]'
     assert messages.finish_reasons(said) == ("stop", "end_turn")
+
+
+@pytest.mark.parametrize("role", ["user", "assistant", "tool", None])
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "text", "content": "hi"},
+        {"type": "tool_call", "id": "1", "name": "f", "arguments": '{"a": 1}'},
+        {"type": "tool_use", "id": "1", "name": "f", "input": {"a": 1}},
+        {"type": "tool_call_response", "id": "1", "response": {"a": 1}},
+        {"type": "tool_call"},
+        {"type": "reasoning", "content": "hm"},
+        {"type": ["text"], "content": "hi"},
+    ],
+    ids=lambda part: str(part["type"]),
+)
+def test_a_plain_message_is_read_as_one_that_has_more_to_it_than_that(part, role):
+    plain = {"role": role, "parts": [part]}
+    assert messages.read([plain], "user") == messages.read([{**plain, "more": None}], "user")
