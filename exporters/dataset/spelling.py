@@ -4,17 +4,16 @@ import ipaddress
 import re
 from collections.abc import Iterable, Iterator
 
+from checks.digits import digits_of, places, runs
+
 PHONE = "PHONE_NUMBER"
 SHORTEST = 8
 """Numbers of fewer digits are looked for only as they were found: they could be part of anything."""
 
-_NO_DIGITS = bytes(byte for byte in range(256) if byte not in b"0123456789")
 _NO_DIGIT = re.compile("[^0-9]")
 BETWEEN = r"[ ./()\u00a0\u2010-\u2015-]{0,3}"
 """What may stand between the digits of a number."""
-_DIGITS = re.compile(f"[0-9](?:{BETWEEN}[0-9])*+")
-"""Digits that could be of one number."""
-_DIGIT = re.compile("[0-9]")
+_RUNS = runs(BETWEEN)
 _PREFIX = re.compile(rf"(?:(?:(?:\+|00)[0-9]{{1,3}}{BETWEEN}|1[ .-]?)?(?:\(0\)|0)?{BETWEEN})?$")
 """What may stand before a phone number as `key` gives it: the calling code and the trunk prefix."""
 _PREFIX_CHARS = 14
@@ -34,14 +33,13 @@ def key(entity: str, value: str) -> str:
     return _national(value) if entity == PHONE else (digits_of(value) or value)
 
 
-def digits_of(text: str) -> str:
-    """The ASCII digits of a text, and nothing else of it."""
-    return text.encode("ascii", "replace").translate(None, _NO_DIGITS).decode()
-
-
 def spellings_in(text: str, entity: str, number: str) -> Iterator[str]:
     """How ``number``, the ``key`` of a value that is digits only, is spelled in ``text``."""
-    for first, end in _places(text, number):
+    done = 0
+    for first, end in places(text, _RUNS, number):
+        if first < done:
+            continue
+        done = end
         start = first - (_prefix_chars(text, first) if entity == PHONE else 0)
         value = text[start:end].strip()
         start = end - len(value)
@@ -52,18 +50,6 @@ def spellings_in(text: str, entity: str, number: str) -> Iterator[str]:
 def _prefix_chars(text: str, at: int) -> int:
     before = text[max(0, at - _PREFIX_CHARS) : at]
     return len(before) - _PREFIX.search(before).start()  # type: ignore[union-attr] # it matches nothing, too
-
-
-def _places(text: str, number: str) -> Iterator[tuple[int, int]]:
-    """Where the digits stand. One pattern serves all numbers: to compile one of its own takes a millisecond."""
-    for found in _DIGITS.finditer(text):
-        digits = digits_of(found[0])
-        at = digits.find(number)
-        offsets = [digit.start() for digit in _DIGIT.finditer(text, *found.span())] if at >= 0 else []
-        while at >= 0:
-            end = at + len(number)
-            yield offsets[at], offsets[end - 1] + 1
-            at = digits.find(number, end)
 
 
 def before_it_was_readable(texts: Iterable[str], value: str) -> Iterator[str]:

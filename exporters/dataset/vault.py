@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from heapq import heapify, heappop, heapreplace
 
+from checks.digits import digits_of
 from exporters.dataset import placeholders, spelling
 from exporters.dataset.fakes import Fake, Fakes
 
@@ -62,7 +63,7 @@ class Vault:
             key = spelling.key(entity, value)
             if key not in self._by_key:
                 self._by_key[key] = self._issue(placeholders.name_of(entity), value)
-                for number in {key, spelling.digits_of(value)} if key.isdigit() else ():
+                for number in {key, digits_of(value)} if key.isdigit() else ():
                     self._learn_spellings(entity, number, self._by_key[key])
             self._know(value, self._by_key[key])
             if " " in value and not any(value in text for text in self._texts):
@@ -136,7 +137,7 @@ class Vault:
 
     @cached_property
     def _digits(self) -> list[str]:
-        return [spelling.digits_of(text) for text in self._texts]
+        return [digits_of(text) for text in self._texts]
 
     def _know(self, value: str, issued: _Issued) -> None:
         self._written[value] = issued

@@ -4,15 +4,14 @@ import re
 from collections.abc import Iterable, Iterator
 
 from checks.builtin.pii.text import normalise
+from checks.digits import digits_of, places, runs
 from checks.interaction import Interaction
 
 _BY_DIGITS = frozenset({"PHONE_NUMBER", "CREDIT_CARD", "US_SSN", "US_ITIN", "UK_NHS", "US_BANK_NUMBER"})
 _LONGEST_CALLING_CODE = 3
 _SHORTEST_PHONE = 7
-_DIGITS = re.compile(r"[0-9](?:[^0-9\n]{0,3}[0-9])*+")
-"""Digits that could be of one number. One pattern for all numbers: to compile one of its own takes a millisecond."""
+_RUNS = runs(r"[^0-9\n]{0,3}")
 _DIGIT = re.compile("[0-9]")
-_NO_DIGITS = bytes(byte for byte in range(256) if byte not in b"0123456789")
 
 
 def typed_by_user(interaction: Interaction) -> tuple[str, ...]:
@@ -33,7 +32,7 @@ def is_said(entity: str, value: str, texts: Iterable[str]) -> bool:
     if not likely:
         return False  # as mostly; making a pattern takes longer than all the rest
     if entity in _BY_DIGITS:
-        return any(_holds_number(text, entity, _digits(value)) for text in likely)
+        return any(_holds_number(text, entity, digits_of(value)) for text in likely)
     pattern = _spelling(entity, value)
     return any(pattern.search(text) for text in likely)
 
@@ -50,14 +49,14 @@ def _allows(item: str, entity: str, value: str, domain: str | None) -> bool:
         return True
     if domain is not None:
         return domain == item.removeprefix("@") or domain.endswith("." + item.removeprefix("@"))
-    return entity in _BY_DIGITS and _digits(item) == _digits(value)
+    return entity in _BY_DIGITS and digits_of(item) == digits_of(value)
 
 
 def _may_hold(text: str, entity: str, value: str) -> bool:
     """Whether the text could hold the value in some spelling: a superset of ``_spelling``, and cheap."""
     if entity in _BY_DIGITS:
-        digits = _digits(value)
-        return (_core(digits) if entity == "PHONE_NUMBER" else digits) in _digits(text)
+        digits = digits_of(value)
+        return (_core(digits) if entity == "PHONE_NUMBER" else digits) in digits_of(text)
     if entity == "IBAN_CODE":
         return _bare(value) in _bare(text)
     return value.casefold() in text.casefold()
@@ -72,16 +71,9 @@ def _core(digits: str) -> str:
 def _holds_number(text: str, entity: str, digits: str) -> bool:
     """A phone number is the same with and without its calling code."""
     is_phone = entity == "PHONE_NUMBER"
-    number = _core(digits) if is_phone else digits
-    for found in _DIGITS.finditer(text):
-        held = _digits(found[0])
-        at = held.find(number)
-        offsets = [digit.start() for digit in _DIGIT.finditer(text, *found.span())] if at >= 0 else []
-        while at >= 0:
-            start, end = offsets[at], offsets[at + len(number) - 1] + 1
-            if not _DIGIT.match(text, end) and (is_phone or start == 0 or not _DIGIT.match(text, start - 1)):
-                return True
-            at = held.find(number, at + 1)
+    for start, end in places(text, _RUNS, _core(digits) if is_phone else digits):
+        if not _DIGIT.match(text, end) and (is_phone or start == 0 or not _DIGIT.match(text, start - 1)):
+            return True
     return False
 
 
@@ -94,10 +86,6 @@ def _spelling(entity: str, value: str) -> re.Pattern[str]:
 
 def _escaped(text: str) -> Iterator[str]:
     return map(re.escape, text)
-
-
-def _digits(text: str) -> str:
-    return text.encode("ascii", "replace").translate(None, _NO_DIGITS).decode()
 
 
 def _spaceless(text: str) -> str:
