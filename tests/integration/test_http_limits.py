@@ -33,11 +33,25 @@ def limits(**given: float) -> ConnectionLimits:
     return ConnectionLimits(**{"header_s": LONG, "body_s": LONG, "idle_s": LONG, **given})
 
 
+class WholeReader(asyncio.StreamReader):
+    """Gives all that came before the other side reset the connection; asyncio's own forgets it."""
+
+    def set_exception(self, exc: Exception) -> None:
+        if isinstance(exc, ConnectionError):
+            self.feed_eof()
+        else:
+            super().set_exception(exc)
+
+
 @asynccontextmanager
 async def wire(address: str) -> AsyncIterator[Wire]:
     """A plain connection."""
     host, _, port = address.rpartition(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
+    loop = asyncio.get_running_loop()
+    reader = WholeReader()
+    protocol = asyncio.StreamReaderProtocol(reader)
+    transport, _ = await loop.create_connection(lambda: protocol, host, int(port))
+    writer = asyncio.StreamWriter(transport, protocol, reader, loop)
     try:
         yield reader, writer
     finally:
@@ -54,12 +68,9 @@ async def answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
 
 
 async def rest(reader: asyncio.StreamReader) -> bytes:
-    """All that comes until the other side closes; empty too where it resets the connection."""
+    """All that comes until the other side closes or resets the connection."""
     async with asyncio.timeout(ENDS_WITHIN_S):
-        try:
-            return await reader.read()
-        except ConnectionResetError:
-            return b""
+        return await reader.read()
 
 
 async def trickle(writer: asyncio.StreamWriter, part: bytes = b"a") -> None:

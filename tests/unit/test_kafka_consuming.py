@@ -268,6 +268,17 @@ def test_a_broker_that_does_not_answer_is_a_problem_until_it_does(bench):
     assert bench.consuming.trouble is None
 
 
+def test_after_a_round_that_failed_only_an_answer_of_the_broker_tells_that_all_is_well(bench):
+    bench.turn()
+    bench.kafka.script.append(KafkaTimeoutError())
+    with pytest.raises(KafkaTimeoutError):
+        bench.consuming.turn()
+    bench.kafka.error = KafkaTimeoutError()  # a poll without an error, long before the next look is due
+    bench.consuming.turn()
+    assert isinstance(bench.consuming.trouble, KafkaTimeoutError)
+    bench.kafka.error = None
+
+
 def test_records_that_were_polled_are_not_lost_by_an_error_that_comes_after(bench):
     class Once(dict):
         def get(self, _at):

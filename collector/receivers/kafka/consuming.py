@@ -80,12 +80,14 @@ class Consuming:
 
     def turn(self) -> None:
         """One round. May be called again after a ``KafkaError`` that is ``retriable``: it loses nothing in hand."""
+        look_at, self._look_at = self._look_at, 0.0  # after a round that failed, only an answer tells that all is well
         self._hand.give()
         self._pause_or_resume()
         self._poll()
         self._begin()
         self._explain_gaps()
         self._commit_marks()
+        self._look_at = look_at
         self._look()
 
     def close(self, within_ms: int) -> None:
