@@ -62,7 +62,7 @@ async def http_listener(
     server = HttpServer(app, listener, limits or ConnectionLimits(), tls, **options)
     server.begin()
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not server.started:  # noqa: ASYNC110 - uvicorn has no event of it
                 await asyncio.sleep(0)
         yield server.address

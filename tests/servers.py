@@ -26,7 +26,7 @@ QUICK = {"SIDECHECK_ASSEMBLY__SETTLE": "200ms", "SIDECHECK_ASSEMBLY__IDLE": "1s"
 """Settings of a server in tests: whoever waits for a verdict waits for the assembly first."""
 UP_WITHIN_S = 60.0
 DOWN_WITHIN_S = 10.0
-JUDGED_WITHIN_S = 30.0
+JUDGED_WITHIN_S = 60.0
 POLL_S = 0.03
 
 CLIENT = httpx.Client(timeout=30, verify=False, limits=httpx.Limits(max_keepalive_connections=0))

@@ -24,7 +24,7 @@ NAMES = 1_000_000 if SOAK else 10_000
 MOST_SERIES = 5_000
 SERIES = 1_000_000 if SOAK else 100_000
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
-WITHIN_S = 1.0
+PAGE_CPU_S = 1.0
 
 HOSTILE = (
     "",
@@ -85,9 +85,9 @@ def test_any_number_of_services_and_models_makes_no_more_series_than_the_limit()
     metrics = Metrics(MOST_SERIES)
     for number in range(NAMES):
         metrics.add(tally([a_record(number, f"name-{number}")]))
-    started = time.perf_counter()
+    started = time.process_time()
     text = rendered(metrics)
-    assert time.perf_counter() - started < WITHIN_S
+    assert time.process_time() - started < PAGE_CPU_S  # some twenty times what it takes
     assert text.count("\n") < 1.5 * MOST_SERIES
     assert len(text) < 1_000_000
     evaluated = [(labels, value) for name, labels, value in samples(text) if name == "sidecheck_traces_evaluated_total"]
@@ -117,13 +117,14 @@ async def test_health_is_told_at_once_while_a_page_of_very_many_series_is_made()
     app = create_metrics_app(metrics, lambda: Health(ready=True))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://sidecar") as client:
         scrapes = [asyncio.create_task(client.get("/metrics", timeout=600)) for _ in range(2)]
-        waits = []
+        waits, began = [], time.perf_counter()
         while not all(scrape.done() for scrape in scrapes):
             started = time.perf_counter()
             assert (await client.get("/healthz")).is_success
             assert (await client.get("/readyz")).is_success
             waits.append(time.perf_counter() - started)
             await asyncio.sleep(0.01)
+        took = time.perf_counter() - began
     assert [scrape.result().text.count("sidecheck_unread_traces_total{") for scrape in scrapes] == [SERIES] * 2
     assert len(waits) > 1
-    assert max(waits) < WITHIN_S
+    assert max(waits) < took / 4  # who waits for a page waits for half of it, or more

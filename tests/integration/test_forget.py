@@ -111,7 +111,7 @@ async def test_other_traces_of_the_same_request_stay_in_the_journal(line, forget
     assert {piece.trace_id for piece in kept.pieces} == {trace_id(2), trace_id(3)}
     await line.flow(2)
     assert store.known([trace_id(n) for n in (1, 2, 3)]) == {trace_id(2), trace_id(3)}
-    await asyncio.to_thread(until, "the journal is empty", lambda: not entries(tmp_path), 10)
+    await asyncio.to_thread(until, "the journal is empty", lambda: not entries(tmp_path))
 
 
 async def test_what_is_left_after_a_kill_can_be_read_and_does_not_hold_the_forgotten(line, forget, journal, tmp_path):

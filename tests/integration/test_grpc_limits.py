@@ -36,7 +36,7 @@ async def no_message() -> AsyncIterator[bytes]:
 
 async def failure(call: grpc.aio.StreamUnaryCall) -> grpc.aio.AioRpcError:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             await call
     return caught.value
 
@@ -66,7 +66,7 @@ async def test_a_call_that_is_cancelled_gives_its_place_and_its_memory_back(inta
             call = channel.stream_unary(EXPORT)(never())
             await call.wait_for_connection()
             call.cancel()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while True:  # the server learns of it a little later
                 try:
                     await channel.unary_unary(EXPORT)(BODY)
@@ -97,7 +97,7 @@ async def test_idle_connections_are_closed(intake):
         host, _, port = address.rpartition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00")  # empty SETTINGS
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             await reader.read(-1)
         writer.close()
 
@@ -106,7 +106,7 @@ async def test_connections_that_say_nothing_are_closed(intake):
     async with guarded_grpc(intake, an_entrance(), ConnectionLimits(header_s=SOON)) as address:
         host, _, port = address.rpartition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             await reader.read(-1)
         writer.close()
 
@@ -116,7 +116,7 @@ async def test_there_are_no_more_connections_than_allowed(intake):
     async with guarded_grpc(intake, an_entrance(), few) as address:
         host, _, port = address.rpartition(":")
         silent = [await asyncio.open_connection(host, int(port)) for _ in range(3)]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             ended, _ = await asyncio.wait(
                 [asyncio.create_task(gone(reader)) for reader, _ in silent], return_when=asyncio.FIRST_COMPLETED
             )

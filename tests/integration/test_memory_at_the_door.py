@@ -56,7 +56,7 @@ async def test_a_body_for_which_there_is_no_room_is_refused_before_it_is_sent(ht
     with intake.admission.reserve(7 * MIB):
         writer.write(b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\n")
         writer.write(b"Content-Length: %d\r\n\r\n" % (3 * MIB))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             head = await reader.readuntil(b"\r\n\r\n")
     writer.close()
     assert head.startswith(b"HTTP/1.1 503 ")

@@ -27,7 +27,7 @@ async def test_tokens_are_read_again_though_nobody_comes(tmp_path):
     tokens = a_token_file(tmp_path, "old")
     settings = {"api": {**nowhere, "token_file": str(tokens)}, "metrics": nowhere, "data_dir": str(tmp_path)}
     with capture_logs() as logs:
-        async with ApiOnly(Settings.model_validate(settings)), asyncio.timeout(20):
+        async with ApiOnly(Settings.model_validate(settings)), asyncio.timeout(30):
             tokens.write_text("newer")
             while not any(line["event"] == "tokens were read again" for line in logs):  # noqa: ASYNC110 - of the process
                 await asyncio.sleep(0.05)
@@ -46,7 +46,7 @@ async def test_work_on_the_store_that_failed_is_tried_again_soon_and_health_is_w
             raise failures.pop()
         done.set()
 
-    async with ApiOnly(settings) as process, asyncio.timeout(20):
+    async with ApiOnly(settings) as process, asyncio.timeout(30):
         process._repeat(3600, "upkeep", work)
         await failed.wait()
         assert process.health().problems == ("the store is locked by another process; trying again",)

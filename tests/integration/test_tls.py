@@ -202,7 +202,7 @@ async def test_a_tls_handshake_that_does_not_come_is_not_waited_for(intake, file
     async with guarded_http(intake, an_entrance(files), short) as address:
         host, _, port = address.rpartition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             assert await reader.read() == b""
         writer.close()
 

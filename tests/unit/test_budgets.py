@@ -188,7 +188,7 @@ async def test_what_was_claimed_is_told_also_where_the_look_is_cancelled():
     look.cancel()
     await asyncio.gather(look, return_exceptions=True)
     slow.may_end.set()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while not watched.told:  # noqa: ASYNC110 - a task of its own
             await asyncio.sleep(0.005)
     assert [event.percent for event in watched.told] == [100]

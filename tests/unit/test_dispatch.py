@@ -152,7 +152,7 @@ async def test_the_writer_lives_on_after_a_batch_that_failed():
     sink = Sink(BROKEN)
     sink.dispatch.start()
     await sink.dispatch.put([a_record(1)])
-    await asyncio.wait_for(sink.dispatch._queue.join(), 5)
+    await asyncio.wait_for(sink.dispatch._queue.join(), 30)
     await sink.dispatch.put([a_record(2)])
     assert await sink.dispatch.stop(5) == 0
     assert sink.kept == [trace_id(2)]

@@ -54,7 +54,7 @@ class World:
         self.forwarder.adopt(self.forwarder.connected(destinations))
 
     async def until(self, ask):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not ask():  # noqa: ASYNC110 - tasks of their own
                 await asyncio.sleep(0.005)
 

@@ -44,7 +44,7 @@ class World:
 
     async def problem(self):
         """Wait for one, and give it."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not (found := list(filter(None, self.forwarder.problems))):  # noqa: ASYNC110 - a task of its own
                 await asyncio.sleep(0.005)
         (one,) = found
@@ -57,7 +57,7 @@ class World:
         await asyncio.sleep(0)
 
     async def all_sent(self):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not all(lane.is_idle for lane in self.forwarder._lanes.values()):  # noqa: ASYNC110 - tasks of their own
                 await asyncio.sleep(0.005)
 
@@ -147,7 +147,7 @@ async def test_a_destination_that_takes_nothing_is_named_with_its_last_answer_an
     assert await world.problem() == said + "HTTP 503"
     world.now_ns = 10**12
     answers.extendleft([NotNow("HTTP 429")] * 100_000)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while await world.problem() != said + "HTTP 429":  # noqa: ASYNC110 - a task of its own
             await asyncio.sleep(0)
     answers.clear()
@@ -173,7 +173,7 @@ async def test_a_destination_that_hangs_holds_no_other_up_and_no_sender(world_of
     world = world_of(a_destination("stuck"), a_destination("well"))
     world.clients["stuck"].free.clear()
     world.forwarder.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         for number in range(50):
             await world.forwarder.put(Signal.TRACES, b"%d" % number)
         while len(world.bodies("well")) < 50:  # noqa: ASYNC110 - sent by tasks of its own

@@ -14,7 +14,7 @@ from collector.pipeline.journal import FILE_NAME, Entry, Journal, Sync
 from collector.pipeline.journal_file import connect
 from collector.pipeline.journal_wal import PAGE_BYTES, frames_of
 
-RETRY_WITHIN_S = 10
+RETRY_WITHIN_S = 30
 
 
 @pytest.fixture

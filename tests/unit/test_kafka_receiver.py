@@ -59,7 +59,7 @@ def receiver(tmp_path):
 
 
 async def until(what) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not what():  # noqa: ASYNC110 - of another thread
             await asyncio.sleep(0.005)
 
@@ -130,7 +130,7 @@ async def test_a_trace_that_the_store_cannot_take_is_kept_before_its_offset_is_f
     part = Partition("traces", 3, Content.TRACES)
     assert made.set_aside([b"spans", b""], [Position(part, 17)], "store_failed", kept.set)
     made.start()
-    await asyncio.wait_for(kept.wait(), 10)
+    await asyncio.wait_for(kept.wait(), 30)
     await made.stop()
     (letter,) = map(json.loads, (tmp_path / "dead-letters.jsonl").read_text().splitlines())
     assert (letter["topic"], letter["partition"], letter["offset"]) == ("traces", 3, 17)

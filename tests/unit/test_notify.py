@@ -220,7 +220,7 @@ async def hook_to():
             self.slept.append(seconds)
 
         async def until_done(self, count):
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
                 while len(self.sent) + len(self.dropped) < count:  # noqa: ASYNC110 - a task of its own
                     await asyncio.sleep(0.005)
 
@@ -406,7 +406,7 @@ async def test_a_webhook_that_is_taken_out_gets_what_waits_and_nothing_more(hook
         made.tell(3)
         backend.gate.set()
         assert [message["service"] for message in await got_by(backend, 2)] == ["shop", "bank"]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while made.notifying._leaving:  # noqa: ASYNC110 - a task of its own
                 await asyncio.sleep(0.005)
     assert len(backend.got) == 2
@@ -421,7 +421,7 @@ async def test_what_a_webhook_that_is_taken_out_does_not_take_is_counted(hooks):
         made.tell()
         made.tell(2)
         made.adopt()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while made.dropped("no_destination") < 2:  # noqa: ASYNC110 - a task of its own
                 await asyncio.sleep(0.005)
 
