@@ -121,7 +121,10 @@ def test_tokens_and_certificates_hold_at_the_relay_over_both_transports(kafka, t
     channel_tls = grpc.ssl_channel_credentials(authority.cert.read_bytes())
     with relaying(kafka, tmp_path, **doors) as relay:
         until("the topics are reached", lambda: relay.health() == WELL)
-        with httpx.Client(verify=trusted) as client, grpc.secure_channel(relay.otlp_grpc, channel_tls) as channel:
+        with (
+            httpx.Client(verify=trusted, timeout=30) as client,
+            grpc.secure_channel(relay.otlp_grpc, channel_tls) as channel,
+        ):
             export = channel.unary_unary("/opentelemetry.proto.collector.trace.v1.TraceService/Export")
             url, kind = f"https://{relay.otlp_http}/v1/traces", {"Content-Type": "application/x-protobuf"}
             assert client.post(url, content=a_request(1), headers=kind).status_code == 401

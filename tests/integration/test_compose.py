@@ -44,7 +44,7 @@ def beside_an_app() -> Iterator[Project]:
 
 def get(project: Project, port: int, path: str, **query: str) -> dict:
     """A JSON answer of what is published on a port."""
-    with project.joined(), httpx.Client() as client:
+    with project.joined(), httpx.Client(timeout=30) as client:
         return client.get(f"http://{project.published(port)}{path}", params=query).raise_for_status().json()
 
 
@@ -56,7 +56,7 @@ def send(project: Project, port: int, sent: Recording) -> None:
 
 
 def _is_taken(project: Project, address: str, body: bytes) -> bool:
-    with project.joined(), httpx.Client() as client:
+    with project.joined(), httpx.Client(timeout=30) as client:
         try:
             client.post(f"http://{address}", content=body, headers=PROTOBUF).raise_for_status()
         except httpx.ConnectError:
@@ -66,7 +66,7 @@ def _is_taken(project: Project, address: str, body: bytes) -> bool:
 
 def outcomes(project: Project, trace_id: str) -> Mapping[str, str]:
     """What the page's API says of a trace; nothing while it does not know it."""
-    with project.joined(), httpx.Client() as client:
+    with project.joined(), httpx.Client(timeout=30) as client:
         answer = client.get(f"http://{project.published(API)}/api/traces/{trace_id}")
     return {each["check"]: each["outcome"] for each in answer.json()["verdicts"]} if answer.is_success else {}
 
@@ -147,7 +147,7 @@ def test_the_group_on_kafka_judges_what_came_by_either_way(group):
         (trace_id,) = sent.trace_ids
         until("it is judged", lambda t=trace_id: outcomes(group, t).get("valid_json"), JUDGED_WITHIN_S)
         assert outcomes(group, trace_id)["valid_json"] == outcome
-    with group.joined(), httpx.Client() as client:
+    with group.joined(), httpx.Client(timeout=30) as client:
         said = {"trace_id": trace_id, "thumbs_up": False}
         client.post(f"http://{group.published(RELAY_HTTP)}/v1/feedback", json=said).raise_for_status()
     until("it is heeded", lambda: outcomes(group, trace_id).get("user_feedback") == "failed", JUDGED_WITHIN_S)

@@ -24,7 +24,7 @@ def send(server, number, *attributes):
     ids = {"trace_id": number.to_bytes(16, "big"), "attributes": [text("said", SECRET), *attributes]}
     body = a_trace_request(a_proto_span(**ids)).SerializeToString()
     headers = {"Content-Type": "application/x-protobuf"}
-    httpx.post(f"http://{server.otlp_http}/v1/traces", content=body, headers=headers).raise_for_status()
+    httpx.post(f"http://{server.otlp_http}/v1/traces", content=body, headers=headers, timeout=30).raise_for_status()
 
 
 @pytest.fixture(autouse=True)

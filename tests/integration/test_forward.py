@@ -262,7 +262,7 @@ def test_a_destination_that_is_down_is_named_by_healthz_which_stays_well_as_read
                 r"forward: tempo does not take what waits for it \(traces\) since \S+Z; its last answer: HTTP 503",
                 problem,
             )
-            assert httpx.get(f"http://{server.metrics}/readyz").status_code == 200
+            assert httpx.get(f"http://{server.metrics}/readyz", timeout=30).status_code == 200
             backend.answers.clear()
             until("it is well", lambda: server.health() == {"status": "ok", "problems": []})
 

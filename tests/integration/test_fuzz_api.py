@@ -40,7 +40,7 @@ def sidecar(tmp_path_factory) -> Iterator[Sidecar]:
         target.close()
         until("traces are judged", lambda: len(api(started, "/api/traces").json()["traces"]) == 4, 60)
         thumb = {"trace_id": trace_id(0).hex(), "thumbs_up": False}
-        httpx.post(f"http://{started.addresses['api']}/v1/feedback", json=thumb).raise_for_status()
+        httpx.post(f"http://{started.addresses['api']}/v1/feedback", json=thumb, timeout=30).raise_for_status()
         assert api(started, "/api/cases").json()["cases"]
         yield started
 

@@ -205,7 +205,7 @@ async def test_a_body_of_unknown_length_is_413_when_it_passes_the_limit(intake):
 
     async with (
         otlp_http(intake, ReceiverLimits(request_bytes=1000)) as url,
-        httpx.AsyncClient(base_url=url) as client,
+        httpx.AsyncClient(base_url=url, timeout=30) as client,
     ):
         assert (await post(client, chunks())).status_code == 413
 
@@ -222,7 +222,7 @@ async def test_a_large_request_is_taken(client, intake):
 
 
 async def test_a_sender_that_goes_away_is_counted_and_the_next_one_is_served(intake):
-    async with otlp_http(intake) as url, httpx.AsyncClient(base_url=url) as client:
+    async with otlp_http(intake) as url, httpx.AsyncClient(base_url=url, timeout=30) as client:
         host, _, port = url.removeprefix("http://").partition(":")
         _, writer = await asyncio.open_connection(host, int(port))
         writer.write(b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\n")

@@ -43,12 +43,12 @@ class Pod:
     def get(self, port: int, path: str, token: str | None = None) -> httpx.Response:
         """Asked from another pod."""
         with self.project.joined():
-            return httpx.get(f"http://{self.sidecheck.address}:{port}{path}", headers=bearer(token))
+            return httpx.get(f"http://{self.sidecheck.address}:{port}{path}", headers=bearer(token), timeout=30)
 
     def verdicts(self) -> list[dict[str, Any]]:
         """Of the last traces; asked within the pod, as by ``kubectl port-forward``."""
         with self.project.joined(self.sidecheck):
-            traces = httpx.get(f"http://127.0.0.1:{API}/api/traces").json()["traces"]
+            traces = httpx.get(f"http://127.0.0.1:{API}/api/traces", timeout=30).json()["traces"]
         return [verdict for trace in traces for verdict in trace["verdicts"]]
 
 
@@ -132,9 +132,9 @@ def test_apps_of_other_pods_send_with_the_token(alone):
     with alone.project.joined():
         address = f"http://{alone.sidecheck.address}:{OTLP_HTTP}/v1/traces"
         headers = {"Content-Type": "application/x-protobuf"}
-        assert httpx.post(address, content=VALID.spans, headers=headers).status_code == 401
+        assert httpx.post(address, content=VALID.spans, headers=headers, timeout=30).status_code == 401
         token = bearer(TOKENS["sidecheck-access"]["token"])
-        httpx.post(address, content=VALID.spans, headers=headers | token).raise_for_status()
+        httpx.post(address, content=VALID.spans, headers=headers | token, timeout=30).raise_for_status()
     until("it is judged", alone.verdicts, JUDGED_WITHIN_S)
 
 
@@ -173,9 +173,11 @@ def test_a_group_of_the_chart_judges_what_is_on_kafka_and_shows_it_to_who_has_th
     headers = {"Content-Type": "application/x-protobuf"}
     with group.joined():
         sent = f"http://{relay.address}:{OTLP_HTTP}/v1/traces"
-        httpx.post(sent, content=VALID.spans, headers=headers).raise_for_status()
+        httpx.post(sent, content=VALID.spans, headers=headers, timeout=30).raise_for_status()
         traces = f"http://{page.address}:{API}/api/traces"
-        assert httpx.get(traces).status_code == 401
+        assert httpx.get(traces, timeout=30).status_code == 401
         token = bearer(TOKENS["sidecheck-access"]["token"])
-        (trace,) = until("it is judged", lambda: httpx.get(traces, headers=token).json()["traces"], JUDGED_WITHIN_S)
+        (trace,) = until(
+            "it is judged", lambda: httpx.get(traces, headers=token, timeout=30).json()["traces"], JUDGED_WITHIN_S
+        )
     assert [(v["check"], v["outcome"]) for v in trace["verdicts"]] == [("valid_json", "passed")]

@@ -102,5 +102,5 @@ def test_another_sites_page_cannot_reload(tmp_path, config):
     import httpx
 
     with serving(tmp_path / "data", "-c", str(config)) as server:
-        answer = httpx.post(f"http://{server.api}/api/reload", headers={"Sec-Fetch-Site": "cross-site"})
+        answer = httpx.post(f"http://{server.api}/api/reload", headers={"Sec-Fetch-Site": "cross-site"}, timeout=30)
         assert answer.status_code == 403

@@ -200,7 +200,7 @@ def test_limits_hold_for_the_next_request_and_what_grpc_cannot_be_told_is_named(
         by_http(server, a_request(1))
         assert server.judged(f"{1:032x}")["truncated"] is True
         config.put(server, limits={"connections": 1})
-        with httpx.Client() as held:
+        with httpx.Client(timeout=30) as held:
             held.get(f"http://{server.api}/api/stats")  # it is idle, and gives way
             assert CLIENT.get(f"http://{server.api}/api/traces").status_code == 200
         assert config.put(server)["needsRestart"] == []

@@ -217,7 +217,7 @@ async def test_an_app_is_told_whether_a_client_showed_a_certificate(authority, m
     knowing.load_cert_chain(client.cert, client.key)
     async with http_listener(app, entrance=an_entrance(mutual), certificate=ssl.CERT_OPTIONAL) as address:
         for context, shown in ((trusting, False), (knowing, True)):
-            async with httpx.AsyncClient(verify=context) as http:
+            async with httpx.AsyncClient(verify=context, timeout=30) as http:
                 assert (await http.get(f"https://{address}/")).json() is shown
 
 
@@ -294,7 +294,7 @@ async def test_a_sidecar_guards_all_of_its_ports(everywhere, authority):
         assert await export(by_grpc(where.otlp_grpc, authority))
         assert not await export(by_grpc(where.otlp_grpc, authority, token="wrong"))
         context = ssl.create_default_context(cafile=authority.cert)
-        async with httpx.AsyncClient(verify=context) as http:
+        async with httpx.AsyncClient(verify=context, timeout=30) as http:
             for url, status in (
                 (f"https://{where.otlp_http}/v1/traces", 401),
                 (f"https://{where.api}/api/traces", 401),

@@ -12,6 +12,8 @@ from servers import Serving, check_json, eventually
 pytestmark = pytest.mark.timeout(300)  # what all of them share is made within the first
 
 PARTITIONS = 3
+PATIENT = {"SIDECHECK_ASSEMBLY__SETTLE": "2s", "SIDECHECK_ASSEMBLY__IDLE": "10s"}
+"""Logs are in another topic than the spans, and one may be read a while after the other."""
 
 
 @cache
@@ -43,7 +45,7 @@ def server(request, kafka_broker, tmp_path_factory) -> Iterator[tuple[Serving, b
     corner.create(*TOPICS, partitions=PARTITIONS)
     with kafka_broker.producer() as producer:
         request.param(corner, producer)
-    with consuming(corner, tmp_path_factory.mktemp("kafka") / "data", **FULL) as started:
+    with consuming(corner, tmp_path_factory.mktemp("kafka") / "data", **FULL, **PATIENT) as started:
         yield started, corner
 
 
