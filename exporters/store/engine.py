@@ -119,6 +119,20 @@ class Database:
         with self._alone(), self._connected(**{_BEGIN: "BEGIN IMMEDIATE"}) as connection, connection.begin():
             yield connection
 
+    @contextmanager
+    def unlinked(self) -> Iterator[sa.Connection]:
+        """As ``write``, for whoever removes rows *and all that hangs on them*: SQLite looks at no foreign key.
+
+        To ask six tables for each row that goes takes as long as to remove it.
+        """
+        with (
+            self._alone(),
+            self._connected(**{_BEGIN: "BEGIN IMMEDIATE"}) as connection,
+            _without_foreign_keys(connection),
+            connection.begin(),
+        ):
+            yield connection
+
     def use_wal(self) -> None:
         """Let SQLite's readers and its writer go on side by side; the file remembers it. Raises ``StoreError``."""
         # SQLite refuses the change inside a transaction.
@@ -132,13 +146,11 @@ class Database:
             if not self.is_sqlite:
                 yield connection
                 return
-            # Some builds of SQLite do so always; for most writes it only costs.
-            usual = connection.exec_driver_sql("PRAGMA secure_delete").scalar_one()
             connection.exec_driver_sql("PRAGMA secure_delete=ON")
             try:
                 yield connection
             finally:
-                connection.exec_driver_sql(f"PRAGMA secure_delete={('OFF', 'ON', 'FAST')[usual]}")
+                connection.exec_driver_sql("PRAGMA secure_delete=FAST")
 
     def erase_remains(self) -> bool:
         """Leave no copy in SQLite's files of what was deleted or moved; writers wait. See ``sqlite_file``.
@@ -199,10 +211,26 @@ def _prepare_sqlite(synchronous: str, connection: sqlite3.Connection, _entry: Co
     # sqlite3 would begin transactions by rules of its own, too late for a lock that must come first.
     connection.isolation_level = None
     # The last one in KiB, for each connection: a run of keys and the ends of the indexes stay in it between two saves.
-    # The page size is that of a new file: the telemetry of a trace takes half a page.
-    for pragma in ("page_size=8192", "foreign_keys=ON", f"synchronous={synchronous}", "cache_size=-16000"):
+    # The page size is that of a new file: the telemetry of a trace takes half a page. Some builds of SQLite, Debian's
+    # too, write zeros over all that is deleted, which retention would pay for: FAST does so where it writes anyway.
+    settings = ("page_size=8192", "secure_delete=FAST", "foreign_keys=ON", f"synchronous={synchronous}")
+    for pragma in (*settings, "cache_size=-16000"):
         connection.execute(f"PRAGMA {pragma}")
     sqlite_file.copy_beside(connection.execute)
+
+
+@contextmanager
+def _without_foreign_keys(connection: sa.Connection) -> Iterator[None]:
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    # Straight to the driver: SQLite changes this between two transactions only, and SQLAlchemy would begin one.
+    driver: Any = connection.connection.driver_connection
+    driver.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        driver.execute("PRAGMA foreign_keys=ON")
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import sqlalchemy as sa
 
 from exporters.packed import Packed
-from exporters.store.engine import CHUNK, chunks, put
+from exporters.store.engine import CHUNK, put
+from exporters.store.many import OneOf
 from exporters.store.tables import trace_keys as table
 
 RUN = 1 << 13
@@ -52,8 +53,10 @@ def remove(connection: sa.Connection, numbers: Iterable[int]) -> None:
     for number in numbers:
         by_run.setdefault(number // RUN, []).append(number)
     for run, of_run in by_run.items():
-        for chunk in chunks(of_run):
-            connection.execute(sa.delete(table).where(table.c.run == run, table.c.trace.in_(chunk)))
+        connection.execute(_REMOVE, {"this": run, "numbers": of_run})
+
+
+_REMOVE = sa.delete(table).where(table.c.run == sa.bindparam("this"), OneOf(table.c.trace, "numbers"))
 
 
 def _runs(connection: sa.Connection) -> Iterator[Sequence[int]]:

@@ -12,11 +12,19 @@ from checks.trace import FeedbackTarget
 from collector.pipeline import upkeep
 from exporters.dataset.case import CaseStatus
 from exporters.store import CaseLimits, Removed, Store, retention
-from exporters.store.retention import BATCH, MOST_S, Limits
-from exporters.store.tables import metadata
+from exporters.store.engine import put
+from exporters.store.errors import StoreError
+from exporters.store.retention import MOST_S, Limits
+from exporters.store.tables import metadata, payloads
 
 AGE, FLAGGED = DAY, 30 * DAY
 ROOMY = 2**40
+BATCH = 200
+
+
+@pytest.fixture
+def _small_batches(monkeypatch):
+    monkeypatch.setattr(retention, "BATCH", BATCH)
 
 
 def retain(store, now_ns=NOW, max_bytes=ROOMY):
@@ -109,11 +117,13 @@ def test_a_limit_that_cannot_be_met_ends(store):
     assert retain(store, max_bytes=0) == Removed()
 
 
+@pytest.mark.usefixtures("_small_batches")
 def test_what_is_over_the_limit_by_many_batches_goes_in_one_call(store):
     save(store, *(a_record(n, evaluated_ns=0) for n in range(1, 700)))
     assert retain(store).aged == 699
 
 
+@pytest.mark.usefixtures("_small_batches")
 def test_a_call_ends_when_its_time_is_up_and_the_next_goes_on(store):
     save(store, *(a_record(n, evaluated_ns=0) for n in range(1, 2 * BATCH + 2)))
     limits, ticks = Limits(AGE, ROOMY, FLAGGED), itertools.count(0, MOST_S)
@@ -126,6 +136,7 @@ def test_a_call_ends_when_its_time_is_up_and_the_next_goes_on(store):
     ]
 
 
+@pytest.mark.usefixtures("_small_batches")
 async def test_however_much_there_is_to_remove_goes_before_the_next_round(store):
     class Hurried:
         """A store whose calls each remove one batch."""
@@ -153,6 +164,25 @@ def test_nothing_of_a_removed_trace_stays_behind(store, store_url):
         }
     engine.dispose()
     assert {name: count for name, count in rows.items() if count} == {}
+
+
+def test_a_row_that_refers_to_nothing_is_refused_also_after_retention(tmp_path):
+    with Store.open(None, tmp_path) as store:
+        save(store, a_record(1, evaluated_ns=0))
+        assert retain(store).aged == 1
+        with pytest.raises(StoreError), store._database.write() as connection:
+            put(connection, payloads, ("trace", "verdicts", "feedback", "data"), [(7, "[]", "[]", b"")])
+
+
+def test_no_copy_of_what_was_removed_is_written(tmp_path):
+    with Store.open(None, tmp_path) as store:
+        save(store, *(big(n) for n in (1, 2, 3)))
+        with store._database.read() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        log = tmp_path / "sidecheck.db-wal"
+        before = log.stat().st_size
+        assert retain(store, NOW + 2 * AGE).aged == 3
+        assert log.stat().st_size - before < 1_000_000
 
 
 def test_a_removed_trace_can_come_again(store):
