@@ -29,7 +29,7 @@ transaction."""
 MOST_CASES = 5_000
 """Cases that go in one call; far fewer are made in a day."""
 MOST_S = 2.0
-"""How long one call goes on: a process that is to end waits for it. Measured: 60,000 traces in that time, of an SQLite
+"""How long one call goes on: a process that is to end waits for it. Measured: 32 us a trace, so 60,000, of an SQLite
 file that nobody else writes to."""
 
 
