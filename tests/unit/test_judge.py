@@ -134,6 +134,12 @@ def test_a_job_and_what_is_made_of_it_can_be_sent_between_processes(judge):
     assert pickle.loads(pickle.dumps(judged)) == judged
 
 
+def test_a_case_comes_unchanged_with_what_is_made_of_its_trace():
+    judged = Judged.of([Judge(JudgeOptions({"citations": {}})).judge(a_recorded_job())])
+    assert judged.traces[0].case is not None
+    assert pickle.loads(pickle.dumps(judged)) == judged
+
+
 def test_feedback_finds_a_trace_by_its_session_its_root_its_calls_and_their_responses(judge):
     record = judge.judge(a_recorded_job())
     kinds = {kind for kind, _ in record.keys}
