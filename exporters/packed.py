@@ -4,8 +4,10 @@ So the process that writes has little to do for each trace, and what crosses fro
 Owns how a record becomes columns; where these go is the business of ``exporters.store``.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
+from itertools import starmap
 from operator import attrgetter
 from typing import Any, Self
 
@@ -89,10 +91,6 @@ class Packed:
     likeness: Likeness | None = None
     results: tuple[Result, ...] = ()
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """All fields at once: the usual way takes them, and puts them back, one by one in Python."""
-        return _unpickled, _values_of(self)
-
     def column(self, name: str) -> Any:
         """One of ``columns``."""
         return self.columns[COLUMNS.index(name)]
@@ -115,8 +113,14 @@ _new_packed = constructor_of(Packed)
 _values_of = attrgetter(*[field.name for field in fields(Packed)])
 
 
-def _unpickled(*values: Any) -> Packed:
-    return _new_packed(*values)
+def to_rows(traces: Iterable[Packed]) -> tuple[tuple[Any, ...], ...]:
+    """Packed traces for the way to another process: no Python runs where pickle writes and reads tuples."""
+    return tuple(map(_values_of, traces))
+
+
+def from_rows(rows: Iterable[tuple[Any, ...]]) -> tuple[Packed, ...]:
+    """The packed traces that ``to_rows`` was given."""
+    return tuple(starmap(_new_packed, rows))
 
 
 def pack(record: Record, *, with_results: bool = False) -> Packed:

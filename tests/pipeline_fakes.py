@@ -130,7 +130,7 @@ class InProcessPool:
         self.batches.append(jobs)
         if self.error is not None:
             raise self.error
-        return Judged.of([self._judge.judge(job) for job in jobs])
+        return Judged.of(self._judge.judge_all(jobs))
 
     @property
     def jobs(self) -> list[Job]:

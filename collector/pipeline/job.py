@@ -14,7 +14,7 @@ from checks.trace import CloseReason, Feedback
 from collector.pipeline.merging import Earlier, merged
 from collector.pipeline.pricing import OwnPrices
 from exporters.metrics.tally import Tally, tally
-from exporters.packed import Packed, pack
+from exporters.packed import Packed, from_rows, pack, to_rows
 from exporters.record import Record
 
 DRAFT_WITHIN_NS = 5_000_000_000
@@ -85,6 +85,10 @@ class Judged:
     traces: tuple[Packed, ...]
     tallies: tuple[Tally, ...]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """All traces at once, as rows: object by object it takes half as long again on both sides."""
+        return _received, (to_rows(self.traces), self.tallies)
+
     @classmethod
     def of(cls, records: Sequence[Record], *, with_results: bool = False) -> Self:
         """The sinks' parts of these records."""
@@ -95,6 +99,10 @@ class Judged:
     def joined(cls, parts: Sequence[Self]) -> Self:
         """Several as one, in their order."""
         return cls(tuple(t for part in parts for t in part.traces), tuple(t for part in parts for t in part.tallies))
+
+
+def _received(rows: Sequence[tuple[Any, ...]], tallies: tuple[Tally, ...]) -> Judged:
+    return Judged(from_rows(rows), tallies)
 
 
 def whole(job: Job) -> tuple[Job, Over]:

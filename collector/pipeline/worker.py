@@ -47,7 +47,7 @@ class _Worker:
 
     def judged(self, jobs: Sequence[Job], left_out: Mapping[str, str]) -> Judged:
         self._deadline.install()  # a check may have taken the signal for itself
-        records = [self.judge.judge(job, left_out) for job in jobs]
+        records = self.judge.judge_all(jobs, left_out)
         return Judged.of(records, with_results=self._tells_results)
 
     def drafted(self, job: Job) -> Case | None:

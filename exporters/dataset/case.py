@@ -1,8 +1,10 @@
 """A case: one regression test made of a production trace. Data and its public JSON shape; no I/O."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from functools import cache
+from operator import attrgetter
 from typing import Any
 
 
@@ -43,8 +45,22 @@ class OnConflict(StrEnum):
     KEEP = "keep"
 
 
+class _AtOnce:
+    """Pickled by all values at once: the usual way takes them, and puts them back, one by one in Python."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), _values_of(type(self))(self)  # type: ignore[arg-type]  # every class can be hashed
+
+
+@cache
+def _values_of(kind: Any) -> Callable[[Any], tuple[Any, ...]]:
+    return attrgetter(*[field.name for field in fields(kind)])
+
+
 @dataclass(frozen=True, slots=True)
-class Expectation:
+class Expectation(_AtOnce):
     """What must hold when the case is run again. ``checks`` maps a check's name to its version and options.
 
     ``answer`` is a reference answer in words, ``value`` the very JSON value that must come (``None``: no demand).
@@ -72,7 +88,7 @@ class Expectation:
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class Context(_AtOnce):
     """What the app knew when it answered: retrieved documents, earlier messages, system prompt, tool definitions."""
 
     documents: tuple[Mapping[str, Any], ...] = ()
@@ -82,7 +98,7 @@ class Context:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class Source(_AtOnce):
     """The trace a case came from."""
 
     trace_id: str
@@ -92,7 +108,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class Case(_AtOnce):
     """One test case. ``id`` is stable for its trace, ``fingerprint`` the same for repetitions of one failure."""
 
     id: str

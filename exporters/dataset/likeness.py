@@ -77,7 +77,7 @@ def load() -> None:
 def likeness(case: Case, failed: Iterable[Verdict]) -> Likeness:
     """What the trace of ``case`` is compared by, given the failures that made the case."""
     failures = {v.check: error_codes(v) for v in failed}
-    family = _digest([case.source.service, sorted(failures.items())])
+    family = _digest(case.source.service, failures.items())
     shingles = _shingles(normalised((case.input or "")[:MOST_CHARACTERS]))
     signature = _signature(shingles)
     return Likeness(
@@ -115,8 +115,7 @@ def bands_of(family: str, signature: bytes) -> tuple[int, ...]:
 
 def fingerprint(service: str, failed: Iterable[Verdict], text: str | None) -> str:
     """The same 32 hex digits for repetitions of one failure: same service, checks and codes, and the same input."""
-    what = sorted((v.check, error_codes(v)) for v in failed)
-    return _digest([service, what, normalised(text or "")])
+    return _digest(service, [(v.check, error_codes(v)) for v in failed], normalised(text or ""))
 
 
 @lru_cache(1)  # of a short input both the fingerprint and the likeness are made, one after the other
@@ -161,10 +160,7 @@ def _signature(shingles: set[str]) -> bytes:
 def _shingles(text: str) -> set[str]:
     """The parts of ``GRAM`` characters of each word, with a space at its ends; shorter ones whole."""
     words = text.translate(_ENDS).replace("#", " # ").split() if text.isascii() else _WORD.findall(text)
-    found: set[str] = set()
-    for word in set(words):
-        found.update(_kept_parts(word) if len(word) <= _USUAL else _parts(word))
-    return found
+    return set().union(*[_kept_parts(word) if len(word) <= _USUAL else _parts(word) for word in set(words)])
 
 
 def _parts(word: str) -> Sequence[str]:
@@ -175,5 +171,7 @@ def _parts(word: str) -> Sequence[str]:
 _kept_parts = lru_cache(_MOST_WORDS)(_parts)
 
 
-def _digest(parts: object) -> str:
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+def _digest(service: str, failures: Iterable[tuple[str, tuple[str, ...]]], *further: str) -> str:
+    # As one list `json` would take twice as long: of all that is here, it is quick with a string alone.
+    parts = [json.dumps(service), json.dumps(sorted(failures)), *map(json.dumps, further)]
+    return hashlib.sha256(f"[{', '.join(parts)}]".encode()).hexdigest()[:32]

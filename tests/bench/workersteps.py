@@ -17,7 +17,7 @@ from collector.conventions.read import read
 from collector.pipeline.assembler import assemble
 from collector.pipeline.deadline import SignalDeadline
 from collector.pipeline.job import Job, Judged, JudgeOptions
-from collector.pipeline.judge import Judge
+from collector.pipeline.judge import TOGETHER, Judge
 from exporters.dataset.promote import draft
 from exporters.dataset.redact import Redactor
 from exporters.metrics.tally import tally
@@ -58,7 +58,7 @@ class WorkerSteps:
         with ledger.step(PACK):
             task = ForkingPickler.dumps(jobs)
         with ledger.step(WHOLE):
-            records = [self._judge.judge(job) for job in pickle.loads(task)]
+            records = self._judge.judge_all(pickle.loads(task))
             answer = ForkingPickler.dumps(Judged.of(records))
         self._judge_in_steps(ledger, task, records)
         with ledger.step(UNPACK):
@@ -72,8 +72,8 @@ class WorkerSteps:
     def _judge_in_steps(self, ledger: Ledger, task: Any, records: Sequence[Record]) -> None:
         with ledger.step("workers: decode tasks"):
             jobs: Sequence[Job] = pickle.loads(task)
-        for job in jobs:
-            self._judge_one(ledger, job)
+        for start in range(0, len(jobs), TOGETHER):
+            self._judge_some(ledger, jobs[start : start + TOGETHER])
         with ledger.step("workers: make the store's rows (compress)"):
             packed = tuple(pack(record) for record in records)
         with ledger.step("workers: tally for the metrics"):
@@ -81,15 +81,16 @@ class WorkerSteps:
         with ledger.step("workers: encode answers"):
             ForkingPickler.dumps(Judged(packed, tallies))
 
-    def _judge_one(self, ledger: Ledger, job: Job) -> None:
-        """Trace by trace, as a worker does: step by step over many, each step would find its own code still warm."""
+    def _judge_some(self, ledger: Ledger, jobs: Sequence[Job]) -> None:
+        """Side by side, as a worker does: of one trace alone no step would find its own code still warm."""
         with ledger.step("workers: assemble"):
-            trace = assemble(job.trace_id, job.spans, job.logs, job.closed_by)
+            traces = [assemble(job.trace_id, job.spans, job.logs, job.closed_by) for job in jobs]
         with ledger.step("workers: read by conventions"):
-            interaction = read(trace)
-        report = self._check(ledger, interaction)
+            interactions = [read(trace) for trace in traces]
+        reports = [self._check(ledger, interaction) for interaction in interactions]
         with ledger.step("workers: draft cases"):
-            draft(report, self._redact, plan=self._plan)
+            for report in reports:
+                draft(report, self._redact, plan=self._plan)
 
     def _check(self, ledger: Ledger, interaction: Interaction) -> Report:
         verdicts: list[Verdict] = []

@@ -17,7 +17,7 @@ from checks.view import view
 from collector.conventions.read import read
 from collector.pipeline.assembler import assemble
 from collector.pipeline.job import Job, Judged, JudgeOptions, unjudged
-from collector.pipeline.judge import MOST_ENTRIES, MOST_KEYS, Judge
+from collector.pipeline.judge import MOST_ENTRIES, MOST_KEYS, TOGETHER, Judge
 
 PLAN = {"user_feedback": {}, "latency": {}}
 
@@ -132,6 +132,29 @@ def test_a_job_and_what_is_made_of_it_can_be_sent_between_processes(judge):
     judged = Judged.of([judge.judge(job)], with_results=True)
     assert pickle.loads(pickle.dumps(job)) == job
     assert pickle.loads(pickle.dumps(judged)) == judged
+
+
+def test_a_case_comes_unchanged_with_what_is_made_of_its_trace():
+    judged = Judged.of([Judge(JudgeOptions({"citations": {}})).judge(a_recorded_job())])
+    assert judged.traces[0].case is not None
+    assert pickle.loads(pickle.dumps(judged)) == judged
+
+
+def test_traces_that_are_judged_together_get_the_records_that_each_gets_alone():
+    options = JudgeOptions({"user_feedback": {}, "citations": {}}, prices={})
+    judge = Judge(options, wall_ns=lambda: 42)
+    jobs = [a_job(n, f"app-{n}") for n in range(1, TOGETHER + 3)]
+    jobs[1], jobs[TOGETHER] = a_recorded_job(), a_job(7, feedback=(Feedback(score=0.0, thumbs_up=False),))
+    left_out = {"user_feedback": "it killed its worker"}
+    for reasons in ({}, left_out):
+        together = judge.judge_all(jobs, reasons)
+        assert [timeless(record) for record in together] == [timeless(judge.judge(job, reasons)) for job in jobs]
+    assert len({record.service for record in together}) > TOGETHER
+    assert together[1].case is not None
+
+
+def timeless(record):
+    return replace(record, verdicts=tuple(replace(verdict, duration_ns=0) for verdict in record.verdicts))
 
 
 def test_feedback_finds_a_trace_by_its_session_its_root_its_calls_and_their_responses(judge):

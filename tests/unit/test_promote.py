@@ -208,6 +208,11 @@ def test_another_failure_has_another_fingerprint(other):
     assert draft(a_report()).fingerprint != draft(other).fingerprint
 
 
+def test_a_fingerprint_is_what_it_was_when_it_was_stored():
+    stored = draft(a_report(user_input='Wo ist "Bestellung" 4711 f\u00fcr mich?')).fingerprint
+    assert stored == "ac14cfeacac2a6870fffd23c21173f29"
+
+
 def test_a_warning_does_not_change_the_fingerprint():
     noted = failing(findings=(Finding("missing", "is wrong"), Finding("note", "hm", Severity.WARNING)))
     assert draft(a_report()).fingerprint == draft(a_report(noted)).fingerprint
