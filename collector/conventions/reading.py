@@ -31,12 +31,8 @@ class Reading:
     output: Any = None
 
 
-_new_reading = constructor_of(Reading)
-
-
-def stands_for(step: Step | None) -> Reading:
-    """The reading of a span that stands for a step, or (``None``) follows a convention and stands for nothing."""
-    return _new_reading(step)
+stands_for = constructor_of(Reading)
+"""``Reading`` for what every span has: a step that it stands for or (``None``) a convention and nothing more."""
 
 
 @dataclass(frozen=True, slots=True)
