@@ -10,7 +10,7 @@ from typing import Any
 from checks.interaction import Message, Step
 from checks.span import LogRecord, Span
 from collector.conventions import events, messages, semconv
-from collector.conventions.reading import Convention, Reading, stands_for
+from collector.conventions.reading import Convention, Reading, new_reading
 
 _STEPS: Mapping[str | None, Callable[[Span, Sequence[LogRecord]], Step]] = {
     **dict.fromkeys(semconv.CALL_OPERATIONS, semconv.model_call),
@@ -28,12 +28,12 @@ def read(span: Span, records: Sequence[LogRecord]) -> Reading | None:
     operation = semconv.operation(found)
     read_step = _STEPS.get(operation)
     if read_step is not None:
-        return stands_for(read_step(span, records))
+        return new_reading(read_step(span, records))
     if semconv.is_model_call(found, operation):
-        return stands_for(semconv.model_call(span, records))
+        return new_reading(semconv.model_call(span, records))
     if operation in semconv.AGENT_OPERATIONS:
         return _agent(span, records)
-    return stands_for(None) if operation is not None else None
+    return new_reading() if operation is not None else None
 
 
 def _agent(span: Span, records: Sequence[LogRecord]) -> Reading:
@@ -41,7 +41,7 @@ def _agent(span: Span, records: Sequence[LogRecord]) -> Reading:
     found = events.attributes_of(span, records)
     asked = messages.read(found.get("gen_ai.input.messages"), "user")
     answered = messages.read(found.get("gen_ai.output.messages"), "assistant")
-    return Reading(is_entry=True, input=_last_text(asked, "user"), output=_last_text(answered, "assistant"))
+    return new_reading(is_entry=True, input=_last_text(asked, "user"), output=_last_text(answered, "assistant"))
 
 
 def _last_text(said: tuple[Message, ...] | None, role: str) -> Any:

@@ -31,8 +31,8 @@ class Reading:
     output: Any = None
 
 
-stands_for = constructor_of(Reading)
-"""``Reading`` for what every span has: a step that it stands for or (``None``) a convention and nothing more."""
+new_reading = constructor_of(Reading)
+"""``Reading``, for what is made of nearly every span."""
 
 
 @dataclass(frozen=True, slots=True)
