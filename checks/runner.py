@@ -6,7 +6,7 @@ and a broken check (``ERRORED``, ``TIMED_OUT``). Knows neither what checks look 
 
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from typing import NamedTuple
 
@@ -49,9 +49,10 @@ def run(
         if planned.deadline_ns != limit_ns:  # most checks have the same
             limit_ns = planned.deadline_ns
             limit = deadline(limit_ns)
-        end = _attempt(planned, interaction, limit)
+        outcome, score, findings, cut, error, reason = _attempt(planned, interaction, limit)
         ended = clock()
-        verdicts.append(_signed(planned, end, ended - started))
+        name, version, took_ns = planned.name, planned.check.info.version, ended - started
+        verdicts.append(_verdict(name, version, outcome, score, findings, took_ns, error, cut, reason))
         started = ended
     return _report(interaction, tuple(verdicts))
 
@@ -73,22 +74,15 @@ class _End(NamedTuple):
     """How a check ended, before it is signed and timed."""
 
     outcome: Outcome
+    score: float | None = None
     findings: tuple[Finding, ...] = ()
     findings_cut: bool = False
     error: str | None = None
     reason: str | None = None
 
 
-_SCORES: Mapping[Outcome, float] = {Outcome.PASSED: 1.0, Outcome.FAILED: 0.0}
-_PASSED = _End(Outcome.PASSED)
+_PASSED = _End(Outcome.PASSED, 1.0)
 _NOTHING_TO_JUDGE = _End(Outcome.NOT_APPLICABLE, reason=NOTHING_TO_JUDGE)
-
-
-def _signed(planned: PlannedCheck, end: _End, duration_ns: int) -> Verdict:
-    outcome, findings, cut, error, reason = end
-    score = _SCORES.get(outcome)
-    version = planned.check.info.version
-    return _verdict(planned.name, version, outcome, score, findings, duration_ns, error, cut, reason)
 
 
 def _attempt(planned: PlannedCheck, interaction: Interaction, limit: AbstractContextManager[object]) -> _End:
@@ -121,8 +115,9 @@ def _decide(planned: PlannedCheck, interaction: Interaction) -> _End:
     findings, cut = vet(check.inspect(interaction), check.info, interaction)
     if not findings:
         return _PASSED
-    failed = any(finding.severity is Severity.ERROR for finding in findings)
-    return _End(Outcome.FAILED if failed else Outcome.PASSED, findings, cut)
+    if any(finding.severity is Severity.ERROR for finding in findings):
+        return _End(Outcome.FAILED, 0.0, findings, cut)
+    return _End(Outcome.PASSED, 1.0, findings, cut)
 
 
 def _type(error: BaseException) -> str:

@@ -6,6 +6,7 @@ captured text in its hands.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from types import GeneratorType
 
 from checks.check import CheckInfo
@@ -20,6 +21,8 @@ LONGEST_MESSAGE = 500
 
 _USUAL = (GeneratorType, tuple, list)
 """What checks mostly return: to ask for ``Iterable`` takes much longer."""
+_END = object()
+_NOTHING: tuple[tuple[Finding, ...], bool] = ((), False)
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")  # becomes a label on /metrics
 
 
@@ -46,7 +49,8 @@ def vet(found: Iterable[object], info: CheckInfo, interaction: Interaction) -> t
         raise InvalidFindingError(f"inspect returned {type(found).__name__}, not an iterable of findings")
     drawn = iter(found)
     try:
-        return _kept(drawn, info, interaction)
+        first = next(drawn, _END)
+        return _NOTHING if first is _END else _kept(chain((first,), drawn), info, interaction)
     finally:
         # Here and not when it is collected: a generator's own clean-up belongs inside the check's deadline.
         close = getattr(drawn, "close", None)
@@ -56,11 +60,10 @@ def vet(found: Iterable[object], info: CheckInfo, interaction: Interaction) -> t
 
 def _kept(drawn: Iterator[object], info: CheckInfo, interaction: Interaction) -> tuple[tuple[Finding, ...], bool]:
     kept: list[Finding] = []
-    lengths: _Lengths | None = None  # most checks find nothing, and need none
+    lengths = _Lengths(interaction)
     for number, item in enumerate(drawn, 1):
         if number > MOST_FINDINGS:
             return tuple(kept), True
-        lengths = lengths or _Lengths(interaction)
         kept.append(_finding(item, f"finding {number}", info, lengths))
     return tuple(kept), False
 

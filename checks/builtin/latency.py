@@ -93,10 +93,11 @@ class Latency:
 
     def applies_to(self, interaction: Interaction) -> bool:
         """Whether a limit is set for something that was timed."""
-        limits = self._limits_for(interaction)
-        if limits.trace is not None and any(map(_is_timed, interaction.trace.spans)):
-            return True
-        calls, trace = interaction.model_calls, interaction.trace
+        limits, trace, calls = self._limits_for(interaction), interaction.trace, interaction.model_calls
+        if limits.trace is not None:
+            for span in trace.spans:  # the first one, mostly
+                if _is_timed(span):
+                    return True
         return (limits.model_call is not None and any(_duration(call, trace) is not None for call in calls)) or (
             limits.first_token is not None and any(call.ttft_ns is not None for call in calls)
         )
@@ -110,7 +111,8 @@ class Latency:
                 yield _slow("slow_trace", "the trace", took, trace.root.span_id if trace.root else None, limits.trace)
         most = limits.model_call
         if most is not None:
-            slow = [(ns, call.span_id) for call in calls if (ns := _duration(call, trace)) is not None and ns > most]
+            long = [call for call in calls if call.duration_ns > most]
+            slow = [(call.duration_ns, call.span_id) for call in long if _duration(call, trace) is not None]
             if slow:
                 yield _slow("slow_model_call", "the slowest model call", *max(slow, key=_TOOK), most)
         most = limits.first_token
@@ -170,8 +172,9 @@ def _is_timed(span: Span) -> bool:
 
 def _trace_duration(trace: Trace) -> int:
     """The root's duration: what the user waited. Where that is unknown, from the first start to the last end known."""
-    if trace.root is not None and trace.root.parent_id is None and _is_timed(trace.root):
-        return trace.root.duration_ns
+    root = trace.root
+    if root is not None and root.parent_id is None and _is_timed(root):
+        return root.duration_ns
     timed = [span for span in trace.spans if _is_timed(span)]
     return max((s.end_ns for s in timed), default=0) - min((s.start_ns for s in timed), default=0)
 

@@ -90,10 +90,15 @@ def flag(attributes: Mapping[str, Any], *keys: str) -> bool | None:
 def parsed(value: Any) -> Any:
     """``value`` with a string that holds a JSON object or array parsed; anything else as it is."""
     if isinstance(value, str):
-        return _loaded(value) if value.lstrip()[:1] in ("{", "[") else value
-    if isinstance(value, bytes):
-        return _loaded(value) if value.lstrip()[:1] in (b"{", b"[") else value
-    return value
+        is_json = value.lstrip()[:1] in ("{", "[")
+    else:
+        is_json = isinstance(value, bytes) and value.lstrip()[:1] in (b"{", b"[")
+    if not is_json:
+        return value
+    try:  # the same as `_loaded`, without the call: it is asked of every message
+        return orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return value
 
 
 def json_text(value: Any) -> Any:
@@ -129,7 +134,8 @@ def strings(value: Any) -> tuple[str, ...]:
     found = value if isinstance(value, list) else parsed(value)
     if isinstance(found, str):
         return (found,) if found else ()
-    return tuple([item for item in items(found) if isinstance(item, str) and item])
+    listed = found if isinstance(found, (list, tuple)) else ()
+    return tuple([item for item in listed if isinstance(item, str) and item])
 
 
 def compact(value: Any) -> str | None:

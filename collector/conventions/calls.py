@@ -83,14 +83,16 @@ def build(
         streaming: Whether it was streamed, if the attributes do not tell.
         response_id: The response's id, if the attributes do not tell.
     """
-    response_model = attrs.text(found, *keys.response_model)
-    asked_model = attrs.text(found, *keys.model) or (attrs.text(parameters, "model") if parameters else None)
+    # What has no key is not asked for: of most calls half of it is not recorded.
+    response_model = attrs.text(found, *keys.response_model) if keys.response_model else None
+    asked_model = attrs.text(found, *keys.model) if keys.model else None
+    recorded = attrs.flag(found, *keys.streaming) if keys.streaming else None
     return _new_call(  # by position, in the order of ModelCall's fields: names would cost as much again
         span.span_id,
         _provider(found, keys),
-        asked_model or response_model,
+        asked_model or (attrs.text(parameters, "model") if parameters else None) or response_model,
         response_model,
-        attrs.identifier(found, *keys.response_id) or response_id,
+        (attrs.identifier(found, *keys.response_id) if keys.response_id else None) or response_id,
         {key: parameters[key] for key in parameters if key != "model"} if parameters else {},
         response_format,
         asked,
@@ -98,8 +100,8 @@ def build(
         tools,
         _usage(found, keys),
         finish_reasons,
-        streaming if (recorded := attrs.flag(found, *keys.streaming)) is None else recorded,
-        _ttft_ns(span, found, keys),
+        streaming if recorded is None else recorded,
+        _ttft_ns(span, found, keys) if keys.ttft_seconds or span.events else None,
         span.start_ns,
         span.duration_ns,
         failures.of_span(span),
@@ -132,8 +134,8 @@ def _usage(found: Mapping[str, Any], keys: CallKeys) -> Usage:
     return _new_usage(
         attrs.count(found, *keys.input_tokens),
         attrs.count(found, *keys.output_tokens),
-        attrs.count(found, *keys.cached_input),
-        attrs.count(found, *keys.reasoning),
+        attrs.count(found, *keys.cached_input) if keys.cached_input else None,
+        attrs.count(found, *keys.reasoning) if keys.reasoning else None,
     )
 
 

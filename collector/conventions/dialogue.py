@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from checks.interaction import Message, ModelCall
+from checks.interaction import ModelCall
 from checks.span import Span
 from checks.trace import Trace
 from collector.conventions import attributes as attrs
@@ -43,16 +43,8 @@ def read(trace: Trace, entries: Mapping[str, Reading], calls: Sequence[ModelCall
     around: Entries = ()
     if entries:
         around = [(span, entries[span.span_id]) for span in _around(trace, last) if span.span_id in entries]
-    user_input, input_span = _user_input(around, last)
-    final_output, output_span = _final_output(around, last)
-    return Dialogue(
-        user_input=user_input,
-        input_span=input_span,
-        final_output=final_output,
-        output_span=output_span,
-        system=_first_system(calls),
-        refusal=last is not None and _is_refused(last),
-    )
+    refusal = last is not None and _is_refused(last)
+    return Dialogue(*_user_input(around, last), *_final_output(around, last), _first_system(calls), refusal)
 
 
 def _around(trace: Trace, call: ModelCall | None) -> Sequence[Span]:
@@ -109,15 +101,11 @@ def _answer(call: ModelCall | None) -> str | None:
     """The text that a model call answered with; of several choices the first that has text."""
     answer = None
     for message in (call.output or ()) if call is not None else ():
-        text = _text_of(message)
+        text = message.content or message.refusal or message.content
         if text:
             return text
         answer = text if answer is None else answer
     return answer
-
-
-def _text_of(message: Message) -> str | None:
-    return message.content or message.refusal or message.content
 
 
 def _first_system(calls: Sequence[ModelCall]) -> str | None:

@@ -1,10 +1,22 @@
 """Errors that a span recorded, as ``Failure``."""
 
+from collections.abc import Iterable
+
 from checks.interaction import Failure
 from checks.span import Span, StatusCode
 from collector.conventions import attributes as attrs
 
 _ERROR = StatusCode.ERROR  # looking up a member of an enum costs as much as all the rest
+
+
+def first(spans: Iterable[Span]) -> Failure | None:
+    """The first error that any of the spans recorded."""
+    for span in spans:
+        if span.status.code is _ERROR or "error.type" in span.attributes:
+            failure = of_span(span)
+            if failure is not None:
+                return failure
+    return None
 
 
 def of_span(span: Span) -> Failure | None:

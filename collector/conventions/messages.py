@@ -104,26 +104,27 @@ def _plain(item: Any, role: str) -> Message | None:
     key = _PLAIN_MESSAGES.get(tuple(item)) if isinstance(item, dict) else None
     if key is None:
         return None
-    content = item[key]
+    content, said_by = item[key], item["role"]
+    role = (isinstance(said_by, str) and _ROLES.get(said_by)) or _role(item, role)
     if key == "content":  # one that begins a list may be a list of parts
         is_plain = isinstance(content, str) and content.lstrip()[:1] != "["
-        return _new_message(_role(item, role), content) if is_plain else None
+        return _new_message(role, content) if is_plain else None
     if not isinstance(content, list) or len(content) != 1 or not isinstance(content[0], dict):
         return None
-    return _of_part(item, content[0], role)
+    part = content[0]
+    key = _PLAIN_PARTS.get(tuple(part))
+    if key is None or part["type"] != "text":
+        return _of_part(part, role)
+    return _new_message(role, part[key]) if isinstance(part[key], str) else None
 
 
-def _of_part(item: Mapping[str, Any], part: Mapping[str, Any], role: str) -> Message | None:
-    """The message of this one part, ``None`` where that is not plain."""
+def _of_part(part: Mapping[str, Any], role: str) -> Message | None:
+    """The message of this one part that is no text, ``None`` where that is not plain."""
     kind = part.get("type")
-    if kind == "text":
-        key = _PLAIN_PARTS.get(tuple(part))
-        text = None if key is None else part[key]
-        return _new_message(_role(item, role), text) if isinstance(text, str) else None
     if not isinstance(kind, str) or len(part) == 1:
         return None
     if kind in parts.REQUESTS:
-        return _new_message(_role(item, role), None, None, (parts.request(part),))
+        return _new_message(role, None, None, (parts.request(part),))
     return parts.result(part) if kind in parts.RESULTS else None
 
 

@@ -8,12 +8,13 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from checks.constructor import constructor_of
 from checks.interaction import Message, ModelCall, Retrieval, ToolCall
 from checks.span import LogRecord, Span
 from collector.conventions import attributes as attrs
 from collector.conventions import bodies, definitions, documents, failures, formats, messages
 from collector.conventions.calls import CallKeys, build, finish_reasons
-from collector.conventions.reading import Convention, Reading
+from collector.conventions.reading import Convention, Reading, new_reading
 
 _KIND = "openinference.span.kind"
 _INPUT, _OUTPUT, _TOOLS = "llm.input_messages", "llm.output_messages", "llm.tools"
@@ -31,6 +32,8 @@ _KEYS = CallKeys(
     reasoning=("llm.token_count.completion_details.reasoning",),
 )
 
+_new_tool_call, _new_retrieval = constructor_of(ToolCall), constructor_of(Retrieval)
+
 
 def read(span: Span, records: Sequence[LogRecord]) -> Reading | None:  # noqa: ARG001  # content is never in log records
     """What ``span`` means in OpenInference's terms; ``None`` where it has no span kind."""
@@ -39,15 +42,15 @@ def read(span: Span, records: Sequence[LogRecord]) -> Reading | None:  # noqa: A
         return None
     match kind.upper():
         case "LLM":
-            return Reading(step=_model_call(span))
+            return new_reading(_model_call(span))
         case "TOOL":
-            return Reading(step=_tool_call(span))
+            return new_reading(_tool_call(span))
         case "RETRIEVER" | "RERANKER":
-            return Reading(step=_retrieval(span))
+            return new_reading(_retrieval(span))
         case "CHAIN" | "AGENT":
-            return Reading(is_entry=True, input=_value(span, "input"), output=_value(span, "output"))
+            return new_reading(is_entry=True, input=_value(span, "input"), output=_value(span, "output"))
         case _:
-            return Reading()
+            return new_reading()
 
 
 def _model_call(span: Span) -> ModelCall:
@@ -90,7 +93,7 @@ def _plain(span: Span, side: str, role: str) -> tuple[Message, ...] | None:
 
 def _tool_call(span: Span) -> ToolCall:
     found = span.attributes
-    return ToolCall(
+    return _new_tool_call(
         span_id=span.span_id,
         name=attrs.text(found, "tool.name") or span.name or None,
         id=attrs.identifier(found, "tool_call.id", "tool.id"),
@@ -105,7 +108,7 @@ def _tool_call(span: Span) -> ToolCall:
 def _retrieval(span: Span) -> Retrieval:
     lists = attrs.indexed(span.attributes, _RETRIEVED, _RERANKED)
     query = _value(span, "input")
-    return Retrieval(
+    return _new_retrieval(
         span_id=span.span_id,
         query=attrs.text(span.attributes, "reranker.query") or (query if isinstance(query, str) else None),
         documents=documents.read(lists.get(_RERANKED) or lists.get(_RETRIEVED)),

@@ -8,12 +8,13 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from checks.constructor import constructor_of
 from checks.interaction import ModelCall, Retrieval, ToolCall
 from checks.span import LogRecord, Span
 from collector.conventions import attributes as attrs
 from collector.conventions import definitions, documents, failures, merge, messages, semconv
 from collector.conventions.calls import finish_reason
-from collector.conventions.reading import Convention, Reading
+from collector.conventions.reading import Convention, Reading, new_reading
 
 _PROMPT, _COMPLETION, _FUNCTIONS = "gen_ai.prompt", "gen_ai.completion", "llm.request.functions"
 _SPANS = "traceloop."
@@ -29,6 +30,9 @@ _CALLS = semconv.call_shapes(
     )
 )
 
+_new_tool_call, _new_retrieval = constructor_of(ToolCall), constructor_of(Retrieval)
+_new_model_call = constructor_of(ModelCall)
+
 
 def read(span: Span, records: Sequence[LogRecord]) -> Reading | None:
     """What ``span`` means in OpenLLMetry's terms; ``None`` where none of its own keys is on it."""
@@ -38,14 +42,14 @@ def read(span: Span, records: Sequence[LogRecord]) -> Reading | None:
     kind = attrs.text(found, "traceloop.span.kind")
     operation = semconv.operation(found)
     if kind == "tool" or operation == "execute_tool":
-        return Reading(step=_tool_call(span, records))
+        return new_reading(_tool_call(span, records))
     if kind in _ENTRY_KINDS or operation in semconv.AGENT_OPERATIONS:
-        return Reading(is_entry=True, input=_entity_input(found), output=_entity_output(found))
+        return new_reading(is_entry=True, input=_entity_input(found), output=_entity_output(found))
     if kind == "task":
-        return Reading(step=_retrieval(span))
+        return new_reading(_retrieval(span))
     if operation == "retrieval":
-        return Reading(step=semconv.retrieval(span, records))
-    return Reading(step=_model_call(span, records) if _is_model_call(found, operation) else None)
+        return new_reading(semconv.retrieval(span, records))
+    return new_reading(_model_call(span, records) if _is_model_call(found, operation) else None)
 
 
 def _is_model_call(found: Mapping[str, Any], operation: str | None) -> bool:
@@ -63,7 +67,7 @@ def _model_call(span: Span, records: Sequence[LogRecord]) -> ModelCall:
     reasons = messages.finish_reasons(lists.get(_COMPLETION))
     return merge.fill(
         call,
-        ModelCall(
+        _new_model_call(
             span_id=span.span_id,
             input=messages.read(lists.get(_PROMPT), "user"),
             output=messages.read(lists.get(_COMPLETION), "assistant"),
@@ -75,7 +79,7 @@ def _model_call(span: Span, records: Sequence[LogRecord]) -> ModelCall:
 
 def _tool_call(span: Span, records: Sequence[LogRecord]) -> ToolCall:
     found = span.attributes
-    own = ToolCall(
+    own = _new_tool_call(
         span_id=span.span_id,
         name=attrs.text(found, "traceloop.entity.name"),
         arguments=_tool_arguments(_entity_input(found)),
@@ -101,7 +105,7 @@ def _retrieval(span: Span) -> Retrieval | None:
     found = documents.recognise(_entity_output(span.attributes))
     if not found:
         return None
-    return Retrieval(
+    return _new_retrieval(
         span_id=span.span_id,
         query=next(attrs.leaves(_entity_input(span.attributes)), None),
         documents=found,

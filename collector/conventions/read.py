@@ -130,7 +130,7 @@ def _convention(found: _Found, calls: Sequence[ModelCall]) -> str:
 
 def _error(trace: Trace, steps: Sequence[Step]) -> Failure | None:
     """The error that tells most: the root's, a model call's, another step's, any span's."""
-    failed = next(filter(None, map(failures.of_span, trace.spans)), None)
+    failed = failures.first(trace.spans)
     if failed is None:
         return None  # a step has the error of its span
     root = failures.of_span(trace.root) if trace.root else None

@@ -31,12 +31,8 @@ class Reading:
     output: Any = None
 
 
-_new_reading = constructor_of(Reading)
-
-
-def stands_for(step: Step | None) -> Reading:
-    """The reading of a span that stands for a step, or (``None``) follows a convention and stands for nothing."""
-    return _new_reading(step)
+new_reading = constructor_of(Reading)
+"""``Reading``, for what is made of nearly every span."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ _new_tool_call = constructor_of(ToolCall)
 _new_retrieval = constructor_of(Retrieval)
 
 _REQUEST = "gen_ai.request."
-_SYSTEM = "gen_ai.system_instructions"
+_SYSTEM, _TOOLS = "gen_ai.system_instructions", "gen_ai.tool.definitions"
 _NOT_PARAMETERS = frozenset({f"{_REQUEST}{name}" for name in ("model", "stream", "structured_output_schema")})
 _SCHEMAS = ("gen_ai.request.structured_output_schema", "llm.request.structured_output_schema")
 _FORMATS = ("gen_ai.request.response_format", "gen_ai.openai.request.response_format", "gen_ai.output.type")
@@ -82,6 +82,7 @@ class _Shape(NamedTuple):
     """The ``gen_ai.request.*`` attributes and their last names, without the model."""
     has_format: bool
     has_system: bool
+    has_tools: bool
 
 
 def call_shapes(keys: CallKeys) -> Shapes[tuple[str, ...], _Shape]:
@@ -90,7 +91,8 @@ def call_shapes(keys: CallKeys) -> Shapes[tuple[str, ...], _Shape]:
     def shape_of(names: tuple[str, ...]) -> _Shape:
         given = [key for key in names if key.startswith(_REQUEST) and key not in _NOT_PARAMETERS]
         parameters = [(key, key[len(_REQUEST) :]) for key in given]
-        return _Shape(keys.among(names), parameters, not _FORMAT_KEYS.isdisjoint(names), _SYSTEM in names)
+        has_format = not _FORMAT_KEYS.isdisjoint(names)
+        return _Shape(keys.among(names), parameters, has_format, _SYSTEM in names, _TOOLS in names)
 
     return Shapes(shape_of)
 
@@ -103,7 +105,7 @@ def model_call(span: Span, records: Sequence[LogRecord], shapes: Shapes[tuple[st
     found, said = span.attributes, events.NOTHING_SAID
     if records or span.events:
         found, said = events.attributes_of(span, records), events.said(span, records)
-    keys, parameters, has_format, has_system = shapes[tuple(found)]
+    keys, parameters, has_format, has_system, has_tools = shapes[tuple(found)]
     asked = messages.read(found.get("gen_ai.input.messages"), "user") or said.input
     answer = found.get("gen_ai.output.messages")
     answered, parsed = messages.read_answer(answer)
@@ -116,9 +118,9 @@ def model_call(span: Span, records: Sequence[LogRecord], shapes: Shapes[tuple[st
         keys,
         asked=_with_system(asked, found[_SYSTEM]) if has_system else asked,
         answered=said.output if answer is None else answered,
-        tools=definitions.read(found.get("gen_ai.tool.definitions")),
+        tools=definitions.read(found[_TOOLS]) if has_tools else None,
         response_format=_response_format(found) if has_format else None,
-        parameters={name: found[key] for key, name in parameters},
+        parameters={name: found[key] for key, name in parameters} if parameters else {},
         finish_reasons=reasons,
     )
 

@@ -7,6 +7,7 @@ model call, which repeats the conversation so far; requests of earlier traces in
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -17,6 +18,7 @@ from checks.lazy import lazy
 from collector.conventions import merge
 
 _new_call = constructor_of(ToolCall)
+_tool_requests = attrgetter("tool_requests")
 _NO_RUN = ToolCall(span_id=None)
 
 _Key = tuple[str | None, bytes]
@@ -29,6 +31,8 @@ def combine(calls: Sequence[ModelCall], runs: Sequence[ToolCall]) -> tuple[ToolC
         calls: The model calls in order of time.
         runs: The tool calls that have spans, in order of time.
     """
+    if not runs and not any(map(_asks, calls)):
+        return ()
     ledger = _Ledger(earlier=calls[0].input if calls else None)
     is_missing_answers = False
     for call in calls:
@@ -43,6 +47,11 @@ def combine(calls: Sequence[ModelCall], runs: Sequence[ToolCall]) -> tuple[ToolC
     for run in unmatched:
         ledger.ran(run)
     return tuple(map(_Entry.call, ledger.entries))
+
+
+def _asks(call: ModelCall) -> bool:
+    """Whether any message that it was given or that it answered with holds a request."""
+    return any(map(_tool_requests, call.output or ())) or any(map(_tool_requests, call.input or ()))
 
 
 def _requests(messages: Sequence[Message]) -> list[ToolRequest]:

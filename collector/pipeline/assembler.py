@@ -4,7 +4,9 @@ Does not know what a span means, nor when a trace is complete. Each access to a 
 most spans do not have is asked for once, and not converted.
 """
 
+from collections.abc import Mapping
 from operator import attrgetter
+from typing import Any
 
 from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord as LogRecordMessage
@@ -19,6 +21,10 @@ from checks.cut import has_mark
 from checks.span import Event, Link, LogRecord, Scope, Span, SpanKind, Status, StatusCode
 from checks.trace import CloseReason, Feedback, Trace
 from collector.plain import attributes_of, log_record, log_time
+
+MOST_RESOURCES = 256
+LARGEST_RESOURCE = 4096
+"""Of so many resources the attributes are remembered, and of none that takes more bytes: apps choose them."""
 
 _KINDS = {int(kind.value): kind for kind in SpanKind}
 _STATUS_CODES = {int(code.value): code for code in StatusCode}
@@ -66,13 +72,31 @@ def assemble(
     )
 
 
+class _Resources(dict[bytes, Mapping[str, Any]]):
+    """The attributes of resources, by their encoding: each app sends its own with all that it sends.
+
+    Threads may share it; what it gives nobody changes, as all spans of a resource share it.
+    """
+
+    def __missing__(self, encoded: bytes) -> Mapping[str, Any]:
+        attributes = attributes_of(Resource.FromString(encoded).attributes)
+        if len(encoded) <= LARGEST_RESOURCE:
+            if len(self) >= MOST_RESOURCES:
+                self.clear()
+            self[encoded] = attributes
+        return attributes
+
+
+_resources = _Resources()
+
+
 class _Origin:
     """Resource and scope of a group of records, converted once and shared by all of them."""
 
     __slots__ = ("_messages", "resource", "scope")
 
     def __init__(self, resource: Resource, scope: InstrumentationScope) -> None:
-        self.resource = attributes_of(resource.attributes)
+        self.resource = _resources[resource.SerializeToString()]
         self.scope = _new_scope(scope.name, scope.version)
         self._messages = (resource, scope)
 

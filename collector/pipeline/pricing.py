@@ -12,7 +12,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from checks.interaction import Interaction, ModelCall
+from checks.interaction import Interaction, ModelCall, Usage
 from checks.selection import matches_any
 
 if TYPE_CHECKING:
@@ -81,9 +81,9 @@ class Prices:
 
     def cost(self, call: ModelCall) -> float | None:
         """The dollars that a call cost, by the model that answered; ``None`` where there is no price or no usage."""
-        tokens = _billed(call)
         name = call.response_model or call.model
-        if tokens is None or not name or len(name) > LONGEST_NAME:
+        tokens = _billed(call.usage) if name and len(name) <= LONGEST_NAME else None
+        if tokens is None or not name:
             return None
         price = self._price(call.provider, name) or (
             call.model and self._price(call.provider, call.model[:LONGEST_NAME])
@@ -92,11 +92,14 @@ class Prices:
 
     def _price(self, provider: str | None, model: str) -> Price | None:
         key = (provider, model)
-        if key not in self._known:
-            if len(self._known) >= MOST_KNOWN:
-                self._known.clear()
-            self._known[key] = self._find(provider, model)
-        return self._known[key]
+        try:
+            return self._known[key]
+        except KeyError:
+            price = self._find(provider, model)
+        if len(self._known) >= MOST_KNOWN:
+            self._known.clear()
+        self._known[key] = price
+        return price
 
     def _find(self, provider: str | None, model: str) -> Price | None:
         own = next((rates for glob, rates in self._own if matches_any((glob,), (model,))), None)
@@ -139,15 +142,14 @@ def _own_rates(price: Mapping[str, float]) -> Rates:
     return Rates(price["input"] / _MILLION, cached / _MILLION, price["output"] / _MILLION)
 
 
-def _billed(call: ModelCall) -> Tokens | None:
+def _billed(usage: Usage) -> Tokens | None:
     """The tokens of a call, ``None`` where none were recorded or they cannot be true."""
-    usage = call.usage
     if usage.input is None and usage.output is None:
         return None
     whole, cached, output = usage.input or 0, usage.cached_input or 0, usage.output or 0
     if not (0 <= whole <= MOST_TOKENS and 0 <= cached <= MOST_TOKENS and 0 <= output <= MOST_TOKENS):
         return None
-    return Tokens(whole, min(whole, cached), output)
+    return Tokens(whole, min(whole, cached) if cached else 0, output)
 
 
 def _listed_price(seller: "Provider", model: "ModelInfo") -> Price | None:

@@ -10,7 +10,7 @@ from otlp import OTHER_TRACE, PARENT, SPAN, TRACE, a_log_record, a_logs_request,
 
 from checks.span import Event, Link, Scope, SpanKind, Status, StatusCode
 from checks.trace import CloseReason, Feedback, Trace
-from collector.pipeline.assembler import assemble
+from collector.pipeline.assembler import LARGEST_RESOURCE, MOST_RESOURCES, _resources, assemble
 
 TRACE_ID = TRACE.hex()
 
@@ -106,6 +106,25 @@ def test_of_equal_copies_under_two_resources_the_same_one_stands_in_any_order():
 def test_spans_of_one_group_share_their_resource():
     trace = assembled(a_trace_request(a_proto_span(), a_proto_span(span_id=PARENT)))
     assert trace.spans[0].resource is trace.spans[1].resource
+
+
+def test_a_resource_that_comes_again_is_read_once_and_another_one_by_itself():
+    first, again, other = (assembled(a_trace_request(service=name)) for name in ("shop", "shop", "stock"))
+    assert first.spans[0].resource is again.spans[0].resource
+    assert other.spans[0].resource == {"service.name": "stock"}
+
+
+def test_so_many_resources_are_remembered_and_no_more():
+    for n in range(2 * MOST_RESOURCES):
+        assert assembled(a_trace_request(service=f"shop-{n}")).service == f"shop-{n}"
+        assert len(_resources) <= MOST_RESOURCES
+
+
+def test_a_large_resource_is_not_remembered():
+    name = "shop" * LARGEST_RESOURCE
+    first, again = (assembled(a_trace_request(service=name)) for _ in range(2))
+    assert first.spans[0].resource == again.spans[0].resource == {"service.name": name}
+    assert first.spans[0].resource is not again.spans[0].resource
 
 
 def test_a_log_record_that_was_sent_twice_is_one():
