@@ -60,7 +60,26 @@ def _steps_above(trace: Trace, steps: Iterable[Step]) -> dict[str, Step | None]:
         found = above[current]
         for span_id in path:
             above[span_id] = found
+    _open_rings(steps, above)
     return above
+
+
+def _open_rings(steps: Iterable[Step], above: dict[str, Step | None]) -> None:
+    """Where steps are above one another in a ring, let one of them be the outermost, or all would count as wrappers."""
+    walked: set[str] = set()
+    for step in steps:
+        on_the_way: set[str] = set()
+        span_id = step.span_id or ""
+        while span_id not in walked:
+            walked.add(span_id)
+            on_the_way.add(span_id)
+            outer = above.get(span_id)
+            if outer is None:
+                break
+            if outer.span_id in on_the_way:
+                above[span_id] = None
+                break
+            span_id = outer.span_id or ""
 
 
 def _is_same(outer: Step, inner: Step) -> bool:
