@@ -21,6 +21,7 @@ from pebble import CONSTS, ProcessPool
 from pebble.pool.process import WORKERS_NAME
 
 from collector.pipeline.job import JudgeOptions
+from collector.pipeline.pipe import Copying, Spawning
 from collector.pipeline.worker import start_worker
 
 _FORKS = sys.platform == "linux"
@@ -101,8 +102,7 @@ class Workers:
             pool.join()
 
     async def _begin(self) -> ProcessPool:
-        kind = "forkserver" if await _can_be_copied(self._preloaded) else "spawn"
-        context = multiprocessing.get_context(kind)
+        context = Copying() if await _can_be_copied(self._preloaded) else Spawning()
         pool = ProcessPool(self._count, initializer=start_worker, initargs=self._initargs, context=context)
         try:
             await asyncio.to_thread(lambda: pool.active)  # which starts them, and may wait for each

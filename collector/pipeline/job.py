@@ -6,7 +6,8 @@ Owns nothing of the judging, and loads nothing of it: the process that takes tel
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from operator import attrgetter
-from typing import Any, Self
+from pickle import PickleBuffer
+from typing import Any, Self, SupportsIndex
 
 from checks.constructor import constructor_of
 from checks.report import Outcome, Verdict
@@ -19,6 +20,8 @@ from exporters.record import Record
 
 DRAFT_WITHIN_NS = 5_000_000_000
 """Redacting megabytes of digits can take long; a case that takes longer is withheld and counted."""
+PICKLES_BUFFERS = 5
+"""The first protocol of ``pickle`` that knows buffers beside the rest."""
 Over = tuple[int, int]
 """Spans and log records that came late and found no room."""
 
@@ -41,9 +44,16 @@ class Job:
     replaces_ns: int | None = None
     earlier: Earlier | None = None
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """All fields at once: the usual way takes them, and puts them back, one by one in Python."""
-        return _unpickled, _values_of(self)
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
+        """All fields at once: the usual way takes them, and puts them back, one by one in Python.
+
+        Telemetry goes beside the rest where it can: see ``pipe``.
+        """
+        values = _values_of(self)
+        if int(protocol) < PICKLES_BUFFERS:
+            return _unpickled, values
+        trace_id, spans, logs, *others = values
+        return _unpickled, (trace_id, PickleBuffer(spans), PickleBuffer(logs) if logs else logs, *others)
 
     @property
     def size(self) -> int:

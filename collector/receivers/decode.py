@@ -26,6 +26,7 @@ from collector.receivers.records import (
     Records,
     check_log,
     check_span,
+    enclosed,
     own,
     read_log,
     read_logs,
@@ -66,7 +67,7 @@ class _Signal:
     read_scope: Callable[[bytes, str], ScopeSpans | ScopeLogs]
     read: Callable[[bytes, str], Message]
     read_run: Callable[[bytes], Sequence[Message]]
-    sort_run: Callable[[bytes, Sequence[Place], Any, ReceiverLimits], Sequence[Records]]
+    sort_run: Callable[[memoryview, Sequence[Place], Any, ReceiverLimits], Sequence[Records]]
     check: Callable[[Any, bytes, ReceiverLimits], Records | Refusal]
     piece: Callable[[str, TraceRecords, bytes], Piece]
 
@@ -143,6 +144,7 @@ class _Decoding:
 
     def __init__(self, body: bytes, limits: ReceiverLimits, signal: _Signal) -> None:
         self._body = body
+        self._view = memoryview(body)  # whose slices take no copy
         self._limits = limits
         self._signal = signal
         self._records_left = limits.spans_per_request
@@ -150,12 +152,14 @@ class _Decoding:
         self._grouping = Grouping()
         self._rejected: Counter[Refusal] = Counter()
         self._is_as_sent = signal is _SPANS
+        self._has_one_scope = False
         self._said: list[Said] = []
 
     def batch(self, source: Source) -> Batch:
         """Decode it all."""
         try:
             _, resources = self._split(0, len(self._body), 1)
+            self._has_one_scope = len(resources) == 1
             for resource in resources:
                 self._read_resource(resource)
         except WireError as error:
@@ -168,6 +172,7 @@ class _Decoding:
         _, _, start, end = resource
         header, scopes = self._split(start, end, 2)
         self._grouping.start_resource(self._checked_resource(header, start))
+        self._has_one_scope &= len(scopes) == 1
         for scope in scopes:
             self._read_scope(scope)
 
@@ -181,19 +186,24 @@ class _Decoding:
             return
         self._grouping.start_scope(header)
         for run in _runs(records):
-            self._read_run(run)
+            is_all = self._has_one_scope and len(run) == len(records) and len(self._body) <= RUN_BYTES
+            self._read_run(run, is_all=is_all)
 
-    def _read_run(self, run: Sequence[Place]) -> None:
-        """Read several records: all at once, or one by one where that fails, to tell which it was."""
+    def _read_run(self, run: Sequence[Place], *, is_all: bool) -> None:
+        """Read several records: all at once, or one by one where that fails, to tell which it was.
+
+        ``is_all`` says that there are no others, so that they can be read where they are.
+        """
         messages: Sequence[Message] = ()
         if len(run) > 1:
             with suppress(DecodeError):
-                messages = self._signal.read_run(self._body[run[0][1] : run[-1][3]])
+                alone = self._body if is_all else enclosed(self._view[run[0][1] : run[-1][3]])
+                messages = self._signal.read_run(alone)
         if len(messages) != len(run):
             for place in run:
                 self._read_record(place)
             return
-        found = self._signal.sort_run(self._body, run, messages, self._limits)
+        found = self._signal.sort_run(self._view, run, messages, self._limits)
         for records in found:
             self._grouping.add(records)
         if not found:

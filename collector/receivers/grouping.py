@@ -16,7 +16,7 @@ _SCOPE_FIELD = 2
 class TraceRecords:
     """The records of one trace, encoded as fields of their scopes, by the number of the scope in the request."""
 
-    scopes: dict[int, list[bytes]] = field(default_factory=dict)
+    scopes: dict[int, list[bytes | memoryview]] = field(default_factory=dict)
     span_ids: list[bytes] = field(default_factory=list)
     has_root: bool = False
     count: int = 0

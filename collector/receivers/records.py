@@ -51,12 +51,12 @@ _Message = TypeVar("_Message", bound=Message)
 class Records:
     """Valid records of one trace, side by side in one scope, and what is kept of them.
 
-    ``fields`` are the records encoded as fields of their scope, tags and lengths included. ``span_ids`` and
-    ``has_root`` are those of spans.
+    ``fields`` are the records encoded as fields of their scope, tags and lengths included; where nothing changed, as
+    they stand in the request. ``span_ids`` and ``has_root`` are those of spans.
     """
 
     trace_id: bytes
-    fields: bytes
+    fields: bytes | memoryview
     span_ids: tuple[bytes, ...] = ()
     has_root: bool = False
     count: int = 1
@@ -110,22 +110,22 @@ def read_scope_logs(data: bytes, what: str) -> ScopeLogs:
 
 def read_span(data: bytes, what: str) -> Span:
     """Read a span, at the depth at which it is kept."""
-    return _spans(parse(TracesData, _enclosed(_as_field(data)), what))[0]
+    return _spans(parse(TracesData, enclosed(_as_field(data)), what))[0]
 
 
 def read_log(data: bytes, what: str) -> LogRecord:
     """Read a log record, at the depth at which it is kept."""
-    return _log_records(parse(LogsData, _enclosed(_as_field(data)), what))[0]
+    return _log_records(parse(LogsData, enclosed(_as_field(data)), what))[0]
 
 
-def read_spans(fields: bytes) -> Sequence[Span]:
-    """Read several spans at once, at the depth at which they are kept; raise ``DecodeError`` where one is malformed."""
-    return _spans(TracesData.FromString(_enclosed(fields)))
+def read_spans(request: bytes) -> Sequence[Span]:
+    """Read the spans of a request's only scope at once; raise ``DecodeError`` where one is malformed."""
+    return _spans(TracesData.FromString(request))
 
 
-def read_logs(fields: bytes) -> Sequence[LogRecord]:
+def read_logs(request: bytes) -> Sequence[LogRecord]:
     """Read several log records at once, likewise."""
-    return _log_records(LogsData.FromString(_enclosed(fields)))
+    return _log_records(LogsData.FromString(request))
 
 
 def check_span(span: Span, field: bytes, limits: ReceiverLimits) -> Records | Refusal:
@@ -190,7 +190,7 @@ def _as_field(record: bytes) -> bytes:
     return delimited(RECORD_FIELD, record)
 
 
-def _enclosed(fields: bytes) -> bytes:
+def enclosed(fields: bytes | memoryview) -> bytes:
     """Return a message that holds the records alone, as deep as they are kept.
 
     Decoders stop at a depth of 100: what can be read here can be read again when the trace is put together.

@@ -18,11 +18,11 @@ _NO_TRACE, _NO_SPAN = bytes(TRACE_ID_BYTES), bytes(SPAN_ID_BYTES)
 _columns = attrgetter("trace_id", "span_id", "parent_span_id", "start_time_unix_nano", "end_time_unix_nano")
 
 
-def by_trace(body: bytes, run: Sequence[Place], spans: Sequence[Span], limits: ReceiverLimits) -> list[Records]:
+def by_trace(body: memoryview, run: Sequence[Place], spans: Sequence[Span], limits: ReceiverLimits) -> list[Records]:
     """What is kept of some spans, by trace, in their order; nothing where they have to be looked at one by one.
 
     Args:
-        body: The request.
+        body: The request, of which what is kept is a part.
         run: Where each span is in it.
         spans: The same, decoded.
         limits: What is larger is cut.

@@ -123,12 +123,12 @@ def _value(data: bytes, wire_type: int, at: int, end: int) -> tuple[int, int]:
     raise WireError(at, f"a field has the unknown wire type {wire_type}")
 
 
-def delimited(number: int, *payload: bytes) -> bytes:
+def delimited(number: int, *payload: bytes | memoryview) -> bytes:
     """Return the payload (its parts joined) as field ``number`` (1 to 15) of a message."""
     return b"".join((_TAGS[number], encode_varint(sum(map(len, payload))), *payload))
 
 
-def of_one_scope(resource: bytes, scope: bytes, *fields: bytes) -> bytes:
+def of_one_scope(resource: bytes, scope: bytes, *fields: bytes | memoryview) -> bytes:
     """``delimited(1, resource, delimited(2, scope, *fields))``, for which each part is copied once only."""
     size = len(scope) + sum(map(len, fields))
     head = _TAGS[2] + encode_varint(size)

@@ -2,7 +2,6 @@
 
 import pickle
 from collections.abc import Mapping, Sequence
-from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 from bench.checks import Nothing
@@ -16,7 +15,7 @@ from checks.report import Report, Verdict
 from collector.conventions.read import read
 from collector.pipeline.assembler import assemble
 from collector.pipeline.deadline import SignalDeadline
-from collector.pipeline.job import Job, Judged, JudgeOptions
+from collector.pipeline.job import PICKLES_BUFFERS, Job, Judged, JudgeOptions
 from collector.pipeline.judge import TOGETHER, Judge
 from exporters.dataset.promote import draft
 from exporters.dataset.redact import Redactor
@@ -24,6 +23,7 @@ from exporters.metrics.tally import tally
 from exporters.packed import pack
 from exporters.record import Record
 
+_Message = tuple[bytes, Sequence[pickle.PickleBuffer]]
 Checks = Mapping[str, Mapping[str, Any]]
 """The ``checks`` of a configuration."""
 ALL: Checks = {name: {} for name in catalogue.DEFAULT_CHECKS}
@@ -56,13 +56,13 @@ class WorkerSteps:
     def judge(self, ledger: Ledger, jobs: Sequence[Job]) -> Judged:
         """Judge a batch, twice; its way to the worker and back is a part of it."""
         with ledger.step(PACK):
-            task = ForkingPickler.dumps(jobs)
+            task = _told(jobs)
         with ledger.step(WHOLE):
-            records = self._judge.judge_all(pickle.loads(task))
-            answer = ForkingPickler.dumps(Judged.of(records))
+            records = self._judge.judge_all(_heard(task))
+            answer = _told(Judged.of(records))
         self._judge_in_steps(ledger, task, records)
         with ledger.step(UNPACK):
-            return pickle.loads(answer)
+            return _heard(answer)
 
     def close_round(self, ledger: Ledger) -> None:
         """Turn sums into differences."""
@@ -71,7 +71,7 @@ class WorkerSteps:
 
     def _judge_in_steps(self, ledger: Ledger, task: Any, records: Sequence[Record]) -> None:
         with ledger.step("workers: decode tasks"):
-            jobs: Sequence[Job] = pickle.loads(task)
+            jobs: Sequence[Job] = _heard(task)
         for start in range(0, len(jobs), TOGETHER):
             self._judge_some(ledger, jobs[start : start + TOGETHER])
         with ledger.step("workers: make the store's rows (compress)"):
@@ -79,7 +79,7 @@ class WorkerSteps:
         with ledger.step("workers: tally for the metrics"):
             tallies = (tally(records),)
         with ledger.step("workers: encode answers"):
-            ForkingPickler.dumps(Judged(packed, tallies))
+            _told(Judged(packed, tallies))
 
     def _judge_some(self, ledger: Ledger, jobs: Sequence[Job]) -> None:
         """Side by side, as a worker does: of one trace alone no step would find its own code still warm."""
@@ -100,6 +100,17 @@ class WorkerSteps:
         with ledger.step(INAPPLICABLE):  # last, when the runner's code is warm, as it is for all checks but the first
             runner.run(interaction, self._inapplicable, deadline=self._deadline)
         return Report(interaction, tuple(verdicts))
+
+
+def _told(message: Any) -> _Message:
+    """Encoded as for a ``collector.pipeline.pipe``, but not written to it."""
+    apart: list[pickle.PickleBuffer] = []
+    return pickle.dumps(message, PICKLES_BUFFERS, buffer_callback=apart.append), apart
+
+
+def _heard(message: _Message) -> Any:
+    told, apart = message
+    return pickle.loads(told, buffers=[*map(bytes, apart)])
 
 
 def _step(planned: PlannedCheck) -> str:

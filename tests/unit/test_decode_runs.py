@@ -128,3 +128,15 @@ def test_only_the_trace_that_holds_a_root_is_said_to():
     child = {"parent_span_id": b"12345678"}
     given = [a_proto_span(**child), *spans(1), a_proto_span(trace_id=OTHER_TRACE, **child)]
     assert [piece.has_root for piece in decode(scope(*map(encoded, given))).pieces] == [True, False]
+
+
+@pytest.mark.parametrize("apart", ["scopes", "resources"])
+def test_runs_of_several_scopes_are_kept_each_with_its_own_ids(apart):
+    mine, others = (b"".join(map(encoded, spans(2, trace_id=t, name=t.hex()))) for t in (TRACE, OTHER_TRACE))
+    body = {
+        "scopes": delimited(1, RESOURCE + delimited(2, mine) + delimited(2, others)),
+        "resources": scope(mine) + scope(others),
+    }[apart]
+    assert {piece.trace_id: names(piece) for piece in decode(body).pieces} == {
+        trace: [trace, trace] for trace in (TRACE.hex(), OTHER_TRACE.hex())
+    }
