@@ -55,7 +55,7 @@ RETAIN_EVERY_S = 15.0
 GAUGES_EVERY_S = 5.0
 CLAIM_EVERY_S = 2.0
 """How long feedback waits that came to a process which judges nothing."""
-EBB_EVERY_S = 1.0
+EBB_EVERY_S = 2.0
 UNLIMITED = ReceiverLimits(request_bytes=2**40, spans_per_request=2**40, attribute_bytes=2**40)
 """What is in the journal was let in before."""
 

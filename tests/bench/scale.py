@@ -36,12 +36,12 @@ LONG = (1_000, 10_000, 100_000, 1_000_000)
 BLOCK = 50_000
 """Traces that are sent before the floor is measured again."""
 LAST_BLOCKS = 3
-"""Of so many blocks before a mark the middle one counts: the next collection of garbage is near or far."""
+"""Of so many blocks before a mark the middle one counts: at rest, too, two differ by what lies where in the heap."""
 KEPT = "256MiB"
 """What the store may keep while many traces come, so that a million does not fill the disk. Retention is at work then,
 as it is in a sidecar that has run for a day."""
-AT_REST_AFTER_S = 3.0
-"""Two seconds at most until what was freed is given back, and one more for a machine that has other things to do."""
+AT_REST_AFTER_S = 5.0
+"""What was freed is given back every two seconds; the rest is for a machine that has other things to do."""
 SLOTS_A_WORKER = 2
 OPEN = {"SIDECHECK_ASSEMBLY__SETTLE": "1h", "SIDECHECK_ASSEMBLY__IDLE": "1h", "SIDECHECK_ASSEMBLY__MAX_AGE": "1h"}
 

@@ -3,6 +3,7 @@
 import platform
 import subprocess
 import sys
+import weakref
 
 import pytest
 
@@ -27,6 +28,18 @@ print(before - _memory(_IN_MEMORY))
 def test_what_is_free_between_what_is_in_use_is_given_back():
     done = subprocess.run([sys.executable, "-c", AFTER_A_BURST], capture_output=True, text=True, check=True)
     assert int(done.stdout) > 40 * MIB
+
+
+def test_circles_are_collected_before():
+    class Node:
+        """What can be watched."""
+
+    node = Node()
+    node.itself = node
+    watched = weakref.ref(node)
+    del node
+    give_back()
+    assert watched() is None
 
 
 def test_where_the_c_library_cannot_nothing_happens(monkeypatch):
