@@ -20,7 +20,7 @@ from collector.intake import Batch
 from collector.logs import place_of
 from collector.outlets import Outlets
 from collector.part_options import front_options, judge_options, kafka_options, worker_memory
-from collector.pipeline import upkeep
+from collector.pipeline import heap, upkeep
 from collector.pipeline.drafting import Admission, Drafting
 from collector.pipeline.explanation import Explainer
 from collector.pipeline.forgetting import Forgetting
@@ -55,6 +55,7 @@ RETAIN_EVERY_S = 15.0
 GAUGES_EVERY_S = 5.0
 CLAIM_EVERY_S = 2.0
 """How long feedback waits that came to a process which judges nothing."""
+EBB_EVERY_S = 2.0
 UNLIMITED = ReceiverLimits(request_bytes=2**40, spans_per_request=2**40, attribute_bytes=2**40)
 """What is in the journal was let in before."""
 
@@ -242,9 +243,14 @@ class Sidecar(Process):
         self._repeat(RETAIN_EVERY_S, "retention", self._retain)
         self._repeat(CLAIM_EVERY_S, "claim", self.front.claim)
         self._repeat(LOOK_EVERY_S, "budgets", self._budgets.look)
+        self._repeat(EBB_EVERY_S, "memory", partial(self._give_back, heap.Ebb()))
 
     async def _refresh_gauges(self) -> None:
         await asyncio.to_thread(upkeep.refresh_gauges, self.store, self.metrics)
+
+    async def _give_back(self, ebb: heap.Ebb) -> None:
+        if ebb.has_come(self.front.admission.held_bytes):
+            await asyncio.to_thread(heap.give_back)
 
     async def _retain(self) -> None:
         keep = self.settings.store.retention

@@ -30,14 +30,18 @@ class Admission:
         """How many bytes open traces may hold."""
         return int(self.memory_bytes * BUFFER_SHARE)
 
+    @property
+    def held_bytes(self) -> int:
+        """How many bytes are held, requests too."""
+        return self._held() + self.reserved_bytes
+
     def has_room(self, open_bytes: int) -> bool:
         """Whether a source that can wait may go on, while open traces hold ``open_bytes``."""
-        total = self._held() + self.reserved_bytes
-        return open_bytes < COMFORT * self.buffer_bytes and total < COMFORT * self.memory_bytes
+        return open_bytes < COMFORT * self.buffer_bytes and self.held_bytes < COMFORT * self.memory_bytes
 
     def admit(self, size: int) -> None:
         """Raise ``Refused`` if ``size`` more bytes would be over the budget."""
-        if self._held() + self.reserved_bytes + size > self.memory_bytes:
+        if self.held_bytes + size > self.memory_bytes:
             raise Refused(Refusal.OVERLOADED, "over the memory budget (limits.memory); send again later", RETRY_AFTER_S)
 
     def reserve(self, size: int = 0) -> "Reservation":

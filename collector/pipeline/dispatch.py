@@ -76,13 +76,17 @@ class Dispatch:
 
     async def _run(self) -> None:
         while True:
-            batches = [await self._queue.get()]
-            while not self._queue.empty() and sum(map(len, batches)) < MOST_AT_ONCE:
-                batches.append(self._queue.get_nowait())
-            await self._write([record for batch in batches for record in batch])
-            for batch in batches:
-                self._unwritten -= len(batch)
-                self._queue.task_done()
+            await self._write_next()
+
+    async def _write_next(self) -> None:
+        """Write what is queued; apart from the loop, so that nothing of it is held while there is nothing to do."""
+        batches = [await self._queue.get()]
+        while not self._queue.empty() and sum(map(len, batches)) < MOST_AT_ONCE:
+            batches.append(self._queue.get_nowait())
+        await self._write([record for batch in batches for record in batch])
+        for batch in batches:
+            self._unwritten -= len(batch)
+            self._queue.task_done()
 
     async def _write(self, records: Sequence[Packed]) -> None:
         try:

@@ -41,7 +41,6 @@ class Run:
     sender_s: float
     floor_s: float
     peak_mib: float
-    memory_mib: float
 
     @property
     def cpu_s(self) -> float:
@@ -89,7 +88,6 @@ def run(sidecar: Serving, load: Load, settle_s: float = 0.2) -> Run:
         sender_s=done["cpu_s"],
         floor_s=(floor_s + _floor_s(load)) / 2 * done["traces"],
         peak_mib=peak[0],
-        memory_mib=end.memory_mib,
     )
 
 

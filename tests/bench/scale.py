@@ -35,9 +35,13 @@ SHORT = (1_000, 10_000)
 LONG = (1_000, 10_000, 100_000, 1_000_000)
 BLOCK = 50_000
 """Traces that are sent before the floor is measured again."""
+LAST_BLOCKS = 3
+"""Of so many blocks before a mark the middle one counts: at rest, too, two differ by what lies where in the heap."""
 KEPT = "256MiB"
 """What the store may keep while many traces come, so that a million does not fill the disk. Retention is at work then,
 as it is in a sidecar that has run for a day."""
+AT_REST_AFTER_S = 5.0
+"""What was freed is given back every two seconds; the rest is for a machine that has other things to do."""
 SLOTS_A_WORKER = 2
 OPEN = {"SIDECHECK_ASSEMBLY__SETTLE": "1h", "SIDECHECK_ASSEMBLY__IDLE": "1h", "SIDECHECK_ASSEMBLY__MAX_AGE": "1h"}
 
@@ -77,24 +81,26 @@ def pool_lines(one: InspectionPool, two: InspectionPool, rounds: int = 5, traces
     yield Line("2 workers by 1, closed traces through the pool alone", ratio, "x", at_least(TWO_BY_ONE), beside)
 
 
-def count_lines(sidecar: Serving, marks: Sequence[int]) -> Iterator[Line]:
+def count_lines(sidecar: Serving, marks: Sequence[int], rest_s: float = AT_REST_AFTER_S) -> Iterator[Line]:
     """Traces until each mark, one after the other, in one sidecar; with three marks and more, what grew."""
     costs, memory, done = {}, {}, 0
     for mark in marks:
-        runs = []
+        runs, at_rest = [], []
         while done < mark:
             runs.append(run(sidecar, Load(min(BLOCK, mark - done))))
             done += runs[-1].traces
-        costs[mark], memory[mark] = median(r.floors for r in runs), runs[-1].memory_mib
+            time.sleep(rest_s)
+            at_rest.append(usage(sidecar.process.pid).memory_mib)
+        costs[mark], memory[mark] = median(r.floors for r in runs), median(at_rest[-LAST_BLOCKS:])
         peak, name = max(r.peak_mib for r in runs), f"until {mark:,} traces"
         yield Line(f"{name}: CPU", costs[mark], "x floor", beside={"us a trace": median(r.us(r.cpu_s) for r in runs)})
         yield Line(f"{name}: speed", median(r.traces_s for r in runs), "traces/s")
-        yield Line(f"{name}: memory", memory[mark], "MiB", beside={"peak": peak})
+        yield Line(f"{name}: memory at rest", memory[mark], "MiB", beside={"peak": peak})
     if len(marks) > len(SHORT):
         last, second, before = marks[-1], marks[1], marks[-2]
         by_second, by_before = f"at {last:,} by {second:,}", f"at {last:,} by {before:,}"
         yield Line(f"CPU a trace {by_second}", costs[last] / costs[second], "x", at_most(COST_GROWTH))
-        yield Line(f"memory {by_before}", memory[last] / memory[before], "x", at_most(MEMORY_GROWTH))
+        yield Line(f"memory at rest {by_before}", memory[last] / memory[before], "x", at_most(MEMORY_GROWTH))
 
 
 def open_lines(sidecar: Serving, traces: int = 10_000) -> Iterator[Line]:

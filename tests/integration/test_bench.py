@@ -93,7 +93,7 @@ def test_workers(sidecar):
 
 
 def test_many_traces(sidecar):
-    assert len(goals(scale.count_lines(sidecar, (FEW, 2 * FEW, 3 * FEW)))) == 2
+    assert len(goals(scale.count_lines(sidecar, (FEW, 2 * FEW, 3 * FEW), 0))) == 2
 
 
 def test_delay(sidecar):

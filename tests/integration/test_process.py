@@ -1,13 +1,17 @@
 """What the settings mean for the parts of a process, read off a process that runs."""
 
 import asyncio
+import threading
+from queue import Queue
 
 import pytest
 from guarded_servers import a_token_file
 from structlog.testing import capture_logs
 
+from collector import app as app_module
 from collector import process as process_module
 from collector.api_only import ApiOnly
+from collector.pipeline import heap
 from collector.settings import Settings
 from exporters.store import StoreUnavailable
 
@@ -52,3 +56,20 @@ async def test_work_on_the_store_that_failed_is_tried_again_soon_and_health_is_w
         assert process.health().problems == ("the store is locked by another process; trying again",)
         await done.wait()
         assert process.health().problems == ()
+
+
+async def test_once_a_burst_is_over_its_memory_is_given_back(tmp_path, monkeypatch):
+    looks, given_back = Queue(), threading.Event()
+    has_come = heap.Ebb.has_come
+    monkeypatch.setattr(heap.Ebb, "has_come", lambda ebb, held: looks.put(held) or has_come(ebb, held))
+    monkeypatch.setattr(heap, "give_back", given_back.set)
+    monkeypatch.setattr(app_module, "EBB_EVERY_S", 0.01)
+    nowhere = {"listen": "127.0.0.1:0"}
+    ports = {"otlp": {"grpc": nowhere, "http": nowhere}, "api": nowhere, "metrics": nowhere}
+    settings = Settings.model_validate({**ports, "data_dir": str(tmp_path), "workers": 1, "checks": {}})
+    async with app_module.Sidecar(settings) as sidecar:
+        with sidecar.front.reserve(heap.EBB_FROM_BYTES):
+            while await asyncio.to_thread(looks.get, timeout=20) < heap.EBB_FROM_BYTES:
+                pass
+            assert not given_back.is_set()
+        assert await asyncio.to_thread(given_back.wait, 20)

@@ -1,6 +1,7 @@
 """Records on their way to the store: written, tried again, given up, left over. The store is a function."""
 
 import asyncio
+import weakref
 
 import pytest
 import stamina
@@ -58,6 +59,21 @@ async def test_what_is_queued_is_written_and_told():
     sink = await Sink().run([a_record(1)], [a_record(2), a_record(3)])
     assert sink.kept == [trace_id(1), trace_id(2), trace_id(3)]
     assert sink.dropped == []
+
+
+async def test_what_is_written_is_let_go_of_though_nothing_more_comes():
+    class Batch(list):
+        """A list that can be watched."""
+
+    sink = Sink()
+    batch = Batch([a_record(1)])
+    watched = weakref.ref(batch)
+    await sink.dispatch.put(batch)
+    del batch
+    sink.dispatch.start()
+    await asyncio.wait_for(sink.dispatch._queue.join(), 5)
+    assert watched() is None
+    await sink.dispatch.stop(5)
 
 
 async def test_batches_that_wait_are_written_in_one_transaction_of_bounded_size():
