@@ -69,7 +69,7 @@ async def test_once_a_burst_is_over_its_memory_is_given_back(tmp_path, monkeypat
     settings = Settings.model_validate({**ports, "data_dir": str(tmp_path), "workers": 1, "checks": {}})
     async with app_module.Sidecar(settings) as sidecar:
         with sidecar.front.reserve(heap.EBB_FROM_BYTES):
-            while await asyncio.to_thread(looks.get, timeout=20) < heap.EBB_FROM_BYTES:
+            while await asyncio.to_thread(looks.get, timeout=30) < heap.EBB_FROM_BYTES:
                 pass
             assert not given_back.is_set()
-        assert await asyncio.to_thread(given_back.wait, 20)
+        assert await asyncio.to_thread(given_back.wait, 30)

@@ -71,7 +71,7 @@ async def test_what_is_written_is_let_go_of_though_nothing_more_comes():
     await sink.dispatch.put(batch)
     del batch
     sink.dispatch.start()
-    await asyncio.wait_for(sink.dispatch._queue.join(), 5)
+    await asyncio.wait_for(sink.dispatch._queue.join(), 30)
     assert watched() is None
     await sink.dispatch.stop(5)
 
