@@ -4,7 +4,7 @@ So the process that writes has little to do for each trace, and what crosses fro
 Owns how a record becomes columns; where these go is the business of ``exporters.store``.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from itertools import starmap
@@ -125,8 +125,21 @@ def from_rows(rows: Iterable[tuple[Any, ...]]) -> tuple[Packed, ...]:
 
 def pack(record: Record, *, with_results: bool = False) -> Packed:
     """The record as the store takes it; with what a tracing backend is told of it, where that is wanted."""
+    return _packed(record, _data(record), with_results)
+
+
+def pack_all(records: Sequence[Record], *, with_results: bool = False) -> tuple[Packed, ...]:
+    """As ``pack``, for a batch. All are compressed first: the library's code and tables stay in the caches then."""
+    compressed = list(map(_data, records))
+    return tuple([_packed(record, data, with_results) for record, data in zip(records, compressed, strict=True)])
+
+
+def _data(record: Record) -> bytes:
     beside = costs.to_part(record.calls) if record.is_read else costs.NO_VIEW
-    data = codec.join_compressed(record.spans, record.logs, beside)
+    return codec.join_compressed(record.spans, record.logs, beside)
+
+
+def _packed(record: Record, data: bytes, with_results: bool) -> Packed:
     outcomes = _outcomes(tuple([(verdict.check, verdict.outcome) for verdict in record.verdicts]))
     codes = {(codec.key(v.check), codec.key(f.code)) for v in record.verdicts for f in v.findings}
     keys = _keys(record)

@@ -15,7 +15,7 @@ from checks.trace import CloseReason, Feedback
 from collector.pipeline.merging import Earlier, merged
 from collector.pipeline.pricing import OwnPrices
 from exporters.metrics.tally import Tally, tally
-from exporters.packed import Packed, from_rows, pack, to_rows
+from exporters.packed import Packed, from_rows, pack_all, to_rows
 from exporters.record import Record
 
 DRAFT_WITHIN_NS = 5_000_000_000
@@ -102,8 +102,7 @@ class Judged:
     @classmethod
     def of(cls, records: Sequence[Record], *, with_results: bool = False) -> Self:
         """The sinks' parts of these records."""
-        packed = tuple([pack(record, with_results=with_results) for record in records])
-        return cls(packed, (tally(records),))
+        return cls(pack_all(records, with_results=with_results), (tally(records),))
 
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:

@@ -16,11 +16,11 @@ from collector.conventions.read import read
 from collector.pipeline.assembler import assemble
 from collector.pipeline.deadline import SignalDeadline
 from collector.pipeline.job import PICKLES_BUFFERS, Job, Judged, JudgeOptions
-from collector.pipeline.judge import TOGETHER, Judge
+from collector.pipeline.judge import Judge
 from exporters.dataset.promote import draft
 from exporters.dataset.redact import Redactor
 from exporters.metrics.tally import tally
-from exporters.packed import pack
+from exporters.packed import pack_all
 from exporters.record import Record
 
 _Message = tuple[bytes, Sequence[pickle.PickleBuffer]]
@@ -72,16 +72,15 @@ class WorkerSteps:
     def _judge_in_steps(self, ledger: Ledger, task: Any, records: Sequence[Record]) -> None:
         with ledger.step("workers: decode tasks"):
             jobs: Sequence[Job] = _heard(task)
-        for start in range(0, len(jobs), TOGETHER):
-            self._judge_some(ledger, jobs[start : start + TOGETHER])
+        self._judge_all(ledger, jobs)
         with ledger.step("workers: make the store's rows (compress)"):
-            packed = tuple(pack(record) for record in records)
+            packed = pack_all(records)
         with ledger.step("workers: tally for the metrics"):
             tallies = (tally(records),)
         with ledger.step("workers: encode answers"):
             _told(Judged(packed, tallies))
 
-    def _judge_some(self, ledger: Ledger, jobs: Sequence[Job]) -> None:
+    def _judge_all(self, ledger: Ledger, jobs: Sequence[Job]) -> None:
         """Side by side, as a worker does: of one trace alone no step would find its own code still warm."""
         with ledger.step("workers: assemble"):
             traces = [assemble(job.trace_id, job.spans, job.logs, job.closed_by) for job in jobs]

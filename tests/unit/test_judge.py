@@ -17,7 +17,7 @@ from checks.view import view
 from collector.conventions.read import read
 from collector.pipeline.assembler import assemble
 from collector.pipeline.job import Job, Judged, JudgeOptions, unjudged
-from collector.pipeline.judge import MOST_ENTRIES, MOST_KEYS, TOGETHER, Judge
+from collector.pipeline.judge import MOST_ENTRIES, MOST_KEYS, Judge
 
 PLAN = {"user_feedback": {}, "latency": {}}
 
@@ -143,13 +143,13 @@ def test_a_case_comes_unchanged_with_what_is_made_of_its_trace():
 def test_traces_that_are_judged_together_get_the_records_that_each_gets_alone():
     options = JudgeOptions({"user_feedback": {}, "citations": {}}, prices={})
     judge = Judge(options, wall_ns=lambda: 42)
-    jobs = [a_job(n, f"app-{n}") for n in range(1, TOGETHER + 3)]
-    jobs[1], jobs[TOGETHER] = a_recorded_job(), a_job(7, feedback=(Feedback(score=0.0, thumbs_up=False),))
+    jobs = [a_job(n, f"app-{n}") for n in range(1, 35)]
+    jobs[1], jobs[32] = a_recorded_job(), a_job(7, feedback=(Feedback(score=0.0, thumbs_up=False),))
     left_out = {"user_feedback": "it killed its worker"}
     for reasons in ({}, left_out):
         together = judge.judge_all(jobs, reasons)
         assert [timeless(record) for record in together] == [timeless(judge.judge(job, reasons)) for job in jobs]
-    assert len({record.service for record in together}) > TOGETHER
+    assert len({record.service for record in together}) > 32
     assert together[1].case is not None
 
 
