@@ -42,19 +42,30 @@ def run(
     Returns:
         One verdict for each planned check. Nothing a check does raises here, but ``KeyboardInterrupt`` passes.
     """
-    verdicts: list[Verdict] = []
+    return run_all([interaction], plan, clock, deadline)[0]
+
+
+def run_all(
+    interactions: Sequence[Interaction],
+    plan: Sequence[PlannedCheck],
+    clock: Callable[[], int] = time.perf_counter_ns,
+    deadline: Deadline = no_deadline,
+) -> list[Report]:
+    """As ``run``, for several: each check judges all of them before the next one begins, as its code is warm then."""
+    verdicts: list[list[Verdict]] = [[] for _ in interactions]
     limit_ns, limit = None, no_deadline(0)
     started = clock()
     for planned in plan:
         if planned.deadline_ns != limit_ns:  # most checks have the same
             limit_ns = planned.deadline_ns
             limit = deadline(limit_ns)
-        outcome, score, findings, cut, error, reason = _attempt(planned, interaction, limit)
-        ended = clock()
-        name, version, took_ns = planned.name, planned.check.info.version, ended - started
-        verdicts.append(_verdict(name, version, outcome, score, findings, took_ns, error, cut, reason))
-        started = ended
-    return _report(interaction, tuple(verdicts))
+        name, version = planned.name, planned.check.info.version
+        for interaction, own in zip(interactions, verdicts, strict=True):
+            outcome, score, findings, cut, error, reason = _attempt(planned, interaction, limit)
+            ended = clock()
+            own.append(_verdict(name, version, outcome, score, findings, ended - started, error, cut, reason))
+            started = ended
+    return [_report(interaction, tuple(own)) for interaction, own in zip(interactions, verdicts, strict=True)]
 
 
 def load(plan: Sequence[PlannedCheck]) -> None:

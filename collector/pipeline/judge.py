@@ -17,7 +17,7 @@ from checks.plan import PlannedCheck
 from checks.report import Outcome, Report
 from checks.trace import Trace
 from checks.view import model_of, tokens_of, view
-from collector.conventions.read import read
+from collector.conventions.read import read, read_all
 from collector.pipeline.assembler import assemble
 from collector.pipeline.job import DRAFT_WITHIN_NS, Job, JudgeOptions, errored, noting, whole
 from collector.pipeline.pricing import Prices, as_judged
@@ -81,8 +81,8 @@ class Judge:
         """The records of a batch of traces, in their order; ``left_out`` as in ``report``.
 
         They go side by side, through each step all of them before the next one: from the second trace on its code is in
-        the processor's caches. A batch of 128 takes nearly a fifth less than its traces one by one. What is open
-        meanwhile is one batch, whose bytes are limited.
+        the processor's caches. A batch of 128 takes a fifth less than its traces one by one. What is open meanwhile is
+        one batch, whose bytes are limited.
         """
         several = list(map(whole, jobs))
         reports = self._reports([job for job, _ in several], left_out)
@@ -131,11 +131,11 @@ class Judge:
     def _reports(self, jobs: Sequence[Job], left_out: Mapping[str, str]) -> list[Report]:
         """A report on each of these traces, which are whole."""
         plan = [planned for planned in self._plan if planned.name not in left_out] if left_out else self._plan
-        reports = [runner.run(made, plan, deadline=self._deadline) for made in self._interactions(jobs)]
+        reports = runner.run_all(self._interactions(jobs), plan, deadline=self._deadline)
         return [_with_errors(report, self._plan, left_out) for report in reports] if left_out else reports
 
     def _interactions(self, jobs: Sequence[Job]) -> list[Interaction]:
-        interactions = list(map(read, list(map(_assembled, jobs))))
+        interactions = read_all(list(map(_assembled, jobs)))
         if self._prices is not None:
             for made in interactions:
                 self._prices.price(made)

@@ -12,7 +12,7 @@ from checks.builtin.pii.engine import PiiEngine
 from checks.interaction import Interaction
 from checks.plan import PlannedCheck
 from checks.report import Report, Verdict
-from collector.conventions.read import read
+from collector.conventions.read import read_all
 from collector.pipeline.assembler import assemble
 from collector.pipeline.deadline import SignalDeadline
 from collector.pipeline.job import PICKLES_BUFFERS, Job, Judged, JudgeOptions
@@ -85,20 +85,22 @@ class WorkerSteps:
         with ledger.step("workers: assemble"):
             traces = [assemble(job.trace_id, job.spans, job.logs, job.closed_by) for job in jobs]
         with ledger.step("workers: read by conventions"):
-            interactions = [read(trace) for trace in traces]
-        reports = [self._check(ledger, interaction) for interaction in interactions]
+            interactions = read_all(traces)
+        reports = self._check(ledger, interactions)
         with ledger.step("workers: draft cases"):
             for report in reports:
                 draft(report, self._redact, plan=self._plan)
 
-    def _check(self, ledger: Ledger, interaction: Interaction) -> Report:
-        verdicts: list[Verdict] = []
+    def _check(self, ledger: Ledger, interactions: Sequence[Interaction]) -> list[Report]:
+        verdicts: list[list[Verdict]] = [[] for _ in interactions]
         for planned in self._plan:
             with ledger.step(_step(planned)):
-                verdicts += runner.run(interaction, [planned], deadline=self._deadline).verdicts
+                reports = runner.run_all(interactions, [planned], deadline=self._deadline)
+            for own, report in zip(verdicts, reports, strict=True):
+                own.extend(report.verdicts)
         with ledger.step(INAPPLICABLE):  # last, when the runner's code is warm, as it is for all checks but the first
-            runner.run(interaction, self._inapplicable, deadline=self._deadline)
-        return Report(interaction, tuple(verdicts))
+            runner.run_all(interactions, self._inapplicable, deadline=self._deadline)
+        return [Report(made, tuple(own)) for made, own in zip(interactions, verdicts, strict=True)]
 
 
 def _told(message: Any) -> _Message:
