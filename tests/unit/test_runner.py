@@ -16,7 +16,7 @@ from checks.deadline import DeadlineExceeded
 from checks.finding import Evidence, Finding, Severity
 from checks.plan import PlannedCheck
 from checks.report import Outcome
-from checks.runner import load, run
+from checks.runner import load, run, run_all
 from checks.selection import Selection
 from checks.vetting import LONGEST_MESSAGE, MOST_EVIDENCE, MOST_FINDINGS
 
@@ -91,6 +91,22 @@ def test_the_duration_is_measured_by_the_clock_given():
         an_interaction(), [PlannedCheck("a", FakeCheck())], clock=itertools.count(100, 42).__next__
     ).verdicts
     assert verdict.duration_ns == 42
+
+
+def test_a_check_judges_all_traces_before_the_next_one_and_each_verdict_has_its_own_time():
+    asked = []
+    traces = [an_interaction("one"), an_interaction("two")]
+    plan = [
+        PlannedCheck(name, FakeCheck(lambda i, name=name: asked.append((name, i.final_output)) or ()))
+        for name in ("first", "second")
+    ]
+    reports = run_all(traces, plan, clock=iter([0, 1, 3, 7, 15]).__next__)
+    assert asked == [("first", "one"), ("first", "two"), ("second", "one"), ("second", "two")]
+    assert [report.interaction for report in reports] == traces
+    assert [[(v.check, v.duration_ns) for v in report.verdicts] for report in reports] == [
+        [("first", 1), ("second", 4)],
+        [("first", 2), ("second", 8)],
+    ]
 
 
 def test_a_check_that_does_not_apply_is_not_asked_to_inspect():
