@@ -86,7 +86,11 @@ class Judge:
         """
         several = list(map(whole, jobs))
         reports = self._reports([job for job, _ in several], left_out)
-        return [noting(over, self._record(job, report)) for (job, over), report in zip(several, reports, strict=True)]
+        cases = list(map(self._draft, reports))
+        return [
+            noting(over, self._record(job, report, *drafted))
+            for (job, over), report, drafted in zip(several, reports, cases, strict=True)
+        ]
 
     def try_check(self, job: Job, check: str) -> None:
         """Run one check on a trace and keep nothing, to see whether this process survives it."""
@@ -158,12 +162,11 @@ class Judge:
             is_unpriced=self._prices is not None and call.is_unpriced,
         )
 
-    def _record(self, job: Job, report: Report) -> Record:
+    def _record(self, job: Job, report: Report, case: Case | None, withheld: bool) -> Record:
         interaction = report.interaction
         trace, calls = interaction.trace, interaction.model_calls
         root, start_ns, duration_ns = trace.root, trace.start_ns, trace.duration_ns
         tokens = tokens_of(calls) or {}
-        case, withheld = self._draft(report)
         return _new_record(
             trace_id=trace.trace_id,
             service=trace.service,
