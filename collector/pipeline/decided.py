@@ -9,10 +9,9 @@ from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, S
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
-import stamina
-
 from checks.constructor import constructor_of
 from checks.trace import CloseReason
+from collector.pipeline import retrying
 from collector.pipeline.buffer import TRACE_BYTES, AssemblyLimits
 from collector.pipeline.closed_trace import ClosedTrace
 from collector.pipeline.job import Job
@@ -140,11 +139,12 @@ class Decided:
 
 async def in_the_end(ask: Callable[[], Awaitable[Result]]) -> Result:
     """What ``ask`` gives once the store no longer says to try again. Raises ``StoreError`` where it says otherwise."""
-    retrying = stamina.retry_context(on=is_retryable, attempts=None, timeout=None, wait_initial=0.05, wait_max=5.0)
-    async for attempt in retrying:
-        with attempt:
-            return await ask()
-    raise AssertionError  # pragma: no cover - stamina returns or raises
+    return await retried(lambda _: ask())
+
+
+async def retried(work: Callable[[int], Awaitable[Result]]) -> Result:
+    """The same of work that is told how often it was tried."""
+    return await retrying.in_the_end(work, is_retryable, 0.05, 5.0)
 
 
 def is_retryable(error: Exception) -> bool:

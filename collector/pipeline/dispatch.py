@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
-import stamina
 import structlog
 
 from collector.logs import place_of
-from collector.pipeline.decided import is_retryable
+from collector.pipeline.decided import retried
 from exporters.packed import Packed
 from exporters.store import StoreContended, StoreError
 
@@ -90,11 +90,7 @@ class Dispatch:
 
     async def _write(self, records: Sequence[Packed]) -> None:
         try:
-            async for attempt in stamina.retry_context(
-                on=is_retryable, attempts=None, timeout=None, wait_initial=0.05, wait_max=5.0
-            ):
-                with attempt:
-                    await self._try_to_save(records, attempt.num)
+            await retried(partial(self._try_to_save, records))
         except Exception as error:  # noqa: BLE001 - the writer must live; a record that cannot be kept costs itself only
             await self._write_apart(records, error)
             return

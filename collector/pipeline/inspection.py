@@ -14,13 +14,13 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
-import stamina
 import structlog
 from pebble import ProcessExpired
 
 from checks.builtin.pii import Pii
 from checks.plan import PlannedCheck
 from collector.logs import place_of
+from collector.pipeline import retrying
 from collector.pipeline.forking import NoWorkers, Workers
 from collector.pipeline.job import DRAFT_WITHIN_NS, Job, Judged, JudgeOptions, NoView, unjudged
 from collector.pipeline.quarantine import Quarantine
@@ -209,18 +209,18 @@ class InspectionPool:
 
     async def _sent(self, function: Callable[..., Any], arguments: Sequence[Any], within_s: float) -> Any:
         """As ``_send``; where there are no workers, once there are some again."""
-        async for attempt in stamina.retry_context(
-            on=NoWorkers, attempts=None, timeout=None, wait_initial=0.5, wait_max=10.0
-        ):
-            with attempt:
-                try:
-                    answer = await self._send(function, arguments, within_s)
-                except NoWorkers as error:
-                    self._note(str(error))
-                    raise
-                self._missing = None
-                return answer
-        raise AssertionError  # pragma: no cover - stamina returns or raises
+        return await retrying.in_the_end(
+            lambda _: self._try_to_send(function, arguments, within_s), lambda e: isinstance(e, NoWorkers), 0.5, 10.0
+        )
+
+    async def _try_to_send(self, function: Callable[..., Any], arguments: Sequence[Any], within_s: float) -> Any:
+        try:
+            answer = await self._send(function, arguments, within_s)
+        except NoWorkers as error:
+            self._note(str(error))
+            raise
+        self._missing = None
+        return answer
 
     def _note(self, problem: str) -> None:
         if self._missing is None:

@@ -5,15 +5,17 @@ Owns names, label values and the cap on series. What is counted when is the busi
 
 import math
 import threading
+import time
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import prometheus_client as prom
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.samples import Exemplar
 
 from exporters.metrics.catalogue import BALANCE, METRICS, UNKNOWN, Kind, Metric
 from exporters.metrics.tally import Tally
@@ -26,17 +28,29 @@ _LONGEST_EXEMPLAR = 128
 """Characters of names and values together: the limit of OpenMetrics, beyond which the client raises."""
 
 
+class _Counter(prom.Counter):
+    """A counter that takes what was looked at before, and does not look again."""
+
+    def inc_by(self, amount: float, exemplar: Exemplar | None) -> None:
+        """Add an amount that is finite and not negative."""
+        self._value.inc(amount)
+        if exemplar is not None:
+            self._value.set_exemplar(exemplar)
+
+
 class _Histogram(prom.Histogram):
     """A histogram that takes many values at once: each bucket, and the sum, is locked and moved once for all."""
 
-    def observe_all(self, amounts: Sequence[float]) -> None:
-        """Add values, all of them finite."""
+    def observe_all(self, amounts: Sequence[float], exemplar: Exemplar | None) -> None:
+        """Add values, all of them finite. The exemplar has its own value."""
         self._sum.inc(sum(amounts))
         for place, number in Counter(map(partial(bisect_left, self._upper_bounds), amounts)).items():
             self._buckets[place].inc(number)
+        if exemplar is not None:
+            self._buckets[bisect_left(self._upper_bounds, exemplar.value)].set_exemplar(exemplar)
 
 
-_TYPES: Mapping[Kind, Any] = {Kind.COUNTER: prom.Counter, Kind.GAUGE: prom.Gauge, Kind.HISTOGRAM: _Histogram}
+_TYPES: Mapping[Kind, Any] = {Kind.COUNTER: _Counter, Kind.GAUGE: prom.Gauge, Kind.HISTOGRAM: _Histogram}
 
 
 class Metrics:
@@ -76,12 +90,16 @@ class Metrics:
 
     def add(self, tally: Tally) -> None:
         """Count what a worker has tallied."""
-        for (name, labels), (amount, trace_id) in tally.amounts.items():
-            self.inc(name, amount, _of_trace(trace_id), **dict(labels))
+        now_s = time.time()
+        for (name, labels), (by, trace_id) in tally.amounts.items():
+            counter = self._told_of(name, Kind.COUNTER, labels)
+            amount = _finite(by)
+            if amount is not None and amount > 0:
+                counter.inc_by(amount, _of_trace(trace_id, amount, now_s))
         for (name, labels), (values, trace_id) in tally.values.items():
-            *others, last = values
-            self._child(name, Kind.HISTOGRAM, dict(labels)).observe_all(_finite_ones(others))
-            self.observe(name, last, _of_trace(trace_id), **dict(labels))
+            last = _finite(values[-1])
+            exemplar = None if last is None else _of_trace(trace_id, last, now_s)
+            self._told_of(name, Kind.HISTOGRAM, labels).observe_all(_finite_ones(values), exemplar)
 
     def set(self, name: str, value: float, **labels: Any) -> None:
         """Set a gauge."""
@@ -111,6 +129,12 @@ class Metrics:
         key = (name, kind, *labels.items())
         child = self._children.get(key)
         return self._find_child(key, name, kind, labels) if child is None else child
+
+    def _told_of(self, name: str, kind: Kind, labels: tuple[tuple[str, str], ...]) -> Any:
+        """The same, of labels in a tally."""
+        key = (name, kind, *labels)
+        child = self._children.get(key)
+        return self._find_child(key, name, kind, dict(labels)) if child is None else child
 
     def _find_child(self, key: tuple[Any, ...], name: str, kind: Kind, labels: Mapping[str, Any]) -> Any:
         metric, family = METRICS[name], self._families[name]
@@ -213,8 +237,14 @@ def _finite_ones(values: Sequence[float]) -> Sequence[float]:
     return [number for number in map(_finite, values) if number is not None]
 
 
-def _of_trace(trace_id: str | None) -> dict[str, str] | None:
-    return None if trace_id is None else {"trace_id": trace_id}
+def _of_trace(trace_id: str | None, amount: float, now_s: float) -> Exemplar | None:
+    labels = None if trace_id is None else _trace_label(trace_id)
+    return None if labels is None else Exemplar(labels, amount, now_s)
+
+
+@lru_cache(maxsize=64)  # a batch has few exemplars, and each for many series
+def _trace_label(trace_id: str) -> dict[str, str] | None:
+    return _exemplar({"trace_id": trace_id})
 
 
 def _exemplar(labels: Mapping[str, str] | None) -> dict[str, str] | None:

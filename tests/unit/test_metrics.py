@@ -100,11 +100,13 @@ def test_labels_that_are_not_the_metric_s_are_an_error_at_once(metrics, labels):
 @pytest.mark.parametrize("amount", [math.nan, math.inf, -1, 10**400])
 def test_an_amount_that_would_spoil_a_counter_is_left_out(metrics, amount):
     metrics.inc("sidecheck_late_spans_total", amount)
+    metrics.add(Tally(amounts={("sidecheck_late_spans_total", ()): (amount, TRACE["trace_id"])}))
     assert samples(metrics, "sidecheck_late_spans_total") == {(): 0}
 
 
 def test_a_value_that_would_spoil_a_histogram_is_left_out(metrics):
     metrics.observe("sidecheck_evaluation_delay_seconds", math.nan)
+    metrics.add(Tally(values={("sidecheck_evaluation_delay_seconds", ()): ([math.nan], TRACE["trace_id"])}))
     assert samples(metrics, "sidecheck_evaluation_delay_seconds_count") == {(): 0}
 
 
@@ -179,8 +181,11 @@ def test_plain_text_is_the_default_and_has_no_exemplars(metrics):
 
 
 def test_an_exemplar_that_is_too_long_is_left_out_and_the_number_counts(metrics):
-    metrics.inc("sidecheck_flagged_traces_total", 1, {"trace_id": "x" * 200}, service="shop")
-    assert samples(metrics, "sidecheck_flagged_traces_total") == {("shop",): 1}
+    name, labels, long = "sidecheck_flagged_traces_total", (("service", "shop"),), "x" * 200
+    metrics.inc(name, 1, {"trace_id": long}, **dict(labels))
+    metrics.add(Tally(amounts={(name, labels): (2, long)}))
+    assert samples(metrics, name) == {("shop",): 3}
+    assert long not in metrics.render(OPENMETRICS)[0].decode()
 
 
 def test_the_page_tells_of_the_process_and_has_no_created_series(metrics):
