@@ -24,7 +24,7 @@ from collector.pipeline.pricing import Prices, as_judged
 from exporters import codec
 from exporters.dataset.case import Case
 from exporters.dataset.gate import admit
-from exporters.dataset.likeness import likeness
+from exporters.dataset.likeness import Likeness, likeness
 from exporters.dataset.likeness import load as load_likeness
 from exporters.dataset.promote import draft, failures
 from exporters.dataset.redact import RedactionFailed, Redactor
@@ -162,7 +162,9 @@ class Judge:
             is_unpriced=self._prices is not None and call.is_unpriced,
         )
 
-    def _record(self, job: Job, report: Report, case: Case | None, withheld: bool) -> Record:
+    def _record(
+        self, job: Job, report: Report, case: Case | None, compared_by: Likeness | None, withheld: bool
+    ) -> Record:
         interaction = report.interaction
         trace, calls = interaction.trace, interaction.model_calls
         root, start_ns, duration_ns = trace.root, trace.start_ns, trace.duration_ns
@@ -193,7 +195,7 @@ class Judge:
             spans=job.spans,
             logs=job.logs,
             case=case,
-            likeness=likeness(case, failures(report, self._plan)) if case is not None else None,
+            likeness=compared_by,
             case_withheld=withheld,
             previous=job.previous,
             previous_feedback=job.previous_feedback,
@@ -202,15 +204,16 @@ class Judge:
             scopes=_scopes(trace) if interaction.convention == "none" else (),
         )
 
-    def _draft(self, report: Report) -> tuple[Case | None, bool]:
-        """The case, and whether there is none because it could not be redacted: then it must not be written."""
+    def _draft(self, report: Report) -> tuple[Case | None, Likeness | None, bool]:
+        """The case, what it is compared by, and whether there is none because it must not be written: not redacted."""
         options = self._options
         if not options.drafts_cases or not (options.typical_rate or _is_failing(report)):
-            return None, False
+            return None, None, False
         try:
-            return self._drafted(report), False
+            case = self._drafted(report)
         except (RedactionFailed, DeadlineExceeded):
-            return None, True
+            return None, None, True
+        return case, None if case is None else likeness(case, failures(report, self._plan)), False
 
     def _drafted(self, report: Report, *, by_hand: bool = False) -> Case | None:
         rate = self._options.typical_rate
