@@ -42,7 +42,9 @@ def give_back() -> None:
 
 
 EBB_FROM_BYTES = 4 * 1024 * 1024
+"""What less than this took is not worth looking for."""
 EBB_SHARE = 0.25
+"""Memory is given back once no more than this share of the most that was held is left."""
 
 
 class Ebb:
