@@ -86,7 +86,7 @@ class Span:
     @property
     def duration_ns(self) -> int:
         """Nanoseconds from start to end; 0 where the end lies before the start (clock skew)."""
-        return max(0, self.end_ns - self.start_ns)
+        return self.end_ns - self.start_ns if self.end_ns > self.start_ns else 0
 
     @property
     def is_error(self) -> bool:

@@ -88,14 +88,6 @@ class Trace:
         return {span_id: tuple(records) for span_id, records in found.items()}
 
     @lazy
-    def attribute_names(self) -> frozenset[str]:
-        """The names of all attributes that any span has: what is not among them need not be looked for in the spans."""
-        names: set[str] = set()
-        for span in self.spans:
-            names.update(span.attributes)
-        return frozenset(names)
-
-    @lazy
     def root(self) -> Span | None:
         """The span without a parent that started first; else the first whose parent is not here; else ``None``."""
         for span in self.spans:

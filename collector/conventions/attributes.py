@@ -16,9 +16,9 @@ MAX_DEPTH = 64
 
 _MAX_KEY_PARTS = 16
 _MAX_INDEX_DIGITS = 9
-_MAX_COUNT = 10**15
+MAX_COUNT = 10**15
 """A count above this is no count; what is below is exact as a float and fits any database."""
-_MAX_COUNT_DIGITS = len(str(_MAX_COUNT))
+_MAX_COUNT_DIGITS = len(str(MAX_COUNT))
 
 
 def text(attributes: Mapping[str, Any], *keys: str) -> str | None:
@@ -49,12 +49,12 @@ def count(attributes: Mapping[str, Any], *keys: str) -> int | None:
         value = attributes.get(key)
         if value is None:
             continue
-        if type(value) is int and 0 <= value <= _MAX_COUNT:
+        if type(value) is int and 0 <= value <= MAX_COUNT:
             return value
         if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < _MAX_COUNT_DIGITS:
             return int(value)
         figure = number(attributes, key)
-        if figure is not None and 0 <= figure <= _MAX_COUNT and figure == int(figure):
+        if figure is not None and 0 <= figure <= MAX_COUNT and figure == int(figure):
             return int(figure)
     return None
 
@@ -132,6 +132,8 @@ def items(value: Any) -> Sequence[Any]:
 def strings(value: Any) -> tuple[str, ...]:
     """The strings in ``value``: a list, a JSON list, or one bare string."""
     found = value if isinstance(value, list) else parsed(value)
+    if type(found) is list and len(found) == 1 and found[0] and type(found[0]) is str:
+        return (found[0],)  # nearly always
     if isinstance(found, str):
         return (found,) if found else ()
     listed = found if isinstance(found, (list, tuple)) else ()

@@ -29,15 +29,25 @@ _SCRUBBED = "[Scrubbed due to"
 
 
 class Keys(NamedTuple):
-    """The keys that a trace has of those above, the most telling first."""
+    """The keys that a span or a trace has of those above, the most telling first."""
 
-    session: Sequence[str]
-    user: Sequence[str]
+    session: tuple[str, ...] = ()
+    user: tuple[str, ...] = ()
+
+
+NO_KEYS = Keys()
 
 
 def keys_among(names: Container[str]) -> Keys:
     """The keys that are among these names of attributes."""
-    return Keys([key for key in _SESSION_KEYS if key in names], [key for key in _USER_KEYS if key in names])
+    session = tuple(key for key in _SESSION_KEYS if key in names)
+    user = tuple(key for key in _USER_KEYS if key in names)
+    return Keys(session, user) if session or user else NO_KEYS
+
+
+def joined(some: Keys, others: Keys) -> Keys:
+    """The keys that are among either of these; they are the same for most spans of a trace."""
+    return some if some == others else keys_among({*some.session, *some.user, *others.session, *others.user})
 
 
 def session_id(trace: Trace, keys: Keys) -> str | None:

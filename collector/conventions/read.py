@@ -36,15 +36,16 @@ def read_all(traces: Sequence[Trace]) -> list[Interaction]:
 
 
 def _found(trace: Trace) -> "_Found":
-    found = _Found(_shapes[trace.attribute_names])
+    found = _Found()
     for span in trace.spans:
-        found.add(span, trace.logs_of(span.span_id) if trace.logs else ())
+        shape = _shapes[tuple(span.attributes)]
+        if shape is not _TELLS_NOTHING:
+            found.add(span, shape, trace.logs_of(span.span_id) if trace.logs else ())
     repetition.forget()
     return found
 
 
 def _interaction(trace: Trace, found: "_Found") -> Interaction:
-    shape = found.shape
     calls, steps = _steps(duplicates.once(trace, found.steps))
     said = dialogue.read(trace, found.entries, calls)
     return _new_interaction(
@@ -55,9 +56,9 @@ def _interaction(trace: Trace, found: "_Found") -> Interaction:
         final_output=said.final_output,
         system=said.system,
         refusal=said.refusal,
-        feedback=feedback.read(trace, in_attributes=shape.has_feedback),
-        session_id=identity.session_id(trace, shape.identity),
-        user_id=identity.user_id(trace, shape.identity),
+        feedback=feedback.read(trace, in_attributes=found.has_feedback),
+        session_id=identity.session_id(trace, found.identity),
+        user_id=identity.user_id(trace, found.identity),
         error=_error(trace, steps),
         input_span=said.input_span,
         output_span=said.output_span,
@@ -66,18 +67,22 @@ def _interaction(trace: Trace, found: "_Found") -> Interaction:
 
 
 class _Shape(NamedTuple):
-    """What the names of all attributes of a trace tell."""
+    """What the names of a span's attributes tell."""
 
-    followed: Sequence[Convention]
-    """The conventions that some span may follow."""
-    has_feedback: bool
-    identity: identity.Keys
+    followed: tuple[Convention, ...] = ()
+    """The conventions that it may follow."""
+    has_feedback: bool = False
+    keys: identity.Keys = identity.NO_KEYS
 
 
-def _shape_of(names: frozenset[str]) -> _Shape:
+_TELLS_NOTHING = _Shape()
+
+
+def _shape_of(names: tuple[str, ...]) -> _Shape:
     joined = "\n".join(names)
-    followed = [convention for convention in CONVENTIONS if any(map(joined.__contains__, convention.marks))]
-    return _Shape(followed, feedback.may_be_among(names), identity.keys_among(names))
+    followed = tuple(convention for convention in CONVENTIONS if any(map(joined.__contains__, convention.marks)))
+    shape = _Shape(followed, feedback.may_be_among(names), identity.keys_among(names))
+    return _TELLS_NOTHING if shape == _TELLS_NOTHING else shape
 
 
 _shapes = Shapes(_shape_of)
@@ -86,36 +91,49 @@ _shapes = Shapes(_shape_of)
 class _Found:
     """What the conventions said of the spans, in order of time."""
 
-    def __init__(self, shape: _Shape) -> None:
-        self.shape = shape
+    def __init__(self) -> None:
+        self.has_feedback = False
+        self.identity = identity.NO_KEYS
         self.steps: list[Step] = []
         self.entries: dict[str, Reading] = {}
         self.conventions: dict[str, str] = {}
 
-    def add(self, span: Span, records: Sequence[LogRecord]) -> None:
-        readings: list[tuple[Convention, Reading]] = []
-        for convention in self.shape.followed:
-            if readings and any(convention.name in other.includes for other, _ in readings):
-                continue
-            if (reading := convention.read(span, records)) is not None:
-                readings.append((convention, reading))
-        if not readings:
+    def add(self, span: Span, shape: _Shape, records: Sequence[LogRecord]) -> None:
+        followed, has_feedback, keys = shape
+        if has_feedback:
+            self.has_feedback = True
+        if keys is not identity.NO_KEYS:
+            self.identity = identity.joined(self.identity, keys)
+        if len(followed) == 1:
+            name, reading = followed[0].name, followed[0].read(span, records)
+        else:
+            name, reading = _read_by_several(followed, span, records)
+        if reading is None:
             return
-        convention, reading = readings[0] if len(readings) == 1 else _combined(readings)
-        self.conventions[span.span_id] = convention.name
+        self.conventions[span.span_id] = name
         if reading.step is not None:
             self.steps.append(reading.step)
         if reading.is_entry:
             self.entries[span.span_id] = reading
 
 
-def _combined(readings: Sequence[tuple[Convention, Reading]]) -> tuple[Convention, Reading]:
+def _read_by_several(
+    followed: Sequence[Convention], span: Span, records: Sequence[LogRecord]
+) -> tuple[str, Reading | None]:
     """What a span means by the first convention it follows, filled from the others where they see the same in it."""
+    readings: list[tuple[Convention, Reading]] = []
+    for convention in followed:
+        if readings and any(convention.name in other.includes for other, _ in readings):
+            continue
+        if (found := convention.read(span, records)) is not None:
+            readings.append((convention, found))
+    if not readings:
+        return "none", None
     first, reading = next(((c, r) for c, r in readings if r.step is not None or r.is_entry), readings[0])
     for _, other in readings:
         if reading.step is not None and type(other.step) is type(reading.step):
             reading = replace(reading, step=merge.fill(reading.step, other.step))
-    return first, reading
+    return first.name, reading
 
 
 def _steps(recorded: Sequence[Step]) -> tuple[list[ModelCall], tuple[Step, ...]]:

@@ -33,9 +33,13 @@ def test_every_name_under_which_feedback_may_stand_has_one_of_its_words():
         assert any(word in prefix for word in feedback._WORDS_IN_NAMES), prefix
 
 
-def test_the_attribute_names_of_a_trace_are_those_of_all_its_spans():
-    trace = a_trace(a_span(attributes={"a": 1, "b": 2}), a_span(attributes={"b": 3}), a_span())
-    assert trace.attribute_names == {"a", "b"}
+def test_who_it_was_and_what_they_said_may_stand_on_different_spans():
+    spans = [a_span(attributes={key: key}) for key in ("llm.user", "session.id", "user.id", "http.route")]
+    thumb = a_span(attributes={"feedback.thumbs_up": True})
+    for order in (spans, spans[::-1]):
+        found = read(a_trace(*order, thumb))
+        assert (found.session_id, found.user_id) == ("session.id", "user.id")
+        assert [given.thumbs_up for given in found.feedback] == [True]
 
 
 def test_a_mark_on_one_span_is_enough_for_that_span_to_be_read():
