@@ -3,7 +3,7 @@
 Each access to a protobuf message makes an object: what most records do not have is asked for once, and not converted.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
@@ -51,8 +51,8 @@ def _id(raw: bytes) -> str | None:
     return raw.hex() if any(raw) else None
 
 
-def _values(messages: Iterable[AnyValue]) -> Sequence[Any]:
-    return [message.string_value or message.int_value or _value(message) for message in messages]
+def _values(messages: Sequence[AnyValue]) -> Sequence[Any]:
+    return [message.string_value or message.int_value or _value(message) for message in messages[:]]
 
 
 def _value(message: AnyValue) -> Any:

@@ -23,12 +23,7 @@ _PLAIN_MESSAGES = {
     ("role", "content"): "content",
     ("content", "role"): "content",
 }
-_PLAIN_PARTS: Mapping[tuple[str, ...], str] = {
-    ("type", "content"): "content",
-    ("content", "type"): "content",
-    ("type", "text"): "text",
-}
-"""The keys of a plain message and of a part that is one text, and which of them holds it."""
+"""The keys of a plain message, and which of them holds what it says."""
 
 _last = LastRead()
 _new_message = constructor_of(Message)
@@ -112,10 +107,10 @@ def _plain(item: Any, role: str) -> Message | None:
     if not isinstance(content, list) or len(content) != 1 or not isinstance(content[0], dict):
         return None
     part = content[0]
-    key = _PLAIN_PARTS.get(tuple(part))
-    if key is None or part["type"] != "text":
+    if part.get("type") != "text":
         return _of_part(part, role)
-    return _new_message(role, part[key]) if isinstance(part[key], str) else None
+    text = part.get("content", part.get("text")) if len(part) == 2 else None
+    return _new_message(role, text) if isinstance(text, str) else None
 
 
 def _of_part(part: Mapping[str, Any], role: str) -> Message | None:

@@ -32,7 +32,9 @@ def read_all(traces: Sequence[Trace]) -> list[Interaction]:
 
     Both are much code, which stays in the processor's caches that way.
     """
-    return list(map(_interaction, traces, list(map(_found, traces))))
+    found = list(map(_found, traces))
+    repetition.forget()
+    return list(map(_interaction, traces, found))
 
 
 def _found(trace: Trace) -> "_Found":
@@ -41,7 +43,6 @@ def _found(trace: Trace) -> "_Found":
         shape = _shapes[tuple(span.attributes)]
         if shape is not _TELLS_NOTHING:
             found.add(span, shape, trace.logs_of(span.span_id) if trace.logs else ())
-    repetition.forget()
     return found
 
 

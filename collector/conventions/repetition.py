@@ -1,8 +1,9 @@
-"""What the spans of a trace say again need not be read again.
+"""What spans say again need not be read again.
 
 An agent's span holds the messages that its model calls hold, a call that is made again holds the same conversation, and
-every call of a trace repeats the tools it was offered. Only the text that was read last is kept: comparing two texts
-costs nothing beside parsing one, while looking a text up in a dictionary would mean to hash it first.
+every call of an app repeats the tools it was offered, in one trace after the other. Only the text that was read last is
+kept, and for a batch of traces at most: comparing two texts costs nothing beside parsing one, while looking a text up
+in a dictionary would mean to hash it first.
 """
 
 from typing import Any
@@ -43,6 +44,6 @@ _all: list[LastRead] = []
 
 
 def forget() -> None:
-    """Forget every text: what one trace holds is not kept for the next."""
+    """Forget every text: nothing of the traces that were read is kept."""
     for last in _all:
         last.forget()

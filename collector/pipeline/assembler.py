@@ -111,10 +111,10 @@ _LogCopy = tuple[LogRecordMessage, _Origin]
 def _spans(encoded: bytes, trace_id: bytes) -> list[Span]:
     found: dict[bytes, _Copy] = {}
     rivals: dict[bytes, list[_Copy]] = {}
-    for resource_spans in TracesData.FromString(encoded).resource_spans:
-        for scope_spans in resource_spans.scope_spans:
+    for resource_spans in TracesData.FromString(encoded).resource_spans[:]:
+        for scope_spans in resource_spans.scope_spans[:]:
             origin = _Origin(resource_spans.resource, scope_spans.scope)
-            for message in scope_spans.spans:
+            for message in scope_spans.spans[:]:  # as in `attributes_of`
                 if message.trace_id == trace_id:
                     copy = (message, origin)
                     first = found.setdefault(message.span_id, copy)

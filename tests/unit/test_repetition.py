@@ -1,4 +1,4 @@
-"""What the spans of a trace say again is not read again, and what one trace says is not kept for the next."""
+"""What spans say again is not read again, and what the traces that were read say is not kept."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 from builders import a_span, a_trace
 
 from collector.conventions import definitions, messages, repetition
-from collector.conventions.read import read
+from collector.conventions.read import read, read_all
 from collector.conventions.repetition import NEW, LastRead
 
 SAID = json.dumps([{"role": "user", "content": "hi"}])
@@ -62,3 +62,14 @@ def test_after_a_trace_nothing_of_it_is_kept():
     assert first.input == second.input
     assert first.input is not second.input
     assert first.tools is not second.tools
+
+
+def test_tools_that_every_trace_of_a_batch_offers_are_read_once():
+    chats = [
+        {"gen_ai.operation.name": "chat", "gen_ai.input.messages": said, "gen_ai.tool.definitions": again(TOOLS)}
+        for said in ("one", "two")
+    ]
+    found = read_all([a_trace(a_span(attributes=chat)) for chat in chats])
+    (first,), (second,) = (interaction.model_calls for interaction in found)
+    assert first.tools is second.tools
+    assert [call.input[0].content for call in (first, second)] == ["one", "two"]
