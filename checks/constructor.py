@@ -17,6 +17,9 @@ def constructor_of(cls: type[Record]) -> type[Record]:
     It is a function, which Python calls faster by keyword than a class, written out for the fields of ``cls``: it sets
     them on a twin that is laid out alike and not frozen. That becomes a ``cls``, and is frozen from then on.
 
+    Python looks each keyword up among all parameters: from some fifteen on that takes as long as all the rest, and a
+    call by position less than half as long as one by keyword.
+
     Args:
         cls: A frozen dataclass without a ``__post_init__`` of its own and without a base class.
     """

@@ -108,9 +108,10 @@ def from_json(text: str | bytes) -> Any:
 
 def join_compressed(*parts: bytes) -> bytes:
     """The parts as one zstd frame, which finds what they have in common; nothing where all are empty."""
-    if not any(parts):
+    sizes = list(map(len, parts))
+    if not any(sizes):
         return b""
-    whole = b"".join((struct.pack(f"<{len(parts)}Q", *map(len, parts)), *parts))
+    whole = b"".join((struct.pack(f"<{len(parts)}Q", *sizes), *parts))
     compressor = _own.small if len(whole) <= ZSTD_SMALL else _own.large
     return bytes(compressor.compress(whole))
 
@@ -156,6 +157,12 @@ def verdicts_to_json(verdicts: Iterable[Verdict]) -> str:
     return f"[{','.join(map(verdict_to_json, verdicts))}]"
 
 
+def verdicts_template(verdicts: Iterable[Verdict]) -> str:
+    """What ``verdicts_to_json`` makes of verdicts without findings, with ``%d`` where each one's duration stands."""
+    each = [f'{{"duration_ns":%d,{_rest(verdict).replace("%", "%%")}' for verdict in verdicts]
+    return "[" + ",".join(each) + "]"
+
+
 def verdicts_from_json(text: str) -> tuple[Verdict, ...]:
     """The verdicts that ``verdicts_to_json`` wrote."""
     return tuple(_verdict_from_plain(item) for item in from_json(text))
@@ -165,9 +172,11 @@ def verdict_to_json(verdict: Verdict) -> str:
     """One verdict, whole."""
     if verdict.findings:
         return to_json(_verdict_to_plain(verdict))
-    v = verdict
-    rest = _beside_duration(v.check, v.version, v.outcome, v.score, v.error, v.findings_cut, v.reason)
-    return f'{{"duration_ns":{v.duration_ns},{rest}'
+    return f'{{"duration_ns":{verdict.duration_ns},{_rest(verdict)}'
+
+
+def _rest(v: Verdict) -> str:
+    return _beside_duration(v.check, v.version, v.outcome, v.score, v.error, v.findings_cut, v.reason)
 
 
 @lru_cache(maxsize=1024, typed=True)

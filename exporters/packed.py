@@ -12,7 +12,7 @@ from operator import attrgetter
 from typing import Any, Self
 
 from checks.constructor import constructor_of
-from checks.report import Outcome
+from checks.report import Outcome, Verdict
 from checks.trace import Feedback
 from exporters import codec, costs
 from exporters.dataset.case import Case
@@ -140,40 +140,68 @@ def _data(record: Record) -> bytes:
 
 
 def _packed(record: Record, data: bytes, with_results: bool) -> Packed:
-    outcomes = _outcomes(tuple([(verdict.check, verdict.outcome) for verdict in record.verdicts]))
-    codes = {(codec.key(v.check), codec.key(f.code)) for v in record.verdicts for f in v.findings}
+    verdicts = record.verdicts
+    ending = _ending(tuple(map(_shape_of, verdicts)))
+    finding = [verdict for verdict in verdicts if verdict.findings]
     keys = _keys(record)
     fingerprint = None if record.case is None else codec.key(record.case.fingerprint)
-    size = ROW_BYTES + len(data) + KEY_BYTES * (len(keys) + len(outcomes))
+    size = ROW_BYTES + len(data) + KEY_BYTES * (len(keys) + len(ending.outcomes))
     time_ns = codec.clamped(record.start_ns or record.evaluated_ns)
-    is_failing = record.is_failing
-    return _new_packed(
-        trace_id=record.trace_id,
-        time_ns=time_ns,
-        start_ns=record.start_ns,
-        is_failing=is_failing,
-        is_first=record.previous is None,
-        columns=_columns(record, time_ns, is_failing, fingerprint, size),
-        data=data,
-        verdicts=codec.verdicts_to_json(record.verdicts),
-        feedback=codec.feedback_to_json(record.feedback),
-        outcomes=outcomes,
-        codes=tuple(sorted(codes)),
-        keys=keys,
-        session_id=_key(record.session_id) or None,
-        said=record.feedback,
-        case=record.case,
-        fingerprint=fingerprint,
-        replaces_ns=record.replaces_ns,
-        likeness=record.likeness,
-        results=results_of(record) if with_results else (),
+    return _new_packed(  # in the order of its fields: see ``constructor_of``
+        record.trace_id,
+        time_ns,
+        record.start_ns,
+        ending.is_failing,
+        record.previous is None,  # is_first
+        _columns(record, time_ns, ending.is_failing, fingerprint, size),
+        data,
+        codec.verdicts_to_json(verdicts) if finding else ending.verdicts % tuple(map(_duration_of, verdicts)),
+        codec.feedback_to_json(record.feedback),
+        ending.outcomes,
+        _codes(finding) if finding else (),
+        keys,
+        _key(record.session_id) or None,
+        record.feedback,  # said
+        record.case,
+        fingerprint,
+        record.replaces_ns,
+        record.likeness,
+        results_of(record) if with_results else (),
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """What is made of verdicts without a look at their findings and durations: for most traces it is one of few.
+
+    ``outcomes`` are those of ``Packed``; ``verdicts`` is the JSON where nothing was found, but for the durations.
+    """
+
+    outcomes: tuple[tuple[str, str], ...]
+    is_failing: bool
+    verdicts: str
+
+
+# With the score's class: 1 and 1.0 are equal, and are not written alike.
+_shape_of = attrgetter("check", "version", "outcome", "score", "score.__class__", "error", "findings_cut", "reason")
+_duration_of = attrgetter("duration_ns")
+
+
 @lru_cache(maxsize=1024)
-def _outcomes(ended: tuple[tuple[str, Outcome], ...]) -> tuple[tuple[str, str], ...]:
-    """Pairs of check and outcome as the store takes them: those of most traces are the same few."""
-    return tuple({codec.key(check): outcome.value for check, outcome in ended}.items())
+def _ending(shapes: tuple[tuple[Any, ...], ...]) -> _Ending:
+    verdicts = [
+        Verdict(check, version, outcome, score, error=error, findings_cut=cut, reason=reason)
+        for check, version, outcome, score, _, error, cut, reason in shapes
+    ]
+    return _Ending(
+        outcomes=tuple({codec.key(verdict.check): verdict.outcome.value for verdict in verdicts}.items()),
+        is_failing=Outcome.FAILED in [verdict.outcome for verdict in verdicts],
+        verdicts=codec.verdicts_template(verdicts),
+    )
+
+
+def _codes(finding: Iterable[Verdict]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted({(codec.key(v.check), codec.key(f.code)) for v in finding for f in v.findings}))
 
 
 _same = lru_cache(maxsize=1024)(codec.key)
@@ -185,13 +213,14 @@ def _label(text: str) -> str:
 
 
 def _columns(record: Record, time_ns: int, is_failing: bool, fingerprint: str | None, size: int) -> tuple[Any, ...]:
+    dollars, unpriced = _cost(record)
     return (
         record.trace_id,
         time_ns,
         _label(record.service),
         _label(record.convention),
         record.closed_by.value,
-        codec.clamped(record.start_ns),
+        time_ns if record.start_ns else 0,
         codec.clamped(record.end_ns),
         codec.clamped(record.duration_ns),
         record.span_count,
@@ -207,7 +236,8 @@ def _columns(record: Record, time_ns: int, is_failing: bool, fingerprint: str | 
         size,
         _tokens(record.input_tokens),
         _tokens(record.output_tokens),
-        *_cost(record),
+        dollars,
+        unpriced,
     )
 
 
@@ -229,9 +259,11 @@ def _tokens(value: int | None) -> int | None:
 def _keys(record: Record) -> tuple[tuple[str, str], ...]:
     # What a user said within the telemetry can only be forgotten together with the trace: so it is that user's too.
     users = [record.user_id, *[said.user_id for said in record.feedback if said.source not in BESIDE]]
-    named = {(kind, codec.key(value)) for kind, value in record.keys if kind != "session"}
-    named.update([("user", codec.key(user)) for user in users if user])
-    return tuple(sorted(named))
+    ids = "".join([value for _, value in record.keys])
+    if codec.key(ids) is ids and not any(users):  # as mostly: ids that need no change together need none alone
+        return record.keys
+    named = [(kind, codec.key(value)) for kind, value in record.keys]
+    return tuple(dict.fromkeys([*named, *[("user", codec.key(user)) for user in users if user]]))
 
 
 def _key(value: object) -> str | None:

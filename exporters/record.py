@@ -16,13 +16,11 @@ from exporters.dataset.likeness import Likeness
 class CallFacts:
     """The figures of one model call. Tokens are ``None`` where not recorded; ``input_tokens`` includes cached ones."""
 
-    provider: str | None = None
     model: str | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
     cached_input_tokens: int | None = None
     ttft_ns: int | None = None
-    duration_ns: int = 0
     cost: float | None = None
     """Dollars."""
     is_unpriced: bool = False
@@ -81,7 +79,7 @@ class Record:
     root_id: str | None = None
     """The root span's id."""
     responses: tuple[tuple[str, str], ...] = ()
-    """Pairs of a model call's span and of its response's id, in order; a few at most."""
+    """Pairs of a model call's span and of its response's id, in order; a few at most, and none where nobody is told."""
     spans_left_out: int = 0
     """Late spans that were left out because the trace met a limit."""
     logs_left_out: int = 0

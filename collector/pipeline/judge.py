@@ -19,7 +19,7 @@ from checks.trace import Trace
 from checks.view import model_of, tokens_of, view
 from collector.conventions.read import read, read_all
 from collector.pipeline.assembler import assemble
-from collector.pipeline.job import DRAFT_WITHIN_NS, Job, JudgeOptions, errored, noting, whole
+from collector.pipeline.job import DRAFT_WITHIN_NS, Job, JudgeOptions, Over, errored, whole
 from collector.pipeline.pricing import Prices, as_judged
 from exporters import codec
 from exporters.dataset.case import Case
@@ -88,7 +88,7 @@ class Judge:
         reports = self._reports([job for job, _ in several], left_out)
         cases = list(map(self._draft, reports))
         return [
-            noting(over, self._record(job, report, *drafted))
+            self._record(job, over, report, *drafted)
             for (job, over), report, drafted in zip(several, reports, cases, strict=True)
         ]
 
@@ -151,57 +151,57 @@ class Judge:
     def _facts(self, call: ModelCall) -> CallFacts:
         usage = call.usage
         return _new_facts(
-            provider=call.provider,
-            model=call.response_model or call.model,
-            input_tokens=usage.input,
-            output_tokens=usage.output,
-            cached_input_tokens=usage.cached_input,
-            ttft_ns=call.ttft_ns,
-            duration_ns=call.duration_ns,
-            cost=call.cost,
-            is_unpriced=self._prices is not None and call.is_unpriced,
+            call.response_model or call.model,
+            usage.input,
+            usage.output,
+            usage.cached_input,
+            call.ttft_ns,
+            call.cost,
+            self._prices is not None and call.is_unpriced,
         )
 
     def _record(
-        self, job: Job, report: Report, case: Case | None, compared_by: Likeness | None, withheld: bool
+        self, job: Job, over: Over, report: Report, case: Case | None, compared_by: Likeness | None, withheld: bool
     ) -> Record:
         interaction = report.interaction
         trace, calls = interaction.trace, interaction.model_calls
         root, start_ns, duration_ns = trace.root, trace.start_ns, trace.duration_ns
         tokens = tokens_of(calls) or {}
-        return _new_record(
-            trace_id=trace.trace_id,
-            service=trace.service,
-            convention=interaction.convention,
-            closed_by=trace.closed_by,
-            start_ns=start_ns,
-            end_ns=start_ns + duration_ns,
-            duration_ns=duration_ns,
-            span_count=len(trace.spans),
-            truncated=trace.truncated,
-            verdicts=report.verdicts,
-            model=model_of(calls),
-            input=interaction.user_input,
-            output=interaction.final_output,
-            input_tokens=tokens.get("input"),
-            output_tokens=tokens.get("output"),
-            calls=tuple(map(self._facts, calls)),
-            feedback=interaction.feedback,
-            session_id=interaction.session_id,
-            user_id=interaction.user_id,
-            keys=_keys(interaction),
-            root_id=None if root is None else root.span_id,
-            responses=_responses(interaction),
-            spans=job.spans,
-            logs=job.logs,
-            case=case,
-            likeness=compared_by,
-            case_withheld=withheld,
-            previous=job.previous,
-            previous_feedback=job.previous_feedback,
-            replaces_ns=job.replaces_ns,
-            evaluated_ns=self._wall_ns(),
-            scopes=_scopes(trace) if interaction.convention == "none" else (),
+        return _new_record(  # in the order of its fields: see ``constructor_of``
+            trace.trace_id,
+            trace.service,
+            interaction.convention,
+            trace.closed_by,
+            start_ns,
+            start_ns + duration_ns,  # end_ns
+            duration_ns,
+            len(trace.spans),  # span_count
+            trace.truncated,
+            report.verdicts,
+            model_of(calls),
+            interaction.user_input,
+            interaction.final_output,
+            tokens.get("input"),
+            tokens.get("output"),
+            True,  # is_read
+            tuple(map(self._facts, calls)),
+            interaction.feedback,
+            interaction.session_id,
+            interaction.user_id,
+            _keys(interaction),
+            job.spans,
+            job.logs,
+            case,
+            compared_by,
+            withheld,
+            job.previous,
+            self._wall_ns(),  # evaluated_ns
+            _scopes(trace) if interaction.convention == "none" else (),
+            job.previous_feedback,
+            job.replaces_ns,
+            None if root is None else root.span_id,
+            _responses(interaction) if self._options.tells_results else (),
+            *over,  # spans_left_out, logs_left_out
         )
 
     def _draft(self, report: Report) -> tuple[Case | None, Likeness | None, bool]:
@@ -242,8 +242,8 @@ def _with_errors(report: Report, plan: Sequence[PlannedCheck], errors: Mapping[s
 def _keys(interaction: Interaction) -> tuple[tuple[str, str], ...]:
     """The likeliest first: the root, agents, then the last steps, which made the answer that a user saw."""
     root = interaction.trace.root
-    named = [("span", root.span_id)] if root is not None and root.span_id else []
-    named += [("span", span_id) for span_id in interaction.entry_spans[:MOST_ENTRIES] if span_id]
+    first = () if root is None else (root.span_id,)
+    named = [("span", span_id) for span_id in (*first, *interaction.entry_spans[:MOST_ENTRIES]) if span_id]
     for step in reversed(interaction.steps):
         if isinstance(step, ModelCall) and step.response_id:
             named.append(("response", step.response_id))

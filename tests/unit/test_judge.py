@@ -18,6 +18,7 @@ from collector.conventions.read import read
 from collector.pipeline.assembler import assemble
 from collector.pipeline.job import Job, Judged, JudgeOptions, unjudged
 from collector.pipeline.judge import MOST_ENTRIES, MOST_KEYS, Judge
+from exporters.packed import pack
 
 PLAN = {"user_feedback": {}, "latency": {}}
 
@@ -164,6 +165,16 @@ def test_feedback_finds_a_trace_by_its_session_its_root_its_calls_and_their_resp
     spans = b"".join(span_bytes(1, n, attributes=[text("session.id", "visit-7")]) for n in (1, 2))
     record = judge.judge(a_job(spans=spans))
     assert (record.session_id, record.keys) == ("visit-7", (("span", f"{1:016x}"),))
+
+
+def test_where_results_are_told_of_each_names_the_answer_that_it_is_about():
+    judge = Judge(JudgeOptions(PLAN, drafts_cases=False, tells_results=True))
+    record = judge.judge(a_recorded_job())
+    (*_, (_, last)) = record.responses
+    told = pack(record, with_results=True).results
+    assert told
+    assert {result.response_id for result in told} <= {response for _, response in record.responses}
+    assert last in {result.response_id for result in told}
 
 
 def test_of_many_calls_the_last_ones_can_be_named_and_always_the_root(judge):

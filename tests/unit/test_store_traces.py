@@ -1,5 +1,7 @@
 """Evaluated traces in the store: saved once or many times, loaded, listed page by page."""
 
+from dataclasses import replace
+
 import pytest
 from builders import a_thumb
 from store_builders import (
@@ -17,6 +19,7 @@ from store_builders import (
 from checks.finding import Finding, Severity
 from checks.report import Outcome
 from checks.trace import CloseReason
+from exporters import codec
 from exporters.dataset.case import CaseStatus
 from exporters.packed import pack
 from exporters.record import CallFacts
@@ -179,6 +182,18 @@ def test_odd_values_of_a_trace_are_survived(store):
     assert stored.output == "o" * 200
     assert ids(store.traces(TraceQuery(session_id="s" * 100_000))) == [trace_id(1)]
     assert ids(store.traces(TraceQuery(service=record.service))) == [trace_id(1)]
+
+
+def test_verdicts_without_findings_come_back_each_with_its_own_time_and_text(store):
+    fine, broken = a_verdict("a", Outcome.PASSED, score=1.0), a_verdict("b", Outcome.ERRORED, error="50 %d of %s {0}")
+    items = [tuple(replace(each, duration_ns=number) for each in (fine, broken)) for number in (1, 2**65)]
+    save(store, *(a_record(number, verdicts=verdicts) for number, verdicts in enumerate(items)))
+    assert [store.trace(trace_id(number)).verdicts for number in (0, 1)] == items
+
+
+def test_a_score_is_kept_as_it_was_written():
+    kept = [pack(a_record(verdicts=(a_verdict(outcome=Outcome.PASSED, score=score),))).verdicts for score in (1.0, 1)]
+    assert [type(verdict.score) for text in kept for verdict in codec.verdicts_from_json(text)] == [float, int]
 
 
 def test_a_trace_without_spans_stands_where_it_was_judged(store):
