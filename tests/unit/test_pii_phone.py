@@ -83,6 +83,20 @@ class TestNumberingPlans:
         assert reads_international(49, "30901820") is True
 
     @pytest.mark.parametrize(
+        ("region", "digits", "answer"),
+        [
+            ("GB", "004930901820", True),
+            ("US", "0114930901820", True),
+            ("IL", "012345678", False),  # 34 is Spain's, whose numbers have nine digits
+            ("DE", "0021012345", False),  # 210 is no calling code
+            ("DE", "0049", False),
+            ("DE", "00", False),
+        ],
+    )
+    def test_so_are_most_behind_a_prefix_for_calls_abroad(self, region, digits, answer):
+        assert NumberingPlan(region).reads(digits) is answer
+
+    @pytest.mark.parametrize(
         ("digits", "expected"), [("4930901820", (49, "30901820")), ("0049", (0, "0049")), ("2101", (0, "2101"))]
     )
     def test_a_calling_code_is_split_off(self, digits, expected):
