@@ -143,6 +143,14 @@ class TestPhoneNumbers:
         again = (text * 9)[:150]
         assert accepted_by(scanner, again) == accepted_of_presidio(again)
 
+    def test_digits_that_come_again_count_by_what_stands_around_them(self, scanner):
+        apart = f" {'word ' * 12}"
+        named, other = f"call 030 901820{apart}", f"item 030 901820{apart}"
+        text = f"{named * 2}{other}{named}{other}"
+        found = accepted_by(scanner, text)
+        assert [match.start for match in found] == [n * len(named) + len("call ") for n in (0, 1, 3)]
+        assert found == accepted_of_presidio(text)
+
     @pytest.mark.parametrize(
         ("text", "tried"),
         [

@@ -45,13 +45,15 @@ class _Numbers(NamedTuple):
 class _Known:
     """What a scan has found out by now. In a text that goes round in circles most of it is the same again.
 
-    ``answers``, the ``shapes`` of parts, ``runs`` by what is seen in them, and ``candidates`` by the same: with the
-    start of the first of those that read alike, as their parts differ in nothing but the place.
+    ``answers``, the ``shapes`` of parts, promising runs by what stands ``around`` them, ``runs`` by what is seen in
+    them, and ``candidates`` by the same: with the start of the first of those that read alike, as their parts differ in
+    nothing but the place.
     """
 
     def __init__(self) -> None:
         self.answers: _Answers = {}
         self.shapes: Shapes = {}
+        self.around: dict[object, _Numbers] = {}
         self.runs: dict[object, _Numbers] = {}
         self.candidates: dict[object, tuple[int, _Parts]] = {}
 
@@ -97,12 +99,18 @@ class PhoneScanner:
         found: list[PiiMatch] = []
         known, tried = None, 0
         for run in runs(sieved):
-            if run.gives_way_to(sure) or not run.is_promising():
+            if run.gives_way_to(sure):
+                continue
+            known = known or _Known()
+            around = run.around
+            is_known = around in known.around
+            if not is_known and not run.is_promising():
                 continue
             if limit is not None and tried >= limit:
                 return found, run.start
-            known = known or _Known()
-            numbers, parts_tried = self._numbers(run, known)
+            if not is_known:
+                known.around[around] = self._numbers(run, known)
+            numbers, parts_tried = known.around[around]
             for start, end in numbers:
                 found.append(PiiMatch(run.start + start, run.start + end, "PHONE_NUMBER", self._score))
             tried += max(1 + len(run.value) // _NUMBER_CHARS, parts_tried // _NUMBER_PARTS)
