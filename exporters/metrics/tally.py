@@ -21,6 +21,7 @@ _MOST_TOKENS = 1_000_000_000
 """One call has never so many: a larger number is a mistake of the app's and would spoil the counter for good."""
 
 _NOT_RUN = frozenset({Outcome.NOT_APPLICABLE, Outcome.NOT_SAMPLED})
+_NONE = 0, ""
 _PASSED, _FAILED = ("outcome", Outcome.PASSED), ("outcome", Outcome.FAILED)
 
 _TOKENS: tuple[tuple[str, Callable[[CallFacts], int | None]], ...] = (
@@ -31,8 +32,10 @@ _TOKENS: tuple[tuple[str, Callable[[CallFacts], int | None]], ...] = (
 
 _Call = tuple[CallFacts, str]
 """A model call and its trace's id."""
-_Labels = tuple[str, str, str, str, tuple[tuple[str, Outcome], ...]]
-"""What a trace is counted by: service, close reason, convention, model and how each check ended."""
+_Alike = dict[tuple[str, str, tuple[tuple[str, Outcome], ...]], list[Record]]
+"""Traces by service, model and how each check ended."""
+_Ended = dict[tuple[str, str, Outcome], tuple[int, str]]
+"""How many traces of a service, or a model, a check ended so for, and the last of them."""
 Key = tuple[str, tuple[tuple[str, str], ...]]
 """A metric's name, and its labels as pairs."""
 
@@ -70,25 +73,24 @@ class Tally:
 def tally(records: Iterable[Record]) -> Tally:
     """Count evaluated traces, the first time or again."""
     made = Tally()
-    alike: dict[_Labels, list[Record]] = {}
+    alike: _Alike = {}
+    services: dict[str, list[Record]] = {}
     calls: dict[tuple[str, str], list[_Call]] = {}
     for item in records:
         if item.previous is not None:
             _again(made, item, {verdict.check: verdict.outcome for verdict in item.previous})
             continue
-        alike.setdefault(_labels(item), []).append(item)
+        ended = tuple([(verdict.check, verdict.outcome) for verdict in item.verdicts])
+        alike.setdefault((item.service, _model(item), ended), []).append(item)
+        services.setdefault(item.service, []).append(item)
         for call in item.calls:
             calls.setdefault((item.service, call.model or UNKNOWN), []).append((call, item.trace_id))
-    for items in alike.values():
+    _results(made, alike)
+    for items in services.values():
         _first(made, items)
     for (service, model), some in calls.items():
         _calls(made, (("service", service), ("model", model)), some)
     return made
-
-
-def _labels(item: Record) -> _Labels:
-    ended = tuple([(verdict.check, verdict.outcome) for verdict in item.verdicts])
-    return item.service, item.closed_by, item.convention, _model(item), ended
 
 
 def _model(item: Record) -> str:
@@ -96,17 +98,31 @@ def _model(item: Record) -> str:
     return (item.calls[-1].model if item.calls else None) or UNKNOWN
 
 
+def _results(made: Tally, alike: _Alike) -> None:
+    """Count how the checks ended on traces that were never counted before."""
+    services: _Ended = {}
+    models: _Ended = {}
+    for (service, model, ended), items in alike.items():
+        number, last = len(items), items[-1].trace_id
+        for check, outcome in ended:
+            of_service, of_model = (service, check, outcome), (model, check, outcome)
+            services[of_service] = services.get(of_service, _NONE)[0] + number, last
+            models[of_model] = models.get(of_model, _NONE)[0] + number, last
+    for (service, check, outcome), (number, last) in services.items():
+        _result(made, service, check, outcome, number, last)
+    for (model, check, outcome), (number, last) in models.items():
+        _result_by_model(made, model, check, outcome, number, last)
+
+
 def _first(made: Tally, items: Sequence[Record]) -> None:
-    """Count traces with the same labels, never counted before."""
-    one, number, service = items[0], len(items), ("service", items[0].service)
-    made.inc("sidecheck_traces_evaluated_total", service, ("closed_by", one.closed_by), by=number)
-    for place, verdict in enumerate(one.verdicts):
-        _result(made, items, place)
-        if verdict.outcome not in _NOT_RUN:
-            took = [item.verdicts[place].duration_ns / _NS for item in items]
-            made.observe("sidecheck_check_duration_seconds", ("check", verdict.check), values=took)
-    if one.is_failing:
-        _flagged(made, items)
+    """Count traces of one service that were never counted before."""
+    service = "service", items[0].service
+    for closed_by, number in Counter([item.closed_by for item in items]).items():
+        made.inc("sidecheck_traces_evaluated_total", service, ("closed_by", closed_by), by=number)
+    _verdicts(made, items)
+    flagged = [item for item in items if item.is_failing]
+    if flagged:
+        _flagged(made, flagged)
     _costs(made, items)
     _times(made, items)
     for item in items:
@@ -116,42 +132,59 @@ def _first(made: Tally, items: Sequence[Record]) -> None:
                 made.inc("sidecheck_unread_traces_total", ("scope", scope))
 
 
+def _verdicts(made: Tally, items: Sequence[Record]) -> None:
+    """Count what else is in verdicts: how long they took, and their findings."""
+    took: dict[str, list[float]] = {}
+    for item in items:
+        for verdict in item.verdicts:
+            if verdict.outcome not in _NOT_RUN:
+                took.setdefault(verdict.check, []).append(verdict.duration_ns / _NS)
+            if verdict.findings:
+                _findings(made, item, verdict)
+    for check, seconds in took.items():
+        made.observe("sidecheck_check_duration_seconds", ("check", check), values=seconds)
+
+
 def _again(made: Tally, item: Record, before: Mapping[str, Outcome]) -> None:
     for what, left_out in (("span", item.spans_left_out), ("logs", item.logs_left_out)):
         if left_out:
             made.inc("sidecheck_dropped_total", ("what", what), ("reason", "trace_limit"), by=left_out)
-    for place, verdict in enumerate(item.verdicts):
+    for verdict in item.verdicts:
         old = before.get(verdict.check, Outcome.NOT_APPLICABLE)
         if old.is_decided and old is not verdict.outcome:
             _change(made, item, verdict, old)
         elif verdict.outcome.is_decided and not old.is_decided:
-            _result(made, [item], place)
+            _result(made, item.service, verdict.check, verdict.outcome, 1, item.trace_id)
+            _result_by_model(made, _model(item), verdict.check, verdict.outcome, 1, item.trace_id)
+            _findings(made, item, verdict)
     if item.is_failing and Outcome.FAILED not in before.values():
         _flagged(made, [item])
     if item.previous_feedback is not None:
         _feedback(made, item, tuple((Counter(item.feedback) - Counter(item.previous_feedback)).elements()))
 
 
-def _result(made: Tally, items: Sequence[Record], place: int) -> None:
-    """Count the verdicts at this place, which ended alike in all of these traces of one service."""
-    one, verdict = items[0], items[0].verdicts[place]
-    number, exemplar = len(items), items[-1].trace_id
-    name, labels = "sidecheck_check_results_total", (("service", one.service), ("check", verdict.check))
-    if verdict.outcome.is_decided:  # both series from the start: `increase()` does not see a series' first value
+def _result(made: Tally, service: str, check: str, outcome: Outcome, number: int, exemplar: str) -> None:
+    """Count so many traces of a service on which a check ended so."""
+    name, labels = "sidecheck_check_results_total", (("service", service), ("check", check))
+    if outcome.is_decided:  # both series from the start: `increase()` does not see a series' first value
         made.begin(name, *labels, _PASSED)
         made.begin(name, *labels, _FAILED)
-        _by_model(made, items, verdict)
-    made.inc(name, *labels, ("outcome", verdict.outcome), by=number, exemplar=exemplar)
-    for item in items:
-        for finding in item.verdicts[place].findings:
-            made.inc("sidecheck_findings_total", *labels, ("code", finding.code), exemplar=item.trace_id)
+    made.inc(name, *labels, ("outcome", outcome), by=number, exemplar=exemplar)
 
 
-def _by_model(made: Tally, items: Sequence[Record], verdict: Verdict) -> None:
-    name, labels = "sidecheck_model_check_results_total", (("model", _model(items[0])), ("check", verdict.check))
-    made.begin(name, *labels, _PASSED)
-    made.begin(name, *labels, _FAILED)
-    made.inc(name, *labels, ("outcome", verdict.outcome), by=len(items), exemplar=items[-1].trace_id)
+def _result_by_model(made: Tally, model: str, check: str, outcome: Outcome, number: int, exemplar: str) -> None:
+    """The same of a model, where the check decided."""
+    if outcome.is_decided:
+        name, labels = "sidecheck_model_check_results_total", (("model", model), ("check", check))
+        made.begin(name, *labels, _PASSED)
+        made.begin(name, *labels, _FAILED)
+        made.inc(name, *labels, ("outcome", outcome), by=number, exemplar=exemplar)
+
+
+def _findings(made: Tally, item: Record, verdict: Verdict) -> None:
+    labels = ("service", item.service), ("check", verdict.check)
+    for finding in verdict.findings:
+        made.inc("sidecheck_findings_total", *labels, ("code", finding.code), exemplar=item.trace_id)
 
 
 def _change(made: Tally, item: Record, verdict: Verdict, old: Outcome) -> None:

@@ -83,6 +83,20 @@ class TestNumberingPlans:
         assert reads_international(49, "30901820") is True
 
     @pytest.mark.parametrize(
+        ("region", "digits", "answer"),
+        [
+            ("GB", "004930901820", True),
+            ("US", "0114930901820", True),
+            ("IL", "012345678", False),  # 34 is Spain's, whose numbers have nine digits
+            ("DE", "0021012345", False),  # 210 is no calling code
+            ("DE", "0049", False),
+            ("DE", "00", False),
+        ],
+    )
+    def test_so_are_most_behind_a_prefix_for_calls_abroad(self, region, digits, answer):
+        assert NumberingPlan(region).reads(digits) is answer
+
+    @pytest.mark.parametrize(
         ("digits", "expected"), [("4930901820", (49, "30901820")), ("0049", (0, "0049")), ("2101", (0, "2101"))]
     )
     def test_a_calling_code_is_split_off(self, digits, expected):
@@ -128,6 +142,14 @@ class TestPhoneNumbers:
     def test_in_a_text_that_repeats_itself_too(self, scanner, text):
         again = (text * 9)[:150]
         assert accepted_by(scanner, again) == accepted_of_presidio(again)
+
+    def test_digits_that_come_again_count_by_what_stands_around_them(self, scanner):
+        apart = f" {'word ' * 12}"
+        named, other = f"call 030 901820{apart}", f"item 030 901820{apart}"
+        text = f"{named * 2}{other}{named}{other}"
+        found = accepted_by(scanner, text)
+        assert [match.start for match in found] == [n * len(named) + len("call ") for n in (0, 1, 3)]
+        assert found == accepted_of_presidio(text)
 
     @pytest.mark.parametrize(
         ("text", "tried"),

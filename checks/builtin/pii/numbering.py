@@ -20,6 +20,7 @@ _KINDS = (
 )
 """What the metadata describes one by one; a valid number is of one of these kinds."""
 _LONGEST_CALLING_CODE = 3
+_SHORTEST_ABROAD = 3
 _NEVER = "(?!)"
 _FIRST_GROUP = re.compile(r"\(?\\1\)?")
 """A rule for the prefix that prints none: the first group of digits, perhaps in brackets."""
@@ -48,8 +49,9 @@ class NumberingPlan:
 
         It wants the national prefix before numbers that are always written with it ("0" in most of Europe).
         """
-        if self._abroad.match(digits):
-            return None if self._possible.fullmatch(digits) else False
+        abroad = self._abroad.match(digits)
+        if abroad is not None and not digits.startswith("0", abroad.end()):
+            return _reads_abroad(digits[abroad.end() :])
         if digits.startswith(self._code):
             if self._removes_code(digits):
                 return True
@@ -78,7 +80,11 @@ class NumberingPlan:
         return is_clear and self._sure.fullmatch(national) is not None
 
     def _prefix_of(self, digits: str) -> re.Match[str] | None:
-        return next((found for prefix in self._prefixes if (found := prefix.match(digits))), None)
+        for prefix in self._prefixes:
+            found = prefix.match(digits)
+            if found is not None:
+                return found
+        return None
 
     def _wants_prefix(self, national: str) -> bool:
         form = self._forms.fullmatch(national)
@@ -101,8 +107,7 @@ class NumberingPlan:
 
     @cached_property
     def _possible(self) -> re.Pattern[str]:
-        abroad = f"|(?:{self._own.international_prefix}).*" if self._own.international_prefix else ""
-        return re.compile(f"(?:{self._code})?{self._possible_behind_code.pattern}{abroad}")
+        return re.compile(f"(?:{self._code})?{self._possible_behind_code.pattern}")
 
     @cached_property
     def _possible_behind_code(self) -> re.Pattern[str]:
@@ -127,6 +132,14 @@ def reads_international(code: int, national: str) -> Answer:
     """Whether libphonenumber takes a plus, a calling code (see ``split_code``) and these digits for a valid number."""
     plan = _plan_of(code)
     return None if plan is None else plan.reads_behind_code(national)
+
+
+def _reads_abroad(digits: str) -> Answer:
+    """As ``reads_international``, of digits behind a prefix for calls abroad, which begin with a calling code."""
+    if len(digits) < _SHORTEST_ABROAD:
+        return False
+    code, national = split_code(digits)
+    return reads_international(code, national) if code else False
 
 
 @cache

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from checks.builtin.pii.numbering import Answer, NumberingPlan, reads_international, split_code
-from checks.builtin.pii.phone_parts import Part, candidate, parts, seen_around, whole
+from checks.builtin.pii.phone_parts import Part, Shapes, candidate, parts, seen_around, whole
 from checks.builtin.pii.phone_runs import Run, runs
 from checks.builtin.pii.policy import PiiMatch
 from checks.builtin.pii.sieve import Sieved, Stretch
@@ -45,23 +45,26 @@ class _Numbers(NamedTuple):
 class _Known:
     """What a scan has found out by now. In a text that goes round in circles most of it is the same again.
 
-    ``answers``, ``runs`` by what is seen in them, and ``candidates`` by the same: with the start of the first of those
-    that read alike, as their parts differ in nothing but the place.
+    ``answers``, the ``shapes`` of parts, promising runs by what stands ``around`` them, ``runs`` by what is seen in
+    them, and ``candidates`` by the same: with the start of the first of those that read alike, as their parts differ in
+    nothing but the place.
     """
 
     def __init__(self) -> None:
         self.answers: _Answers = {}
+        self.shapes: Shapes = {}
+        self.around: dict[object, _Numbers] = {}
         self.runs: dict[object, _Numbers] = {}
         self.candidates: dict[object, tuple[int, _Parts]] = {}
 
 
 class _Reading:
-    """What has been looked at in one run: its candidates, which begin anywhere, and the parts of them."""
+    """What has been looked at in one run: its candidates, which begin anywhere, and the places of their parts."""
 
     def __init__(self, run: Run) -> None:
         self.text = run.text
         self.start, self.end = run.read
-        self.parts: dict[Stretch, Part | None] = {}
+        self.tried: set[Stretch] = set()
         self._candidates: dict[int, Stretch | None] = {}
 
     def candidate(self, position: int) -> Stretch | None:
@@ -96,12 +99,18 @@ class PhoneScanner:
         found: list[PiiMatch] = []
         known, tried = None, 0
         for run in runs(sieved):
-            if run.gives_way_to(sure) or not run.is_promising():
+            if run.gives_way_to(sure):
+                continue
+            known = known or _Known()
+            around = run.around
+            is_known = around in known.around
+            if not is_known and not run.is_promising():
                 continue
             if limit is not None and tried >= limit:
                 return found, run.start
-            known = known or _Known()
-            numbers, parts_tried = self._numbers(run, known)
+            if not is_known:
+                known.around[around] = self._numbers(run, known)
+            numbers, parts_tried = known.around[around]
             for start, end in numbers:
                 found.append(PiiMatch(run.start + start, run.start + end, "PHONE_NUMBER", self._score))
             tried += max(1 + len(run.value) // _NUMBER_CHARS, parts_tried // _NUMBER_PARTS)
@@ -128,7 +137,7 @@ class PhoneScanner:
                 return _Numbers([], 0)
         reading = _Reading(run)
         found = {found for region in self._plans for found in self._of_region(region, reading, run.end, known)}
-        return _Numbers([(first - start, last - start) for first, last in found], len(reading.parts))
+        return _Numbers([(first - start, last - start) for first, last in found], len(reading.tried))
 
     def _is_number_anywhere(self, part: Part, text: str, known: _Answers) -> bool:
         """Whether a part is a valid number of any region. The first certain answer is enough; mostly there is one."""
@@ -149,7 +158,7 @@ class PhoneScanner:
         while tries > 0 and (span := reading.candidate(position)) and span[0] < end:
             seen = seen_around(text, *span)
             if seen not in known.candidates:
-                tried = parts(text, *span, reading.parts)
+                tried = parts(text, *span, reading.tried, known.shapes)
                 known.candidates[seen] = span[0], self._take_apart(tried, known.answers)
             first, (all_tries, could_be) = known.candidates[seen]
             position, tries = span[1], tries - all_tries

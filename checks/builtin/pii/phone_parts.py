@@ -32,6 +32,12 @@ _HOUR = re.compile(r"[12][0-9]{3}[-/]?[01][0-9][-/]?[0-3][0-9] +[0-2][0-9]\Z")
 _MINUTES = re.compile(":[0-5][0-9]")
 
 
+Shape = tuple[str, bool, int, int]
+"""What is told of a part wherever it stands: all of ``Part`` but its place."""
+Shapes = dict[tuple[str, str, str], Shape | None]
+"""The shape of each piece, by the piece and the characters beside it."""
+
+
 class Part(NamedTuple):
     """Digits that could be read as one number: ``text[start:end]``.
 
@@ -65,29 +71,38 @@ def candidate(text: str, start: int, end: int) -> tuple[int, int] | None:
 def whole(text: str, start: int, end: int) -> Part | None:
     """A candidate as one part, where nothing but its digits could keep it from being a number."""
     value = text[start:end]
-    return None if _is_time(text, value, end) else _part(text, start, value)
+    if _is_time(text, value, end):
+        return None
+    shape = _shape(value, text[max(0, start - 1) : start], text[end : end + 1])
+    return None if shape is None else Part(start, end, *shape)
 
 
-def parts(text: str, start: int, end: int, known: dict[tuple[int, int], Part | None] | None = None) -> list[Part]:
+def parts(
+    text: str, start: int, end: int, tried: set[tuple[int, int]] | None = None, known: Shapes | None = None
+) -> list[Part]:
     """The parts of a candidate in the order in which they are tried, each once; a number ends that.
 
-    ``known`` keeps the parts of this text from one candidate to the next: those that overlap have most in common.
+    ``tried`` gets the place of each piece that was looked at, ``known`` keeps what they are from one candidate to the
+    next: most of what is looked at reads as something before it.
     """
     value = text[start:end]
     if _is_time(text, value, end):
         return []
+    tried = set() if tried is None else tried
     known = {} if known is None else known
     found: dict[tuple[int, int], Part] = {}
     for at, piece in _pieces(value):
         bare = piece.rstrip(_NEITHER_END)
         if len(bare) < _SHORTEST:
             continue
-        key = start + at, start + at + len(bare)
-        if key not in known:
-            known[key] = _part(text, start + at, bare)
-        part = known[key]
-        if part is not None:
-            found.setdefault(key, part)
+        place = first, last = start + at, start + at + len(bare)
+        tried.add(place)
+        seen = bare, text[first - 1 : first] if first else "", text[last : last + 1]
+        if seen not in known:
+            known[seen] = _shape(*seen)
+        shape = known[seen]
+        if shape is not None and place not in found:
+            found[place] = Part(first, last, *shape)
     return list(found.values())
 
 
@@ -107,18 +122,18 @@ def _pieces(value: str) -> Iterator[tuple[int, str]]:
             found = sign.search(value, found.start() + 1)
 
 
-def _part(text: str, start: int, value: str) -> Part | None:
+def _shape(value: str, beside: str, after: str) -> Shape | None:
+    """What a piece between two characters is, ``None`` where it can be no number."""
     digits = "".join(_DIGITS.findall(value))
     if not _SHORTEST <= len(digits) <= _LONGEST or (
         not _BRACKET_SIGNS.isdisjoint(value) and _is_badly_bracketed(value)
     ):
         return None
-    end = start + len(value)
-    before = False if value[0] in _LEADS else _rules_out(text[max(0, start - 1) : start])
-    behind = _rules_out(text[end : end + 1])
+    before = False if value[0] in _LEADS else _rules_out(beside)
+    behind = _rules_out(after)
     if before is True or behind is True:
         return None
-    return Part(start, end, digits, "+" in value, int(before is None), int(behind is None))
+    return digits, "+" in value, int(before is None), int(behind is None)
 
 
 def _is_badly_bracketed(value: str) -> bool:

@@ -127,6 +127,13 @@ class Run(NamedTuple):
         return all(len(part) < SHORTEST_PHONE or sum(map(str.isdigit, part)) < SHORTEST_PHONE for part in left)
 
     @property
+    def around(self) -> tuple[str, int, int, int]:
+        """All that decides whether the policy could accept a number in it, and which are found: cheap to tell."""
+        first = max(0, self.start - CONTEXT_CHARS - 1)
+        around = self.text[first : self.end + _EXTENSION_CHARS + _BESIDE]
+        return around, self.start - first, self.end - self.first, self.reach - self.end
+
+    @property
     def read(self) -> Stretch:
         """What of the window is of the same stretch as the run, and so is read as one with it."""
         if not self.is_piece:

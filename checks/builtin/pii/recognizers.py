@@ -125,12 +125,15 @@ def _shortening(made: "PatternRecognizer") -> FindIn:
 
     def find(text: str, start: int, end: int) -> list[PiiMatch]:
         found = []
+        known: dict[str, bool | None] = {"": False}
         for regex, score in compiled:
             for match in regex.finditer(text, start, end):
                 ends = (match.end(group) for group in range(regex.groups, 0, -1))
                 for stop in dict.fromkeys(at if at > 0 else match.end() for at in ends):
                     value = text[match.start() : stop]
-                    is_valid = made.validate_result(value) if value else False
+                    if value not in known:
+                        known[value] = made.validate_result(value)
+                    is_valid = known[value]
                     proven = score if is_valid is None else float(bool(is_valid))
                     if proven > 0:
                         found.append(PiiMatch(match.start(), stop, entity, proven))
