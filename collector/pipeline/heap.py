@@ -56,9 +56,8 @@ class Ebb:
 
     Under a steady load neither is so. What would be given back then would be taken again at once, page by page.
 
-    What was held is not all that a load takes: records and rows of traces that are on their way to the store are not
-    told here. What they leave free once the last trace is stored, and where workers keep up so that little is held ever,
-    is found when it is calm.
+    What is held is not all that a load takes: records and rows on their way to the store are not told here. What they
+    leave free behind the last trace, or where workers keep up so that little is held ever, is found when it is calm.
     """
 
     def __init__(self) -> None:
