@@ -5,6 +5,7 @@ The other processes, which are less, have one of their own: ``collector.api_only
 
 import asyncio
 import secrets
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
@@ -249,7 +250,7 @@ class Sidecar(Process):
         await asyncio.to_thread(upkeep.refresh_gauges, self.store, self.metrics)
 
     async def _give_back(self, ebb: heap.Ebb) -> None:
-        if ebb.has_come(self.front.admission.held_bytes):
+        if ebb.has_come(self.front.admission.held_bytes, time.process_time()):
             await asyncio.to_thread(heap.give_back)
 
     async def _retain(self) -> None:

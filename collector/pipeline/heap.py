@@ -45,24 +45,39 @@ EBB_FROM_BYTES = 4 * 1024 * 1024
 """What less than this took is not worth looking for."""
 EBB_SHARE = 0.25
 """Memory is given back once no more than this share of the most that was held is left."""
+CALM_FROM_S = 1.0
+"""CPU time after which there may be something to give back, however little was held at once; to do so is 3 % of it."""
+CALM_SHARE_S = 0.1
+"""All is calm when no more than this was worked since the last question."""
 
 
 class Ebb:
-    """Says when to give memory back: much was held, and little of it is left. Then there is much that is free.
+    """Says when to give memory back: much was held, and little of it is left; or much was done, and all is calm.
 
-    Under a steady load that is never so. What would be given back then would be taken again at once, page by page.
+    Under a steady load neither is so. What would be given back then would be taken again at once, page by page.
+
+    What is held is not all that a load takes: records and rows on their way to the store are not told here. What they
+    leave free behind the last trace, or where workers keep up so that little is held ever, is found when it is calm.
     """
 
     def __init__(self) -> None:
         self._most = 0
+        self._worked_s = self._given_back_s = 0.0
 
-    def has_come(self, held: int) -> bool:
-        """Whether it is time, with ``held`` bytes of telemetry there now. To be asked again and again."""
+    def has_come(self, held: int, worked_s: float) -> bool:
+        """Whether it is time, with ``held`` bytes of telemetry there now. To be asked again and again.
+
+        Args:
+            held: Bytes of telemetry that are there now.
+            worked_s: CPU seconds of the process since it began.
+        """
         self._most = max(self._most, held)
-        if self._most < EBB_FROM_BYTES or held > self._most * EBB_SHARE:
-            return False
-        self._most = held
-        return True
+        has_fallen = self._most >= EBB_FROM_BYTES and held <= self._most * EBB_SHARE
+        is_calm = worked_s - self._worked_s <= CALM_SHARE_S and worked_s - self._given_back_s >= CALM_FROM_S
+        self._worked_s = worked_s
+        if has_fallen or is_calm:
+            self._most, self._given_back_s = held, worked_s
+        return has_fallen or is_calm
 
 
 def _of_glibc(name: str) -> Any:

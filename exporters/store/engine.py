@@ -33,6 +33,9 @@ CONNECTION = {
 }
 """libpq's parameters (s, s, s, times, ms), unless ``store.url`` has its own: a server that vanished without a word is
 noticed within half a minute, by whoever waits for it too (https://www.postgresql.org/docs/current/libpq-connect.html)."""
+WRITER_KIB, READER_KIB = 16_000, 4_000
+"""What SQLite keeps of the file's pages, for each connection. A run of keys and the ends of the indexes stay in the
+writer's between two saves; a reader's is worth nothing once something was written."""
 CHUNK = 500
 """Ids in one IN list; SQLite before 3.32 takes 999 parameters."""
 
@@ -98,25 +101,32 @@ class Database:
         self._turn = threading.Lock()
         self._writer = threading.Lock()
         try:
-            self._engine = _sqlite_engine(url, busy_ms, full_sync) if self.is_sqlite else _postgres_engine(url, busy_ms)
+            if self.is_sqlite:
+                self._reading = _sqlite_engine(url, busy_ms, full_sync, READER_KIB)
+                # One connection, always the same: a page cache is worth nothing once another connection wrote, and each
+                # that ever wrote would fill one.
+                self._writing = _sqlite_engine(url, busy_ms, full_sync, WRITER_KIB, pool_size=1)
+            else:
+                self._reading = self._writing = _postgres_engine(url, busy_ms)
         except ImportError:
             raise StoreError(
                 f"{self.place}: the driver psycopg is missing; install it with: pip install 'sidecheck[postgres]'"
             ) from None
         if password_file is not None:
-            sa.event.listen(self._engine, "do_connect", partial(_log_in, password_file))
+            sa.event.listen(self._reading, "do_connect", partial(_log_in, password_file))
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A transaction that sees one state and writes nothing. Raises ``StoreError``."""
         options = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-        with self._connected(**options) as connection, connection.begin():
+        with self._connected(self._reading, **options) as connection, connection.begin():
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """A transaction that is committed at the end, or not at all. Raises ``StoreError``."""
-        with self._alone(), self._connected(**{_BEGIN: "BEGIN IMMEDIATE"}) as connection, connection.begin():
+        writable = self._connected(self._writing, **{_BEGIN: "BEGIN IMMEDIATE"})
+        with self._alone(), writable as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -127,7 +137,7 @@ class Database:
         """
         with (
             self._alone(),
-            self._connected(**{_BEGIN: "BEGIN IMMEDIATE"}) as connection,
+            self._connected(self._writing, **{_BEGIN: "BEGIN IMMEDIATE"}) as connection,
             _without_foreign_keys(connection),
             connection.begin(),
         ):
@@ -136,7 +146,7 @@ class Database:
     def use_wal(self) -> None:
         """Let SQLite's readers and its writer go on side by side; the file remembers it. Raises ``StoreError``."""
         # SQLite refuses the change inside a transaction.
-        with self._connected(**{_BEGIN: ""}) as connection:
+        with self._connected(self._writing, **{_BEGIN: ""}) as connection:
             connection.exec_driver_sql("PRAGMA journal_mode=WAL").fetchall()
 
     @contextmanager
@@ -159,17 +169,18 @@ class Database:
         """
         if not self.is_sqlite:
             return False
-        with self._alone(), self._connected(**{_BEGIN: ""}) as connection:
+        with self._alone(), self._connected(self._writing, **{_BEGIN: ""}) as connection:
             return sqlite_file.erase_remains(connection.exec_driver_sql)
 
     def close(self) -> None:
         """Close the connections that are not in use."""
         with translated(self.place):
-            self._engine.dispose()
+            self._reading.dispose()
+            self._writing.dispose()
 
     @contextmanager
-    def _connected(self, **options: Any) -> Iterator[sa.Connection]:
-        with translated(self.place), self._engine.connect() as connection:
+    def _connected(self, engine: sa.Engine, **options: Any) -> Iterator[sa.Connection]:
+        with translated(self.place), engine.connect() as connection:
             yield connection.execution_options(**options)
 
     @contextmanager
@@ -199,22 +210,25 @@ class Database:
         return StoreUnavailable(f"{self.place}: locked, other writes take longer than {self._busy_ms} ms")
 
 
-def _sqlite_engine(url: sa.URL, busy_ms: int, full_sync: bool) -> sa.Engine:
-    # The driver's timeout is SQLite's busy_timeout.
-    engine = sa.create_engine(url, hide_parameters=True, connect_args={"timeout": busy_ms / 1000})
-    sa.event.listen(engine, "connect", partial(_prepare_sqlite, "FULL" if full_sync else "NORMAL"))
+def _sqlite_engine(url: sa.URL, busy_ms: int, full_sync: bool, cache_kib: int, **pool: int) -> sa.Engine:
+    # The driver's timeout is SQLite's busy_timeout. What was given back last is taken first: in turn, all that a busy
+    # moment needed would fill their page caches.
+    timeout = {"timeout": busy_ms / 1000}
+    engine = sa.create_engine(url, hide_parameters=True, connect_args=timeout, pool_use_lifo=True, **pool)
+    sa.event.listen(engine, "connect", partial(_prepare_sqlite, "FULL" if full_sync else "NORMAL", cache_kib))
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
-def _prepare_sqlite(synchronous: str, connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
+def _prepare_sqlite(
+    synchronous: str, cache_kib: int, connection: sqlite3.Connection, _entry: ConnectionPoolEntry
+) -> None:
     # sqlite3 would begin transactions by rules of its own, too late for a lock that must come first.
     connection.isolation_level = None
-    # The last one in KiB, for each connection: a run of keys and the ends of the indexes stay in it between two saves.
     # The page size is that of a new file: the telemetry of a trace takes half a page. Some builds of SQLite, Debian's
     # too, write zeros over all that is deleted, which retention would pay for: FAST does so where it writes anyway.
     settings = ("page_size=8192", "secure_delete=FAST", "foreign_keys=ON", f"synchronous={synchronous}")
-    for pragma in (*settings, "cache_size=-16000"):
+    for pragma in (*settings, f"cache_size=-{cache_kib}"):
         connection.execute(f"PRAGMA {pragma}")
     sqlite_file.copy_beside(connection.execute)
 

@@ -14,6 +14,7 @@ from statistics import median
 
 from bench.alternate import in_turn
 from bench.delay import delay_lines
+from bench.growth import Seen, growth_line
 from bench.lines import Line, at_least, at_most
 from bench.load import Load, sent
 from bench.measure import Run, run, send, sidecar_of_its_own, warm_up
@@ -29,7 +30,7 @@ from collector.pipeline.job import Job, JudgeOptions
 from collector.receivers import decode
 from collector.receivers.limits import ReceiverLimits
 
-TWO_BY_ONE, BYTES_BY_BYTES, COST_GROWTH, MEMORY_GROWTH = 1.8, 3, 1.05, 1.01
+TWO_BY_ONE, BYTES_BY_BYTES, COST_GROWTH = 1.8, 3, 1.05
 """The goals."""
 SHORT = (1_000, 10_000)
 LONG = (1_000, 10_000, 100_000, 1_000_000)
@@ -83,24 +84,27 @@ def pool_lines(one: InspectionPool, two: InspectionPool, rounds: int = 5, traces
 
 def count_lines(sidecar: Serving, marks: Sequence[int], rest_s: float = AT_REST_AFTER_S) -> Iterator[Line]:
     """Traces until each mark, one after the other, in one sidecar; with three marks and more, what grew."""
-    costs, memory, done = {}, {}, 0
+    costs: dict[int, float] = {}
+    at_rest: list[Seen] = []
+    done = 0
     for mark in marks:
-        runs, at_rest = [], []
+        runs: list[Run] = []
         while done < mark:
             runs.append(run(sidecar, Load(min(BLOCK, mark - done))))
             done += runs[-1].traces
             time.sleep(rest_s)
-            at_rest.append(usage(sidecar.process.pid).memory_mib)
-        costs[mark], memory[mark] = median(r.floors for r in runs), median(at_rest[-LAST_BLOCKS:])
+            at_rest.append((done, usage(sidecar.process.pid).memory_mib))
+        costs[mark] = median(r.floors for r in runs)
+        memory = median(mib for _, mib in at_rest[-min(LAST_BLOCKS, len(runs)) :])
         peak, name = max(r.peak_mib for r in runs), f"until {mark:,} traces"
         yield Line(f"{name}: CPU", costs[mark], "x floor", beside={"us a trace": median(r.us(r.cpu_s) for r in runs)})
         yield Line(f"{name}: speed", median(r.traces_s for r in runs), "traces/s")
-        yield Line(f"{name}: memory at rest", memory[mark], "MiB", beside={"peak": peak})
+        yield Line(f"{name}: memory at rest", memory, "MiB", beside={"peak": peak})
     if len(marks) > len(SHORT):
         last, second, before = marks[-1], marks[1], marks[-2]
-        by_second, by_before = f"at {last:,} by {second:,}", f"at {last:,} by {before:,}"
+        by_second = f"at {last:,} by {second:,}"
         yield Line(f"CPU a trace {by_second}", costs[last] / costs[second], "x", at_most(COST_GROWTH))
-        yield Line(f"memory at rest {by_before}", memory[last] / memory[before], "x", at_most(MEMORY_GROWTH))
+        yield growth_line(at_rest, before, last)
 
 
 def open_lines(sidecar: Serving, traces: int = 10_000) -> Iterator[Line]:

@@ -1,5 +1,7 @@
 """When a trace closes, and for which reason. Time is a number that the tests choose."""
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -113,6 +115,26 @@ def test_what_an_open_trace_takes_beside_its_telemetry_is_counted_as_held(buffer
     assert buffer.held >= 10 * TRACE_BYTES + buffer.bytes
     buffer.drain()
     assert buffer.held == 0
+
+
+def test_each_span_of_a_trace_counts_once_in_whatever_pieces_it_comes(buffer):
+    for ids in ((1, 2, 2), (2, 3), (1, 4)):
+        buffer.add(a_piece("a" * 32, *ids, size=30 + ids[-1]), 0)
+    (trace,) = buffer.drain()
+    assert (trace.span_count, trace.left_out) == (4, 0)
+
+
+def test_an_open_trace_of_five_spans_that_came_at_once_takes_less_than_a_kilobyte_for_its_books():
+    """Python keeps the room of small objects for good; as a set of objects, the ids alone would take that much."""
+    buffer, traces = TraceBuffer(AssemblyLimits()), 1_000
+    tracemalloc.start()
+    try:
+        for trace in range(traces):
+            buffer.add(a_piece(f"{trace:032x}", *range(5 * trace, 5 * trace + 5)), trace)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken < traces * 1_024
 
 
 def test_what_comes_for_a_trace_that_met_a_limit_is_dropped_and_counted(buffer):

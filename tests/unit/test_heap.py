@@ -7,7 +7,7 @@ import weakref
 
 import pytest
 
-from collector.pipeline.heap import EBB_FROM_BYTES, Ebb, give_back
+from collector.pipeline.heap import CALM_FROM_S, CALM_SHARE_S, EBB_FROM_BYTES, Ebb, give_back
 
 MIB = 1 << 20
 AFTER_A_BURST = """
@@ -47,26 +47,38 @@ def test_where_the_c_library_cannot_nothing_happens(monkeypatch):
     give_back()
 
 
-def test_after_a_burst_it_is_time_once_little_of_it_is_left():
+def asked(*held: int, worked_s: float = 0.0) -> list[bool]:
+    """What a new ``Ebb`` says to each of these, with the same work each time."""
     ebb = Ebb()
-    assert not any(map(ebb.has_come, (10 * MIB, 80 * MIB, 79 * MIB, 21 * MIB)))
-    assert ebb.has_come(20 * MIB)
-    assert not ebb.has_come(20 * MIB)
-    assert not ebb.has_come(19 * MIB)
+    return [ebb.has_come(now, number * worked_s) for number, now in enumerate(held, 1)]
+
+
+def test_after_a_burst_it_is_time_once_little_of_it_is_left():
+    held = (10 * MIB, 80 * MIB, 79 * MIB, 21 * MIB, 20 * MIB, 20 * MIB, 19 * MIB)
+    assert asked(*held) == [False, False, False, False, True, False, False]
 
 
 def test_what_was_left_of_a_burst_counts_as_the_next_one():
-    ebb = Ebb()
-    assert not ebb.has_come(80 * MIB)
-    assert ebb.has_come(20 * MIB)
-    assert ebb.has_come(0)
+    assert asked(80 * MIB, 20 * MIB, 0) == [False, True, True]
 
 
 def test_under_a_steady_load_it_is_never_time():
-    ebb = Ebb()
-    assert not any(ebb.has_come(held * MIB) for _ in range(100) for held in (40, 60, 30, 50))
+    held = [held * MIB for _ in range(100) for held in (40, 60, 30, 50)]
+    assert not any(asked(*held, worked_s=2 * CALM_SHARE_S))
 
 
 def test_it_is_not_worth_it_for_little():
+    assert asked(EBB_FROM_BYTES - 1, 0) == [False, False]
+
+
+def test_after_much_work_it_is_time_once_all_is_calm_however_little_was_held():
     ebb = Ebb()
-    assert not any(ebb.has_come(held) for held in (EBB_FROM_BYTES - 1, 0))
+    assert not ebb.has_come(MIB, CALM_FROM_S)
+    assert not ebb.has_come(MIB, 2 * CALM_FROM_S)
+    assert ebb.has_come(MIB, 2 * CALM_FROM_S)
+    assert not ebb.has_come(MIB, 2 * CALM_FROM_S)
+
+
+def test_what_a_calm_process_does_is_worth_it_once_it_adds_up():
+    times = int(CALM_FROM_S / CALM_SHARE_S) + 2
+    assert asked(*[0] * times, worked_s=CALM_SHARE_S * 0.99).count(True) == 1

@@ -74,7 +74,8 @@ def test_two_files_in_two_folders_each_have_their_copies_beside_them(folder, tmp
 def test_the_store_copies_beside_itself(folder):
     copies = Copies()
     database = Database(url_of(None, folder))
-    sa.event.listen(database._engine, "connect", lambda connection, _entry: copies.watch(connection))
+    for engine in (database._reading, database._writing):
+        sa.event.listen(engine, "connect", lambda connection, _entry: copies.watch(connection))
     with database.write() as connection:
         connection.exec_driver_sql("CREATE TABLE kept (body)")
         connection.exec_driver_sql(f"{MORE_THAN_ITS_CACHE} INSERT INTO kept SELECT randomblob({MIB}) FROM n")

@@ -221,3 +221,19 @@ def test_an_error_while_saving_says_nothing_of_what_was_saved(tmp_path):
         assert "secret" not in str(caught.value)
         assert caught.value.__cause__ is None
         assert store.known([trace_id(1)]) == set()
+
+
+def test_no_more_connections_of_sqlite_are_in_use_than_at_one_time(tmp_path):
+    """Each keeps a page cache, and that of the one that writes is worth nothing once another one wrote."""
+    database = Database(url_of(None, tmp_path))
+    writers, readers = set(), set()
+    with database.read() as one, database.read() as another:
+        assert one.connection.driver_connection is not another.connection.driver_connection
+    for _ in range(6):
+        with database.write() as connection:
+            writers.add(connection.connection.driver_connection)
+        for _ in range(2):
+            with database.read() as connection:
+                readers.add(connection.connection.driver_connection)
+    assert (len(writers), len(readers), len(writers & readers)) == (1, 1, 0)
+    database.close()
