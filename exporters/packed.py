@@ -103,6 +103,11 @@ class Packed:
         return replace(self, columns=columns, case=case, fingerprint=fingerprint)
 
     @property
+    def is_outline(self) -> bool:
+        """Whether it makes a case that was not drafted: as far as was known there was no room for it."""
+        return self.case is None and self.fingerprint is not None
+
+    @property
     def owners(self) -> tuple[tuple[str, str], ...]:
         """Whose trace it is: pairs of kind (``user``, ``session``) and value."""
         users = tuple(pair for pair in self.keys if pair[0] == "user")
@@ -143,7 +148,7 @@ def _packed(record: Record, data: bytes, with_results: bool) -> Packed:
     outcomes = _outcomes(tuple([(verdict.check, verdict.outcome) for verdict in record.verdicts]))
     codes = {(codec.key(v.check), codec.key(f.code)) for v in record.verdicts for f in v.findings}
     keys = _keys(record)
-    fingerprint = None if record.case is None else codec.key(record.case.fingerprint)
+    fingerprint = _fingerprint(record)
     size = ROW_BYTES + len(data) + KEY_BYTES * (len(keys) + len(outcomes))
     time_ns = codec.clamped(record.start_ns or record.evaluated_ns)
     is_failing = record.is_failing
@@ -168,6 +173,11 @@ def _packed(record: Record, data: bytes, with_results: bool) -> Packed:
         likeness=record.likeness,
         results=results_of(record) if with_results else (),
     )
+
+
+def _fingerprint(record: Record) -> str | None:
+    own = record.likeness if record.case is None else record.case
+    return None if own is None else codec.key(own.fingerprint) or None
 
 
 @lru_cache(maxsize=1024)

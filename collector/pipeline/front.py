@@ -76,7 +76,7 @@ class Front:
         self.losses = Losses(metrics, wall_ns)
         self.hand_over = HandOver(self.buffer, self.decided)  # see PullIntake.hand_over
         ours = self.hand_over.still_ours
-        self._reopening = Reopening(options, self.decided, metrics, self._release)
+        self._reopening = Reopening(options, self.decided, metrics, self._release, lambda: self._keep.room)
         jobs = self._reopening.jobs_at_once
         self._keep = Keeping(
             options, store, pool, metrics, self.losses, ours, jobs, self.reopen, wall_ns, self._saved, spans

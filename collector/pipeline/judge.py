@@ -26,7 +26,7 @@ from exporters.dataset.case import Case
 from exporters.dataset.gate import admit
 from exporters.dataset.likeness import Likeness, likeness
 from exporters.dataset.likeness import load as load_likeness
-from exporters.dataset.promote import draft, failures
+from exporters.dataset.promote import draft, failures, outline
 from exporters.dataset.redact import RedactionFailed, Redactor
 from exporters.record import CallFacts, Record
 
@@ -86,7 +86,7 @@ class Judge:
         """
         several = list(map(whole, jobs))
         reports = self._reports([job for job, _ in several], left_out)
-        cases = list(map(self._draft, reports))
+        cases = [self._draft(job, report) for (job, _), report in zip(several, reports, strict=True)]
         return [
             noting(over, self._record(job, report, *drafted))
             for (job, over), report, drafted in zip(several, reports, cases, strict=True)
@@ -204,16 +204,27 @@ class Judge:
             scopes=_scopes(trace) if interaction.convention == "none" else (),
         )
 
-    def _draft(self, report: Report) -> tuple[Case | None, Likeness | None, bool]:
-        """The case, what it is compared by, and whether there is none because it must not be written: not redacted."""
-        options = self._options
-        if not options.drafts_cases or not (options.typical_rate or _is_failing(report)):
+    def _draft(self, job: Job, report: Report) -> tuple[Case | None, Likeness | None, bool]:
+        """The case, what it is compared by, and whether there is none because it must not be written: not redacted.
+
+        Where there is no room there is no case. One that was judged before is drafted all the same: its case, if it
+        has one, is to be brought up to date.
+        """
+        options, failing = self._options, _is_failing(report)
+        if not options.drafts_cases or not (options.typical_rate or failing):
             return None, None, False
+        is_wanted = job.previous is not None or job.room.is_there(failing=failing, now_ns=self._wall_ns())
         try:
+            if not is_wanted:
+                return None, self._outlined(report), False
             case = self._drafted(report)
         except (RedactionFailed, DeadlineExceeded):
             return None, None, True
         return case, None if case is None else likeness(case, failures(report, self._plan)), False
+
+    def _outlined(self, report: Report) -> Likeness | None:
+        with self._deadline(DRAFT_WITHIN_NS):
+            return outline(report, self._redact, self._plan, self._options.typical_rate)
 
     def _drafted(self, report: Report, *, by_hand: bool = False) -> Case | None:
         rate = self._options.typical_rate

@@ -20,6 +20,7 @@ from collector.spans import Kind, Spans, Value, no_spans
 from exporters import codec
 from exporters.metrics.prometheus import Metrics
 from exporters.packed import Packed
+from exporters.room import FOR_ALL
 from exporters.store import SaveResult, Store
 
 Saved = Callable[[Sequence[Packed], SaveResult], None]
@@ -57,10 +58,13 @@ class Keeping:
         self._jobs = jobs
         self._reopen = reopen
         self._wall_ns = wall_ns
+        self.room = FOR_ALL
+        """What the store said last of room for cases, which is soon out of date."""
 
     def adopt(self, options: FrontOptions) -> None:
         """Go by other options from now on."""
         self._options = options
+        self.room = FOR_ALL  # until it is known by the new limits
 
     async def __call__(self, records: Sequence[Packed]) -> None:
         """Save records, or what becomes of them. Raises ``exporters.store.StoreError``."""
@@ -78,7 +82,9 @@ class Keeping:
             )
         for service, number in result.clusters_opened.items():
             self._metrics.inc("sidecheck_failure_clusters_total", number, service=service)
-        self._reopen(result.reopen)  # feedback had been waiting for these
+        if result.room is not None and options is self._options:
+            self.room = result.room
+        self._reopen(result.reopen)  # feedback had been waiting for these, or a place for their case is free
         if result.forgotten:
             self._losses.dropped("record", FORGOTTEN, result.forgotten)
             await asyncio.to_thread(quarantine.discard, options.quarantine, result.forgotten)

@@ -8,6 +8,7 @@ from typing import Any
 from checks.report import Verdict
 from checks.trace import CloseReason, Feedback
 from exporters.dataset.case import Case, CaseStatus
+from exporters.room import Room
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +34,13 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class SaveResult:
-    """What a save did beyond writing. ``reopen`` names saved traces with feedback that their verdicts do not know.
+    """What a save did beyond writing. ``reopen`` names saved traces that are to be judged again.
 
+    They have feedback that their verdicts do not know, or a place for their case, which was not drafted.
     ``forgotten`` names traces that were not saved, since they are to be forgotten; ``overtaken`` those that were not,
     since another replica saved something of them that these records do not know: they have to be judged with it.
     ``opened`` are the kinds of failure that were not known, ``joined`` counts the traces that joined each cluster.
+    ``room`` is for further cases; ``None`` where that was not looked at.
     """
 
     cases_created: int = 0
@@ -48,6 +51,7 @@ class SaveResult:
     overtaken: tuple[str, ...] = ()
     opened: tuple[Opened, ...] = ()
     joined: Mapping[str, int] = field(default_factory=dict)
+    room: Room | None = None
 
     @property
     def clusters_opened(self) -> Mapping[str, int]:
