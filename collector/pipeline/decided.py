@@ -19,7 +19,6 @@ from collector.pipeline.merging import Earlier
 from collector.progress import Position
 from exporters import codec
 from exporters.packed import PARTS, Packed
-from exporters.room import FOR_ALL, Room
 from exporters.store import Kept, Store, StoreError
 
 COPIES = 2
@@ -156,10 +155,10 @@ def is_retryable(error: Exception) -> bool:
 _new_job = constructor_of(Job)
 
 
-def job_of(trace: ClosedTrace, kept: Kept | None, limits: AssemblyLimits, room: Room = FOR_ALL) -> Job:
+def job_of(trace: ClosedTrace, kept: Kept | None, limits: AssemblyLimits, full: frozenset[str] = frozenset()) -> Job:
     """A job of what came now and what was kept. The two are put together where the job is done, within ``limits``."""
     if kept is None:
-        return _new_job(trace.trace_id, trace.spans, trace.logs, trace.closed_by, truncated=trace.truncated, room=room)
+        return _new_job(trace.trace_id, trace.spans, trace.logs, trace.closed_by, truncated=trace.truncated, full=full)
     earlier = Earlier(kept.data, kept.span_count, trace.span_count, trace.log_count, limits) if kept.data else None
     return Job(
         trace_id=trace.trace_id,
@@ -172,7 +171,7 @@ def job_of(trace: ClosedTrace, kept: Kept | None, limits: AssemblyLimits, room: 
         previous_feedback=kept.judged_feedback,
         replaces_ns=kept.evaluated_ns,
         earlier=earlier,
-        room=room,
+        full=full,
     )
 
 

@@ -17,7 +17,6 @@ from collector.pipeline.pricing import OwnPrices
 from exporters.metrics.tally import Tally, tally
 from exporters.packed import Packed, from_rows, pack_all, to_rows
 from exporters.record import Record
-from exporters.room import FOR_ALL, Room
 
 DRAFT_WITHIN_NS = 5_000_000_000
 """Redacting megabytes of digits can take long; a case that takes longer is withheld and counted."""
@@ -44,8 +43,8 @@ class Job:
     previous_feedback: tuple[Feedback, ...] | None = None
     replaces_ns: int | None = None
     earlier: Earlier | None = None
-    room: Room = FOR_ALL
-    """What is known of it when the job is made: a first case for which there is none is not drafted."""
+    full: frozenset[str] = frozenset()
+    """Families of traces for which there was no room of late: the first case of one of these is not drafted."""
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
         """All fields at once: the usual way takes them, and puts them back, one by one in Python.

@@ -24,10 +24,11 @@ from collector.pipeline.pricing import Prices, as_judged
 from exporters import codec
 from exporters.dataset.case import Case
 from exporters.dataset.gate import admit
-from exporters.dataset.likeness import Likeness, likeness
+from exporters.dataset.likeness import Likeness, family_of, likeness
 from exporters.dataset.likeness import load as load_likeness
 from exporters.dataset.promote import draft, failures, outline
 from exporters.dataset.redact import RedactionFailed, Redactor
+from exporters.dataset.typical import is_typical
 from exporters.record import CallFacts, Record
 
 NONE_LEFT_OUT: Mapping[str, str] = MappingProxyType({})
@@ -207,20 +208,21 @@ class Judge:
     def _draft(self, job: Job, report: Report) -> tuple[Case | None, Likeness | None, bool]:
         """The case, what it is compared by, and whether there is none because it must not be written: not redacted.
 
-        Where there is no room there is no case. One that was judged before is drafted all the same: its case, if it
-        has one, is to be brought up to date.
+        Where there is no room there is no case. That of a trace that was judged before is drafted all the same: if the
+        store has it, it is to be brought up to date.
         """
-        options, failing = self._options, _is_failing(report)
-        if not options.drafts_cases or not (options.typical_rate or failing):
+        options = self._options
+        if not options.drafts_cases or not (_is_failing(report) or is_typical(report, options.typical_rate)):
             return None, None, False
-        is_wanted = job.previous is not None or job.room.is_there(failing=failing, now_ns=self._wall_ns())
+        failed = failures(report, self._plan)
+        is_full = job.full and job.previous is None and family_of(report.interaction.service, failed) in job.full
         try:
-            if not is_wanted:
+            if is_full:
                 return None, self._outlined(report), False
             case = self._drafted(report)
         except (RedactionFailed, DeadlineExceeded):
             return None, None, True
-        return case, None if case is None else likeness(case, failures(report, self._plan)), False
+        return case, None if case is None else likeness(case, failed), False
 
     def _outlined(self, report: Report) -> Likeness | None:
         with self._deadline(DRAFT_WITHIN_NS):

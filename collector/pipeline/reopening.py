@@ -13,9 +13,9 @@ from collector.pipeline.decided import Decided, job_of
 from collector.pipeline.inspection import batches
 from collector.pipeline.job import Job
 from collector.pipeline.options import FrontOptions
+from collector.pipeline.room import Room
 from collector.progress import Position
 from exporters.metrics.prometheus import Metrics
-from exporters.room import Room
 
 LOADED_SHARE = 0.25
 """The part of the memory budget for what is loaded; more only where a single batch needs it."""
@@ -28,7 +28,7 @@ _size_of_job = attrgetter("size")
 class Reopening:
     """``release`` is called with the positions of a trace of which there is nothing to judge.
 
-    ``room`` is what is known of the room for cases.
+    ``room`` tells of which traces the cases have none.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Reopening:
         decided: Decided,
         metrics: Metrics,
         release: Callable[[Sequence[Position]], None],
-        room: Callable[[], Room] = Room,
+        room: Room,
     ) -> None:
         self._decided = decided
         self._metrics = metrics
@@ -66,8 +66,8 @@ class Reopening:
     async def _jobs(self, closed: Sequence[ClosedTrace], *, waits: bool) -> AsyncIterator[list[Job]]:
         again = [trace.trace_id for trace in closed if trace.late or trace.touched]
         if not again:
-            room = self._room()
-            yield [job_of(trace, None, self._limits, room) for trace in closed]
+            full = self._room.full
+            yield [job_of(trace, None, self._limits, full) for trace in closed]
             return
         self._metrics.inc("sidecheck_late_spans_total", sum(trace.span_count for trace in closed if trace.late))
         sizes = await self._decided.sizes(again)
@@ -79,9 +79,9 @@ class Reopening:
 
     async def _load(self, closed: Sequence[ClosedTrace]) -> list[Job]:
         kept = await self._decided.kept([trace.trace_id for trace in closed if trace.late or trace.touched])
-        jobs, room = [], self._room()
+        jobs, full = [], self._room.full
         for trace in closed:
-            job = job_of(trace, kept.get(trace.trace_id), self._limits, room)
+            job = job_of(trace, kept.get(trace.trace_id), self._limits, full)
             if job.spans or job.earlier is not None:
                 jobs.append(job)
             else:  # what was kept is gone: retention was faster

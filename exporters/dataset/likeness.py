@@ -98,6 +98,11 @@ def compared(service: str, failed: Iterable[Verdict], text: str | None, exactly:
     )
 
 
+def family_of(service: str, failed: Iterable[Verdict]) -> str:
+    """The ``family`` of the traces of this service with these failures."""
+    return _digest(service, {v.check: error_codes(v) for v in failed}.items())
+
+
 def similarity(one: bytes, other: bytes) -> float:
     """The estimated Jaccard similarity of two inputs, 0 to 1, by their signatures."""
     if not one or len(one) != len(other):

@@ -14,7 +14,6 @@ from checks.report import Outcome, Verdict
 from exporters import codec
 from exporters.dataset.case import CaseStatus
 from exporters.packed import Packed
-from exporters.room import Room
 from exporters.store import cases as case_rows
 from exporters.store.many import OneOf
 from exporters.store.model import CaseLimits
@@ -32,8 +31,8 @@ TURNED = "feedback_flipped"
 class Outcomes:
     """What became of the cases in one save. ``statuses`` has the status of each saved trace's case.
 
-    ``undrafted`` are traces that need the case that was not drafted. ``room`` is what is left for further ones,
-    ``None`` where none was asked for.
+    ``undrafted`` are traces that need the case that was not drafted. ``places`` tells, by the family of new cases,
+    whether there was a place for the last of them.
     """
 
     created: int = 0
@@ -41,7 +40,7 @@ class Outcomes:
     withdrawn: int = 0
     statuses: dict[str, CaseStatus] = field(default_factory=dict)
     undrafted: list[str] = field(default_factory=list)
-    room: Room | None = None
+    places: dict[str, bool] = field(default_factory=dict)
 
 
 def settle(
@@ -67,7 +66,6 @@ def settle(
             outcomes.withdrawn += _was_withdrawn(row, outcomes.statuses[record.trace_id])
         elif record.fingerprint is not None:
             _judged_first(connection, record, status, places, outcomes, now_ns)
-    outcomes.room = places.room if wanted else None
     return outcomes
 
 
@@ -76,14 +74,8 @@ class _Places:
 
     def __init__(self, connection: sa.Connection, wanted: Sequence[str], limits: CaseLimits, now_ns: int) -> None:
         self._limits = limits
-        self._midnight = now_ns - now_ns % DAY_NS + DAY_NS
         self._today = _made_today(connection, now_ns) if wanted else {True: 0, False: 0}
         self._in_cluster = _cases_by_cluster(connection, () if self._is_full(failing=True) else wanted)
-
-    @property
-    def room(self) -> Room:
-        """What is left of the day's places."""
-        return Room(*[self._midnight if self._is_full(failing=failing) else 0 for failing in (True, False)])
 
     def take(self, fingerprint: str, *, failing: bool) -> bool:
         """Take the place for one case; false where there is none."""
@@ -102,7 +94,10 @@ class _Places:
 def _judged_first(
     connection: sa.Connection, record: Packed, status: CaseStatus, places: _Places, outcomes: Outcomes, now_ns: int
 ) -> None:
-    if not places.take(record.fingerprint or "", failing=record.is_failing):
+    has_place = places.take(record.fingerprint or "", failing=record.is_failing)
+    if record.likeness is not None:
+        outcomes.places[record.likeness.family] = has_place
+    if not has_place:
         outcomes.suppressed += 1
     elif record.case is None:
         outcomes.undrafted.append(record.trace_id)

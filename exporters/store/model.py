@@ -8,7 +8,6 @@ from typing import Any
 from checks.report import Verdict
 from checks.trace import CloseReason, Feedback
 from exporters.dataset.case import Case, CaseStatus
-from exporters.room import Room
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ class SaveResult:
     ``forgotten`` names traces that were not saved, since they are to be forgotten; ``overtaken`` those that were not,
     since another replica saved something of them that these records do not know: they have to be judged with it.
     ``opened`` are the kinds of failure that were not known, ``joined`` counts the traces that joined each cluster.
-    ``room`` is for further cases; ``None`` where that was not looked at.
+    ``places`` tells, for each family of traces of which a new case was asked for, whether the last found a place.
     """
 
     cases_created: int = 0
@@ -51,7 +50,7 @@ class SaveResult:
     overtaken: tuple[str, ...] = ()
     opened: tuple[Opened, ...] = ()
     joined: Mapping[str, int] = field(default_factory=dict)
-    room: Room | None = None
+    places: Mapping[str, bool] = field(default_factory=dict)
 
     @property
     def clusters_opened(self) -> Mapping[str, int]:

@@ -60,7 +60,7 @@ def _write(
     made = outcomes.created, outcomes.suppressed, outcomes.withdrawn
     reopen = tuple(sorted({*reopen, *outcomes.undrafted}))
     late_ids = tuple(sorted(late))
-    return SaveResult(*made, reopen, overtaken=late_ids, opened=opened, joined=joined, room=outcomes.room)
+    return SaveResult(*made, reopen, overtaken=late_ids, opened=opened, joined=joined, places=outcomes.places)
 
 
 def _joined(batch: Sequence[Packed], prior: Mapping[str, Prior]) -> Counter[str]:

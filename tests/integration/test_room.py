@@ -6,7 +6,6 @@ from pipeline_fakes import Line, a_piece, text, trace_id
 from collector.pipeline.job import JudgeOptions
 from collector.pipeline.judge import Judge
 from collector.pipeline.options import FrontOptions
-from exporters.room import FOR_ALL, Room
 from exporters.store import CaseLimits, CaseQuery, ClusterQuery, ForgetTarget
 
 TEXTS = ["Can I bring my dog?", "What is a tax id?", "Why is the sky blue?", "Who wrote this poem?", "Is it far away?"]
@@ -29,11 +28,11 @@ def limited(line, limits):
     line.front.adopt(FrontOptions(line.LIMITS, 1_000_000, case_limits=limits))
 
 
-async def fail(line, *numbers):
+async def fail(line, *numbers, said=None, service="shop"):
     """Failing traces that have nothing in common, one save each."""
     for number in numbers:
-        said = [text("input.value", TEXTS[number - 1]), text("openinference.span.kind", "LLM")]
-        await line.receive(a_piece(number, 1, attributes=said))
+        asked = [text("input.value", said or TEXTS[number - 1]), text("openinference.span.kind", "LLM")]
+        await line.receive(a_piece(number, 1, service=service, attributes=asked))
         await line.flow(3)
 
 
@@ -41,17 +40,18 @@ def cases(store):
     return sorted(int(case.case.source.trace_id, 16) for case in store.cases(CaseQuery()).items)
 
 
-def evaluations(line, number):
-    return sum(job.trace_id == trace_id(number) for job in line.pool.jobs)
+def is_whole(line, number):
+    """Whether its case was drafted, each time when the trace was judged."""
+    jobs = [job for job in line.pool.jobs if job.trace_id == trace_id(number)]
+    return [line.pool._judge.judge(job).case is not None for job in jobs]
 
 
 async def test_of_a_day_that_is_full_the_next_failure_makes_no_case_and_is_counted(line, store):
-    await fail(line, 1, 2, 3)
+    await fail(line, 1, 2, 3, 4)
     await line.flow(3)
     assert cases(store) == [1, 2]
-    assert {c.input: c.traces for c in store.clusters(ClusterQuery()).items} == dict.fromkeys(TEXTS[:3], 1)
-    assert evaluations(line, 3) == 1
-    assert line.front._keep.room.failing_from_ns > line.clock()
+    assert {c.input: c.traces for c in store.clusters(ClusterQuery()).items} == dict.fromkeys(TEXTS[:4], 1)
+    assert [is_whole(line, number) for number in (3, 4)] == [[True], [False]]
 
 
 async def test_a_reload_that_makes_room_is_heeded_by_the_next_trace(line, store):
@@ -60,34 +60,25 @@ async def test_a_reload_that_makes_room_is_heeded_by_the_next_trace(line, store)
     await fail(line, 4, 5)
     await line.flow(3)
     assert cases(store) == [1, 2, 4]
-    assert [evaluations(line, number) for number in (4, 5)] == [1, 1]
-
-
-async def test_what_is_known_of_the_room_ends_at_midnight(line, store):
-    await fail(line, 1, 2, 3)
-    line.clock.step(DAY_S)
-    await fail(line, 4)
-    assert cases(store) == [1, 2, 4]
-    assert evaluations(line, 4) == 1
+    assert [is_whole(line, number) for number in (4, 5)] == [[True], [True]]
 
 
 @pytest.mark.parametrize("how", ["a limit was raised", "a case was forgotten", "another day began"])
 async def test_what_was_not_drafted_is_judged_again_where_the_store_finds_a_place(line, store, how):
     await fail(line, 1, 2, 3)
-    known = line.front._keep.room
+    known = line.pool.jobs[-1].full or line.front._reopening._room.full
     if how == "a limit was raised":
         limited(line, CaseLimits(per_day=3))
     elif how == "a case was forgotten":
         store.forget(ForgetTarget(trace_id=trace_id(1)), line.clock())
     else:
         line.clock.step(DAY_S)
-        known = Room(known.failing_from_ns + DAY_S * 10**9)  # by a clock that was ahead
-    line.front._keep.room = known  # the batch was on its way all the time
+    line.front._reopening._room.full = known  # the batch was on its way all the time
     await fail(line, 4)
     await line.flow(3)
     await line.flow(3)
     assert cases(store) == ([2, 4] if how == "a case was forgotten" else [1, 2, 4])
-    assert evaluations(line, 4) == 2
+    assert is_whole(line, 4) == [False, True]
     assert store.trace(trace_id(4)).history == ()
     assert {c.input: c.traces for c in store.clusters(ClusterQuery()).items}[TEXTS[3]] == 1
     assert store.claim(line.clock() + 10**12).trace_ids == ()
@@ -96,17 +87,49 @@ async def test_what_was_not_drafted_is_judged_again_where_the_store_finds_a_plac
     assert line.count("sidecheck_flagged_traces_total") == 4
     assert line.count("sidecheck_failure_clusters_total") == 4
     assert line.count("sidecheck_verdict_changes_total") == 0
+    assert line.count("sidecheck_late_spans_total") == 0
+
+
+async def test_where_a_place_is_found_the_next_traces_are_drafted_at_once(line, store):
+    await fail(line, 1, 2, 3)
+    line.clock.step(DAY_S)
+    await fail(line, 4, 5)
+    await line.flow(3)
+    assert cases(store) == [1, 2, 4, 5]
+    assert [is_whole(line, number) for number in (4, 5)] == [[False, True], [True]]
+
+
+async def test_a_failure_of_another_kind_is_drafted_though_there_is_no_room_for_the_usual_one(line, store):
+    limited(line, CaseLimits(per_cluster=1))
+    await fail(line, 1)
+    for number in (2, 3):
+        await fail(line, number, said=TEXTS[0])
+    await fail(line, 4, service="help")
+    await line.flow(3)
+    assert cases(store) == [1, 4]
+    assert [is_whole(line, number) for number in (2, 3, 4)] == [[True], [False], [True]]
+
+
+async def test_another_question_makes_its_case_though_there_was_no_room_for_the_usual_one(line, store):
+    limited(line, CaseLimits(per_cluster=1))
+    await fail(line, 1)
+    await fail(line, 2, said=TEXTS[0])
+    await fail(line, 3)
+    await line.flow(3)
+    await line.flow(3)
+    assert cases(store) == [1, 3]
+    assert is_whole(line, 3) == [False, True]
 
 
 async def test_no_case_a_day_is_heeded_from_the_first_save_on(line, store):
     limited(line, CaseLimits(per_day=0))
     await fail(line, 1, 2)
     assert cases(store) == []
-    assert [job.room.failing_from_ns > 0 for job in line.pool.jobs] == [False, True]
+    assert [is_whole(line, number) for number in (1, 2)] == [[True], [False]]
 
 
-async def test_an_answer_by_limits_that_hold_no_more_is_not_heeded(line):
+async def test_what_limits_left_that_hold_no_more_is_not_heeded(line):
     await fail(line, 1, 2)
     line.store.before("save", lambda: limited(line, CaseLimits(per_day=9)))
-    await fail(line, 3)
-    assert line.front._keep.room == FOR_ALL
+    await fail(line, 3, 4)
+    assert is_whole(line, 4) == [True]

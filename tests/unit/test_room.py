@@ -11,7 +11,8 @@ from store_builders import DAY, NOW, a_case, a_record, asking, save, trace_id
 
 from checks import catalogue, runner
 from checks.builtin.pii.engine import PiiEngine
-from checks.report import Report
+from checks.finding import Finding
+from checks.report import Outcome, Report, Verdict
 from checks.trace import CloseReason, Feedback
 from collector.conventions.read import read
 from collector.intake import Source
@@ -19,20 +20,18 @@ from collector.pipeline.assembler import assemble
 from collector.pipeline.decided import job_of, reclosed
 from collector.pipeline.job import JudgeOptions
 from collector.pipeline.judge import Judge
+from collector.pipeline.room import MOST, Room
 from collector.receivers import decode
 from collector.receivers.limits import ReceiverLimits
 from exporters.dataset.case import CaseStatus
-from exporters.dataset.likeness import likeness
+from exporters.dataset.likeness import family_of, likeness
 from exporters.dataset.promote import draft, failures, outline
 from exporters.dataset.redact import Redactor
 from exporters.packed import pack
-from exporters.room import FOR_ALL, Room
 from exporters.store import CaseLimits, ClusterQuery
 from exporters.store.tables import reopenings
 
 MAIL = "jo.hansen@kundenpost.de"
-MIDNIGHT = NOW - NOW % DAY + DAY
-NONE_TODAY = Room(MIDNIGHT, MIDNIGHT)
 DOWN = (Feedback(score=0.0, thumbs_up=False),)
 USERS = JudgeOptions({"user_feedback": {}}, typical_rate=1)
 CHECKS = {**{name: {} for name in catalogue.DEFAULT_CHECKS}, "latency": {"max_trace": "1ns"}}
@@ -73,13 +72,20 @@ def test_there_is_an_outline_where_there_is_a_case(reports):
             assert (outline(report, plan=plan, typical_rate=rate) is None) == (whole is None)
 
 
+FAILING = frozenset(
+    family_of("shop", [Verdict(check, "1", Outcome.FAILED, findings=(Finding(code, "bad"),))])
+    for check, code in (("user_feedback", "thumbs_down"), ("pii", "phone_number"))
+)
+"""The families of what fails here."""
+
+
 def a_said(*said, **parts):
     spans = a_piece(1, 1, attributes=[*said, text("openinference.span.kind", "LLM")]).spans
-    return a_job(spans=spans, **{"feedback": DOWN, "room": NONE_TODAY, **parts})
+    return a_job(spans=spans, **{"feedback": DOWN, "full": FAILING, **parts})
 
 
-def judged(job, options=USERS, now_ns=NOW):
-    return Judge(options, wall_ns=lambda: now_ns).judge(job)
+def judged(job, options=USERS):
+    return Judge(options).judge(job)
 
 
 def test_an_outline_shows_no_personal_data_of_the_input():
@@ -99,25 +105,38 @@ def test_what_cannot_be_redacted_is_withheld():
     assert (record.case, record.likeness, record.case_withheld) == (None, None, True)
 
 
-@pytest.mark.parametrize("parts", [{"room": FOR_ALL}, {"previous": ()}, {"room": Room(NOW, NOW)}])
+@pytest.mark.parametrize("parts", [{"full": frozenset()}, {"full": frozenset(["f" * 32])}, {"previous": ()}])
 def test_a_case_is_drafted_where_there_may_be_room_or_there_was_one(parts):
     record = judged(a_said(text("input.value", "How long?"), **parts))
     assert record.case.fingerprint == record.likeness.fingerprint
 
 
 @pytest.mark.parametrize("up", [False, True])
-@pytest.mark.parametrize("room", [FOR_ALL, Room(0, MIDNIGHT), NONE_TODAY])
-def test_there_may_be_room_for_failing_traces_alone(up, room):
+def test_where_there_is_no_room_for_some_traces_there_may_be_for_others(up):
     said = [text("input.value", "How long?"), text("output.value", "30 days")]
-    job = a_said(*said, feedback=(Feedback(score=float(up), thumbs_up=up),), room=room)
-    record = judged(job)
-    assert (record.case is not None) == room.is_there(failing=not up, now_ns=NOW)
-    assert record.likeness.fingerprint
+    job = a_said(*said, feedback=(Feedback(score=float(up), thumbs_up=up),), full=frozenset())
+    family = judged(job).likeness.family
+    record = judged(replace(job, full=frozenset([family])))
+    assert (record.case, record.likeness.family) == (None, family)
+    assert (judged(replace(job, full=FAILING)).case is None) != up
 
 
-def test_a_job_takes_what_is_known_of_the_room_along():
-    job = job_of(reclosed(pack(a_record())), None, limits=None, room=NONE_TODAY)
-    assert pickle.loads(pickle.dumps(job)).room == NONE_TODAY
+def test_a_job_takes_along_for_which_traces_there_is_no_room():
+    job = job_of(reclosed(pack(a_record())), None, limits=None, full=FAILING)
+    assert pickle.loads(pickle.dumps(job)).full == FAILING
+
+
+def test_what_is_known_of_families_is_bounded_and_the_latest():
+    room = Room()
+    room.heed({f"f{n}": False for n in range(MOST + 1)})
+    assert ("f0" in room.full, "f1" in room.full, len(room.full)) == (False, True, MOST)
+    room.heed({"f1": True, "f2": False})
+    room.heed({"new": False, "other": False})
+    assert room.full >= {"f2", "new", "other"}
+    assert not room.full & {"f1", "f3"}
+    room.forget()
+    room.heed({"f7": False})
+    assert room.full == {"f7"}
 
 
 def outlined(record):
@@ -186,11 +205,20 @@ def a_passing(number):
     return a_record(number, case=case, likeness=likeness(case, ()))
 
 
-def test_a_save_tells_until_when_there_is_no_room(store):
+def test_a_save_tells_for_which_traces_there_was_no_room(store):
     limits = CaseLimits(per_day=2)
-    assert save(store, a_record(9), limits=limits).room is None
-    assert save(store, a_passing(1), limits=limits).room == Room(0, MIDNIGHT)
-    assert save(store, apart(2), limits=limits).room == NONE_TODAY
-    assert save(store, outlined(apart(3)), limits=CaseLimits(per_day=4)).room == FOR_ALL
-    assert save(store, outlined(apart(4)), limits=limits, now_ns=MIDNIGHT).room == FOR_ALL
-    assert save(store, apart(1), limits=CaseLimits(per_day=0), now_ns=MIDNIGHT).room == Room(*[MIDNIGHT + DAY] * 2)
+    failing, passing = apart(1).likeness.family, a_passing(1).likeness.family
+    assert save(store, a_record(9), limits=limits).places == {}
+    assert save(store, a_passing(1), apart(2), limits=limits).places == {passing: True, failing: True}
+    assert save(store, a_passing(5), apart(3), limits=limits).places == {passing: False, failing: False}
+    assert save(store, outlined(apart(4)), limits=CaseLimits(per_day=3)).places == {failing: True}
+    again = replace(apart(2), previous=apart(2).verdicts, replaces_ns=NOW, evaluated_ns=NOW + 1)
+    assert save(store, again, limits=limits).places == {}
+    assert save(store, apart(1), limits=CaseLimits(per_day=0), now_ns=NOW + DAY).places == {failing: False}
+
+
+def test_what_a_save_tells_is_true_of_the_last_trace(store):
+    limits = CaseLimits(per_cluster=1)
+    record = asking(1, TEXTS[0])
+    assert save(store, record, asking(2, TEXTS[0]), limits=limits).places == {record.likeness.family: False}
+    assert save(store, asking(3, TEXTS[0]), apart(4), limits=limits).places == {record.likeness.family: True}
