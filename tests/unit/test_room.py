@@ -214,7 +214,7 @@ def test_a_save_tells_for_which_traces_there_was_no_room(store):
     assert save(store, outlined(apart(4)), limits=CaseLimits(per_day=3)).places == {failing: True}
     again = replace(apart(2), previous=apart(2).verdicts, replaces_ns=NOW, evaluated_ns=NOW + 1)
     assert save(store, again, limits=limits).places == {}
-    assert save(store, apart(1), limits=CaseLimits(per_day=0), now_ns=NOW + DAY).places == {failing: False}
+    assert save(store, apart(3), limits=CaseLimits(per_day=0), now_ns=NOW + DAY).places == {failing: False}
 
 
 def test_what_a_save_tells_is_true_of_the_last_trace(store):
