@@ -107,7 +107,8 @@ def similarity(one: bytes, other: bytes) -> float:
     """The estimated Jaccard similarity of two inputs, 0 to 1, by their signatures."""
     if not one or len(one) != len(other):
         return 0.0
-    return sum(a == b for a, b in zip(one, other, strict=True)) / len(one)
+    differing = int.from_bytes(one) ^ int.from_bytes(other)
+    return differing.to_bytes(len(one)).count(0) / len(one)
 
 
 def bands_of(family: str, signature: bytes) -> tuple[int, ...]:

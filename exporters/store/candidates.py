@@ -6,6 +6,7 @@ A case that a person touched is never changed here.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
@@ -73,17 +74,23 @@ class _Places:
     """How many cases may still be made."""
 
     def __init__(self, connection: sa.Connection, wanted: Sequence[str], limits: CaseLimits, now_ns: int) -> None:
+        self._connection = connection
         self._limits = limits
-        self._today = _made_today(connection, now_ns) if wanted else {True: 0, False: 0}
-        self._in_cluster = _cases_by_cluster(connection, () if self._is_full(failing=True) else wanted)
+        self._now_ns = now_ns
+        self._in_cluster = _cases_by_cluster(connection, wanted)
 
     def take(self, fingerprint: str, *, failing: bool) -> bool:
         """Take the place for one case; false where there is none."""
-        if self._is_full(failing=failing) or self._in_cluster[fingerprint] >= self._limits.per_cluster:
+        if self._in_cluster[fingerprint] >= self._limits.per_cluster or self._is_full(failing=failing):
             return False
         self._today[failing] += 1
         self._in_cluster[fingerprint] += 1
         return True
+
+    @cached_property
+    def _today(self) -> dict[bool, int]:
+        """Looked up once a cluster has room: mostly none has."""
+        return _made_today(self._connection, self._now_ns)
 
     def _is_full(self, *, failing: bool) -> bool:
         most = self._limits.per_day
