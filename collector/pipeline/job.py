@@ -58,6 +58,15 @@ class Job:
         return _unpickled, (trace_id, PickleBuffer(spans), PickleBuffer(logs) if logs else logs, *others)
 
     @property
+    def may_wait(self) -> bool:
+        """Whether its case is not drafted where there is no room: where there is one, it is judged again for it.
+
+        What was judged before may have a case, to be brought up to date. What did not end with its root would not be
+        closed for the same reason then.
+        """
+        return bool(self.full) and self.previous is None and self.closed_by is CloseReason.ROOT_SEEN
+
+    @property
     def size(self) -> int:
         """Bytes of telemetry, unpacked."""
         return len(self.spans) + len(self.logs) + (self.earlier.size if self.earlier is not None else 0)

@@ -208,16 +208,14 @@ class Judge:
     def _draft(self, job: Job, report: Report) -> tuple[Case | None, Likeness | None, bool]:
         """The case, what it is compared by, and whether there is none because it must not be written: not redacted.
 
-        Where there is no room there is no case. That of a trace that was judged before is drafted all the same: if the
-        store has it, it is to be brought up to date.
+        Where there is no room there is no case.
         """
         options = self._options
         if not options.drafts_cases or not (_is_failing(report) or is_typical(report, options.typical_rate)):
             return None, None, False
         failed = failures(report, self._plan)
-        is_full = job.full and job.previous is None and family_of(report.interaction.service, failed) in job.full
         try:
-            if is_full:
+            if job.may_wait and family_of(report.interaction.service, failed) in job.full:
                 return None, self._outlined(report), False
             case = self._drafted(report)
         except (RedactionFailed, DeadlineExceeded):

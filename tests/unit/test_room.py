@@ -105,8 +105,17 @@ def test_what_cannot_be_redacted_is_withheld():
     assert (record.case, record.likeness, record.case_withheld) == (None, None, True)
 
 
-@pytest.mark.parametrize("parts", [{"full": frozenset()}, {"full": frozenset(["f" * 32])}, {"previous": ()}])
-def test_a_case_is_drafted_where_there_may_be_room_or_there_was_one(parts):
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"full": frozenset()},
+        {"full": frozenset(["f" * 32])},
+        {"previous": ()},
+        {"closed_by": CloseReason.IDLE},
+        {"closed_by": CloseReason.SPAN_LIMIT},
+    ],
+)
+def test_a_case_is_drafted_where_there_may_be_room_or_judging_again_would_not_be_the_same(parts):
     record = judged(a_said(text("input.value", "How long?"), **parts))
     assert record.case.fingerprint == record.likeness.fingerprint
 
