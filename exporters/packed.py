@@ -103,6 +103,11 @@ class Packed:
         return replace(self, columns=columns, case=case, fingerprint=fingerprint)
 
     @property
+    def is_outline(self) -> bool:
+        """Whether it makes a case that was not drafted: as far as was known there was no room for it."""
+        return self.case is None and self.fingerprint is not None
+
+    @property
     def owners(self) -> tuple[tuple[str, str], ...]:
         """Whose trace it is: pairs of kind (``user``, ``session``) and value."""
         users = tuple(pair for pair in self.keys if pair[0] == "user")
@@ -144,7 +149,7 @@ def _packed(record: Record, data: bytes, with_results: bool) -> Packed:
     ending = _ending(tuple(map(_shape_of, verdicts)))
     finding = [verdict for verdict in verdicts if verdict.findings]
     keys = _keys(record)
-    fingerprint = None if record.case is None else codec.key(record.case.fingerprint)
+    fingerprint = _fingerprint(record)
     size = ROW_BYTES + len(data) + KEY_BYTES * (len(keys) + len(ending.outcomes))
     time_ns = codec.clamped(record.start_ns or record.evaluated_ns)
     return _new_packed(  # in the order of its fields: see ``constructor_of``
@@ -168,6 +173,11 @@ def _packed(record: Record, data: bytes, with_results: bool) -> Packed:
         record.likeness,
         results_of(record) if with_results else (),
     )
+
+
+def _fingerprint(record: Record) -> str | None:
+    own = record.likeness if record.case is None else record.case
+    return None if own is None else codec.key(own.fingerprint) or None
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ class Record:
     logs: bytes = b""
     case: Case | None = None
     likeness: Likeness | None = None
-    """What the case's trace is compared with others by."""
+    """What the trace is compared with others by; without a ``case``: there was no room for one."""
     case_withheld: bool = False
     """Whether there is no case because personal data could not be taken out of it."""
     previous: tuple[Verdict, ...] | None = None

@@ -155,10 +155,10 @@ def is_retryable(error: Exception) -> bool:
 _new_job = constructor_of(Job)
 
 
-def job_of(trace: ClosedTrace, kept: Kept | None, limits: AssemblyLimits) -> Job:
+def job_of(trace: ClosedTrace, kept: Kept | None, limits: AssemblyLimits, full: frozenset[str] = frozenset()) -> Job:
     """A job of what came now and what was kept. The two are put together where the job is done, within ``limits``."""
     if kept is None:
-        return _new_job(trace.trace_id, trace.spans, trace.logs, trace.closed_by, truncated=trace.truncated)
+        return _new_job(trace.trace_id, trace.spans, trace.logs, trace.closed_by, truncated=trace.truncated, full=full)
     earlier = Earlier(kept.data, kept.span_count, trace.span_count, trace.log_count, limits) if kept.data else None
     return Job(
         trace_id=trace.trace_id,
@@ -171,6 +171,7 @@ def job_of(trace: ClosedTrace, kept: Kept | None, limits: AssemblyLimits) -> Job
         previous_feedback=kept.judged_feedback,
         replaces_ns=kept.evaluated_ns,
         earlier=earlier,
+        full=full,
     )
 
 

@@ -34,6 +34,7 @@ from collector.pipeline.options import FrontOptions
 from collector.pipeline.reopening import Reopening
 from collector.pipeline.replay import replayed
 from collector.pipeline.rolling import Workers
+from collector.pipeline.room import Room
 from collector.progress import Position, Progress
 from collector.spans import Spans, no_spans
 from exporters.metrics.prometheus import Metrics
@@ -76,10 +77,11 @@ class Front:
         self.losses = Losses(metrics, wall_ns)
         self.hand_over = HandOver(self.buffer, self.decided)  # see PullIntake.hand_over
         ours = self.hand_over.still_ours
-        self._reopening = Reopening(options, self.decided, metrics, self._release)
+        room = Room()
+        self._reopening = Reopening(options, self.decided, metrics, self._release, room)
         jobs = self._reopening.jobs_at_once
         self._keep = Keeping(
-            options, store, pool, metrics, self.losses, ours, jobs, self.reopen, wall_ns, self._saved, spans
+            options, store, pool, metrics, self.losses, ours, jobs, self.reopen, room, wall_ns, self._saved, spans
         )
         self.dispatch = Dispatch(self._keep, self._ended, partial(asyncio.to_thread, store.takes_writes))
         self._slots = asyncio.Semaphore(pool.workers * BATCHES_A_WORKER)

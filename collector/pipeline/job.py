@@ -43,6 +43,8 @@ class Job:
     previous_feedback: tuple[Feedback, ...] | None = None
     replaces_ns: int | None = None
     earlier: Earlier | None = None
+    full: frozenset[str] = frozenset()
+    """Families of traces for which there was no room of late: the first case of one of these is not drafted."""
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
         """All fields at once: the usual way takes them, and puts them back, one by one in Python.
@@ -54,6 +56,15 @@ class Job:
             return _unpickled, values
         trace_id, spans, logs, *others = values
         return _unpickled, (trace_id, PickleBuffer(spans), PickleBuffer(logs) if logs else logs, *others)
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether its case is not drafted where there is no room: where there is one, it is judged again for it.
+
+        What was judged before may have a case, to be brought up to date. What did not end with its root would not be
+        closed for the same reason then.
+        """
+        return bool(self.full) and self.previous is None and self.closed_by is CloseReason.ROOT_SEEN
 
     @property
     def size(self) -> int:

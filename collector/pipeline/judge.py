@@ -24,10 +24,11 @@ from collector.pipeline.pricing import Prices, as_judged
 from exporters import codec
 from exporters.dataset.case import Case
 from exporters.dataset.gate import admit
-from exporters.dataset.likeness import Likeness, likeness
+from exporters.dataset.likeness import Likeness, family_of, likeness
 from exporters.dataset.likeness import load as load_likeness
-from exporters.dataset.promote import draft, failures
+from exporters.dataset.promote import draft, failures, outline
 from exporters.dataset.redact import RedactionFailed, Redactor
+from exporters.dataset.typical import is_typical
 from exporters.record import CallFacts, Record
 
 NONE_LEFT_OUT: Mapping[str, str] = MappingProxyType({})
@@ -86,7 +87,7 @@ class Judge:
         """
         several = list(map(whole, jobs))
         reports = self._reports([job for job, _ in several], left_out)
-        cases = list(map(self._draft, reports))
+        cases = [self._draft(job, report) for (job, _), report in zip(several, reports, strict=True)]
         return [
             self._record(job, over, report, *drafted)
             for (job, over), report, drafted in zip(several, reports, cases, strict=True)
@@ -204,16 +205,26 @@ class Judge:
             *over,  # spans_left_out, logs_left_out
         )
 
-    def _draft(self, report: Report) -> tuple[Case | None, Likeness | None, bool]:
-        """The case, what it is compared by, and whether there is none because it must not be written: not redacted."""
+    def _draft(self, job: Job, report: Report) -> tuple[Case | None, Likeness | None, bool]:
+        """The case, what it is compared by, and whether there is none because it must not be written: not redacted.
+
+        Where there is no room there is no case.
+        """
         options = self._options
-        if not options.drafts_cases or not (options.typical_rate or _is_failing(report)):
+        if not options.drafts_cases or not (_is_failing(report) or is_typical(report, options.typical_rate)):
             return None, None, False
+        failed = failures(report, self._plan)
         try:
+            if job.may_wait and family_of(report.interaction.service, failed) in job.full:
+                return None, self._outlined(report), False
             case = self._drafted(report)
         except (RedactionFailed, DeadlineExceeded):
             return None, None, True
-        return case, None if case is None else likeness(case, failures(report, self._plan)), False
+        return case, None if case is None else likeness(case, failed), False
+
+    def _outlined(self, report: Report) -> Likeness | None:
+        with self._deadline(DRAFT_WITHIN_NS):
+            return outline(report, self._redact, self._plan, self._options.typical_rate)
 
     def _drafted(self, report: Report, *, by_hand: bool = False) -> Case | None:
         rate = self._options.typical_rate

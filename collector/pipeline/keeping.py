@@ -16,6 +16,7 @@ from collector.pipeline.job import Job
 from collector.pipeline.losses import Losses
 from collector.pipeline.options import FrontOptions
 from collector.pipeline.rolling import Workers
+from collector.pipeline.room import Room
 from collector.spans import Kind, Spans, Value, no_spans
 from exporters import codec
 from exporters.metrics.prometheus import Metrics
@@ -29,7 +30,8 @@ class Keeping:
     """Saves records.
 
     ``ours`` are those of some records that this replica may still save. ``jobs`` makes jobs of closed traces and of
-    what the store holds of them; ``reopen`` has traces judged again. ``saved`` is told of what the store took.
+    what the store holds of them; ``reopen`` has traces judged again. ``room`` hears for which cases there was none,
+    ``saved`` what the store took.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Keeping:
         ours: Callable[[Sequence[Packed]], Sequence[Packed]],
         jobs: Callable[[Sequence[ClosedTrace]], AsyncIterator[Sequence[Job]]],
         reopen: Callable[[Iterable[str]], None],
+        room: Room,
         wall_ns: Callable[[], int],
         saved: Saved,
         spans: Spans = no_spans,
@@ -57,10 +60,12 @@ class Keeping:
         self._jobs = jobs
         self._reopen = reopen
         self._wall_ns = wall_ns
+        self._room = room
 
     def adopt(self, options: FrontOptions) -> None:
         """Go by other options from now on."""
         self._options = options
+        self._room.forget()  # the limits may be others
 
     async def __call__(self, records: Sequence[Packed]) -> None:
         """Save records, or what becomes of them. Raises ``exporters.store.StoreError``."""
@@ -78,7 +83,9 @@ class Keeping:
             )
         for service, number in result.clusters_opened.items():
             self._metrics.inc("sidecheck_failure_clusters_total", number, service=service)
-        self._reopen(result.reopen)  # feedback had been waiting for these
+        if options is self._options:
+            self._room.heed(result.places)
+        self._reopen(result.reopen)  # feedback had been waiting for these, or a place for their case is free
         if result.forgotten:
             self._losses.dropped("record", FORGOTTEN, result.forgotten)
             await asyncio.to_thread(quarantine.discard, options.quarantine, result.forgotten)

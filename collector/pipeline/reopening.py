@@ -13,6 +13,7 @@ from collector.pipeline.decided import Decided, job_of
 from collector.pipeline.inspection import batches
 from collector.pipeline.job import Job
 from collector.pipeline.options import FrontOptions
+from collector.pipeline.room import Room
 from collector.progress import Position
 from exporters.metrics.prometheus import Metrics
 
@@ -25,14 +26,23 @@ _size_of_job = attrgetter("size")
 
 
 class Reopening:
-    """``release`` is called with the positions of a trace of which there is nothing to judge."""
+    """``release`` is called with the positions of a trace of which there is nothing to judge.
+
+    ``room`` tells of which traces the cases have none.
+    """
 
     def __init__(
-        self, options: FrontOptions, decided: Decided, metrics: Metrics, release: Callable[[Sequence[Position]], None]
+        self,
+        options: FrontOptions,
+        decided: Decided,
+        metrics: Metrics,
+        release: Callable[[Sequence[Position]], None],
+        room: Room,
     ) -> None:
         self._decided = decided
         self._metrics = metrics
         self._release = release
+        self._room = room
         self.adopt(options)
 
     def adopt(self, options: FrontOptions) -> None:
@@ -56,7 +66,8 @@ class Reopening:
     async def _jobs(self, closed: Sequence[ClosedTrace], *, waits: bool) -> AsyncIterator[list[Job]]:
         again = [trace.trace_id for trace in closed if trace.late or trace.touched]
         if not again:
-            yield [job_of(trace, None, self._limits) for trace in closed]
+            full = self._room.full
+            yield [job_of(trace, None, self._limits, full) for trace in closed]
             return
         self._metrics.inc("sidecheck_late_spans_total", sum(trace.span_count for trace in closed if trace.late))
         sizes = await self._decided.sizes(again)
@@ -68,9 +79,9 @@ class Reopening:
 
     async def _load(self, closed: Sequence[ClosedTrace]) -> list[Job]:
         kept = await self._decided.kept([trace.trace_id for trace in closed if trace.late or trace.touched])
-        jobs = []
+        jobs, full = [], self._room.full
         for trace in closed:
-            job = job_of(trace, kept.get(trace.trace_id), self._limits)
+            job = job_of(trace, kept.get(trace.trace_id), self._limits, full)
             if job.spans or job.earlier is not None:
                 jobs.append(job)
             else:  # what was kept is gone: retention was faster

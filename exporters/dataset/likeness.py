@@ -54,7 +54,7 @@ class Likeness:
     ``failures`` are the failed checks, each with its codes; none for a trace that passed. Only traces of one
     ``family`` (service and failures) are compared. ``signature`` is ``VALUES`` bytes of MinHash, empty where there is
     no text; traces that share one of ``bands`` are worth comparing, and alike from the similarity ``similar`` on.
-    ``preview`` is the beginning of the input.
+    ``preview`` is the beginning of the input. ``fingerprint`` is the same for exact repetitions.
     """
 
     service: str
@@ -64,6 +64,7 @@ class Likeness:
     bands: tuple[int, ...] = ()
     similar: float = 1.0
     preview: str | None = None
+    fingerprint: str = ""
 
 
 def load() -> None:
@@ -76,26 +77,38 @@ def load() -> None:
 
 def likeness(case: Case, failed: Iterable[Verdict]) -> Likeness:
     """What the trace of ``case`` is compared by, given the failures that made the case."""
+    return compared(case.source.service, failed, case.input, case.fingerprint)
+
+
+def compared(service: str, failed: Iterable[Verdict], text: str | None, exactly: str) -> Likeness:
+    """What a trace of this service is compared by, given its failures, its input and its fingerprint."""
     failures = {v.check: error_codes(v) for v in failed}
-    family = _digest(case.source.service, failures.items())
-    shingles = _shingles(normalised((case.input or "")[:MOST_CHARACTERS]))
+    family = _digest(service, failures.items())
+    shingles = _shingles(normalised((text or "")[:MOST_CHARACTERS]))
     signature = _signature(shingles)
     return Likeness(
-        service=case.source.service,
+        service=service,
         failures=failures,
         family=family,
         signature=signature,
         bands=bands_of(family, signature),
         similar=_similar(len(shingles)),
-        preview=None if case.input is None else case.input[:PREVIEW],
+        preview=None if text is None else text[:PREVIEW],
+        fingerprint=exactly,
     )
+
+
+def family_of(service: str, failed: Iterable[Verdict]) -> str:
+    """The ``family`` of the traces of this service with these failures."""
+    return _digest(service, {v.check: error_codes(v) for v in failed}.items())
 
 
 def similarity(one: bytes, other: bytes) -> float:
     """The estimated Jaccard similarity of two inputs, 0 to 1, by their signatures."""
     if not one or len(one) != len(other):
         return 0.0
-    return sum(a == b for a, b in zip(one, other, strict=True)) / len(one)
+    differing = int.from_bytes(one) ^ int.from_bytes(other)
+    return differing.to_bytes(len(one)).count(0) / len(one)
 
 
 def bands_of(family: str, signature: bytes) -> tuple[int, ...]:

@@ -16,7 +16,7 @@ from exporters.dataset.case import Case, Context, ExampleType, Expectation, Sour
 from exporters.dataset.expectations import Leak, expect, kind_of, leaks_in
 from exporters.dataset.gate import admit
 from exporters.dataset.kinds import propose
-from exporters.dataset.likeness import fingerprint
+from exporters.dataset.likeness import Likeness, compared, fingerprint
 from exporters.dataset.plain import plain
 from exporters.dataset.redact import Redactor
 from exporters.dataset.size import shortened
@@ -68,6 +68,27 @@ def draft(
     case = shortened(whole)
     # Texts have other neighbours then.
     return case if case is whole or redact is None else admit(case, redact.find, trusted=case)
+
+
+def outline(
+    report: Report, redact: Redactor | None = None, plan: Sequence[PlannedCheck] = (), typical_rate: float = 0.0
+) -> Likeness | None:
+    """What the trace of a case is compared by, of its input alone: for where there is no room for the case itself.
+
+    It is the ``likeness`` of the case that ``draft`` makes, unless another text of that case gives away what the input
+    holds (a number beside the word "phone" in a document), holds placeholders, or is so much that the input is cut.
+    Arguments and errors are those of ``draft``, which may also fail for another text.
+    """
+    failed = failures(report, plan)
+    if not failed and not is_typical(report, typical_rate):
+        return None
+    interaction = report.interaction
+    text, service = interaction.user_input, interaction.service
+    if redact is not None:
+        known = [(leak.entity, leak.value) for leak in _leaks(report, plan)]
+        # In the order of a case, by which placeholders are numbered.
+        text, service = redact.texts(text, service, case_id(interaction.trace_id), known)
+    return compared(service, failed, text, fingerprint(service, failed, text))
 
 
 def failures(

@@ -20,6 +20,7 @@ from typing import Any
 from exporters.dataset import captured, placeholders
 from exporters.dataset.case import Case
 from exporters.dataset.fakes import Fakes
+from exporters.dataset.plain import plain
 from exporters.dataset.scan import Finder, Scanner
 from exporters.dataset.shape import from_json, to_json
 from exporters.dataset.vault import ValueLimitError, Vault
@@ -60,14 +61,27 @@ class Redactor:
         """
         shape = to_json(case)
         before = captured.captured(shape)
-        fakes = Fakes(case.id) if self.fakes else None
-        redaction = _Redaction(before, self.find, self._usual, case.redacted or (), fakes)
+        redaction = self._redaction(before, case.id, case.redacted or ())
         after = redaction.clean(list(known))
         if after is before:
             return case if case.redacted is not None else replace(case, redacted=())
         made = captured.with_captured(shape, after)
         made["metadata"]["redacted"] = sorted({*(case.redacted or ()), *redaction.vault.entities})
         return from_json(made)
+
+    def texts(
+        self, asked: str | None, service: str, case_id: str, known: Iterable[tuple[str, str]] = ()
+    ) -> tuple[str | None, str]:
+        """A case's input and service alone: as in the case of this id, but for what only its other texts give away.
+
+        ``known`` and errors are those of ``__call__``.
+        """
+        before = plain([asked, service])
+        after = self._redaction(before, case_id).clean(list(known))
+        return (asked, service) if after is before else (after[0], after[1])
+
+    def _redaction(self, parts: list[Any], case_id: str, earlier: Iterable[str] = ()) -> "_Redaction":
+        return _Redaction(parts, self.find, self._usual, earlier, Fakes(case_id) if self.fakes else None)
 
 
 class _Redaction:

@@ -6,13 +6,14 @@ A case that a person touched is never changed here.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
 
 from checks.report import Outcome, Verdict
 from exporters import codec
-from exporters.dataset.case import Case, CaseStatus
+from exporters.dataset.case import CaseStatus
 from exporters.packed import Packed
 from exporters.store import cases as case_rows
 from exporters.store.many import OneOf
@@ -29,12 +30,18 @@ TURNED = "feedback_flipped"
 
 @dataclass(slots=True)
 class Outcomes:
-    """What became of the cases in one save. ``statuses`` has the status of each saved trace's case."""
+    """What became of the cases in one save. ``statuses`` has the status of each saved trace's case.
+
+    ``undrafted`` are traces that need the case that was not drafted. ``places`` tells, by the family of new cases,
+    whether there was a place for the last of them.
+    """
 
     created: int = 0
     suppressed: int = 0
     withdrawn: int = 0
     statuses: dict[str, CaseStatus] = field(default_factory=dict)
+    undrafted: list[str] = field(default_factory=list)
+    places: dict[str, bool] = field(default_factory=dict)
 
 
 def settle(
@@ -48,60 +55,74 @@ def settle(
     """Bring the cases of the saved traces in line with their verdicts. The caller holds ``Lock.CASES``."""
     existing = case_rows.of_traces(connection, [record.trace_id for record in records])
     outcomes = Outcomes()
-    room = _Room(connection, [record.case for record in records if record.case is not None], limits, now_ns)
+    wanted = sorted({record.fingerprint for record in records if record.fingerprint is not None})
+    places = _Places(connection, wanted, limits, now_ns)
     # The oldest first, so that a cluster's candidates are the first that failed in this way.
     for record in sorted(records, key=lambda record: (record.start_ns, record.trace_id)):
         row = existing.get(record.trace_id)
         if row is not None:
-            outcomes.statuses[record.trace_id] = _judged_again(connection, row, record.case, status, now_ns)
+            outcomes.statuses[record.trace_id] = _judged_again(connection, row, record, status, outcomes, now_ns)
             after = codec.verdicts_from_json(record.verdicts)
             _mark_turned(connection, row, prior[record.trace_id].verdicts, after, now_ns)
             outcomes.withdrawn += _was_withdrawn(row, outcomes.statuses[record.trace_id])
-        elif record.case is not None:
-            _judged_first(connection, record.case, status, room, outcomes, now_ns)
+        elif record.fingerprint is not None:
+            _judged_first(connection, record, status, places, outcomes, now_ns)
     return outcomes
 
 
-class _Room:
+class _Places:
     """How many cases may still be made."""
 
-    def __init__(self, connection: sa.Connection, new: Sequence[Case], limits: CaseLimits, now_ns: int) -> None:
+    def __init__(self, connection: sa.Connection, wanted: Sequence[str], limits: CaseLimits, now_ns: int) -> None:
+        self._connection = connection
         self._limits = limits
-        wanted = sorted({codec.key(case.fingerprint) for case in new})
+        self._now_ns = now_ns
         self._in_cluster = _cases_by_cluster(connection, wanted)
-        self._today = _made_today(connection, now_ns) if new else {True: 0, False: 0}
 
-    def take(self, case: Case) -> bool:
+    def take(self, fingerprint: str, *, failing: bool) -> bool:
         """Take the place for one case; false where there is none."""
-        fingerprint, failing = codec.key(case.fingerprint), bool(case.source.failed_checks)
-        limits = self._limits
-        if sum(self._today.values()) >= limits.per_day or self._in_cluster[fingerprint] >= limits.per_cluster:
-            return False
-        # Most traces pass, and would take all of the day's places.
-        if not failing and self._today[False] >= limits.per_day // 2:
+        if self._in_cluster[fingerprint] >= self._limits.per_cluster or self._is_full(failing=failing):
             return False
         self._today[failing] += 1
         self._in_cluster[fingerprint] += 1
         return True
 
+    @cached_property
+    def _today(self) -> dict[bool, int]:
+        """Looked up once a cluster has room: mostly none has."""
+        return _made_today(self._connection, self._now_ns)
+
+    def _is_full(self, *, failing: bool) -> bool:
+        most = self._limits.per_day
+        # Most traces pass, and would take all of the day's places.
+        return sum(self._today.values()) >= most or not (failing or self._today[False] < most // 2)
+
 
 def _judged_first(
-    connection: sa.Connection, case: Case, status: CaseStatus, room: _Room, outcomes: Outcomes, now_ns: int
+    connection: sa.Connection, record: Packed, status: CaseStatus, places: _Places, outcomes: Outcomes, now_ns: int
 ) -> None:
-    if not room.take(case):
+    has_place = places.take(record.fingerprint or "", failing=record.is_failing)
+    if record.likeness is not None:
+        outcomes.places[record.likeness.family] = has_place
+    if not has_place:
         outcomes.suppressed += 1
-        return
-    case_rows.insert(connection, case, status, now_ns, automatic=True)
-    outcomes.created += 1
-    outcomes.statuses[case.source.trace_id] = status
+    elif record.case is None:
+        outcomes.undrafted.append(record.trace_id)
+    else:
+        case_rows.insert(connection, record.case, status, now_ns, automatic=True)
+        outcomes.created += 1
+        outcomes.statuses[record.trace_id] = status
 
 
 def _judged_again(
-    connection: sa.Connection, row: Any, case: Case | None, status: CaseStatus, now_ns: int
+    connection: sa.Connection, row: Any, record: Packed, status: CaseStatus, outcomes: Outcomes, now_ns: int
 ) -> CaseStatus:
     """Change an untouched candidate after its trace was judged again. Returns the status it has then."""
-    old = CaseStatus(row.status)
+    old, case = CaseStatus(row.status), record.case
     if _is_a_persons(row):
+        return old
+    if record.is_outline:  # its trace had been removed, and came once more
+        outcomes.undrafted.append(record.trace_id)
         return old
     if case is None:
         new, body = CaseStatus.WITHDRAWN, codec.case_from_json(row.body)

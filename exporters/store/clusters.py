@@ -25,6 +25,8 @@ MOST_OF_FAMILY = 1000
 family's name."""
 MOST_COMPARED = 20_000
 """Clusters that are found by how alike an input is: those that a trace joined last. Their bands are some 40 MiB."""
+MOST_LISTED = 20
+"""Clusters of a family that are all read: to look up the bands of a trace takes longer."""
 MOST_AT_ONCE = 250
 """Clusters that are removed in one go, while saves wait."""
 
@@ -128,6 +130,7 @@ _FOUND_BY = sa.select(clusters.c.fingerprint, clusters.c.family, clusters.c.sign
 _OF_THESE = OneOf(clusters.c.fingerprint, "wanted")
 _EXISTING = sa.select(clusters.c.fingerprint).where(_OF_THESE)
 _COMPARED = _FOUND_BY.where(_OF_THESE, clusters.c.signature.is_not(None))
+_LISTED = _FOUND_BY.where(OneOf(clusters.c.family, "wanted"), clusters.c.signature.is_not(None))
 _IN_BANDS = sa.select(cluster_bands.c.band, cluster_bands.c.fingerprint).where(OneOf(cluster_bands.c.band, "bands"))
 _IN_FAMILIES = (
     sa.select(clusters.c.family, sa.func.count())
@@ -155,10 +158,13 @@ class _Places:
         self._of: dict[str, str] = {}
         self._known = _existing(connection, sorted({packed.fingerprint or "" for packed in clustered}))
         unknown = [p.likeness for p in clustered if p.fingerprint not in self._known and p.likeness is not None]
-        self._by_band = _by_band(connection, {band for one in unknown for band in one.bands})
-        near = {fingerprint for found in self._by_band.values() for fingerprint in found}
-        self._compared = _compared(connection, sorted(near))
         self._in_family = _in_families(connection, sorted({one.family for one in unknown}))
+        listed = {family for family, number in self._in_family.items() if number <= MOST_LISTED}
+        self._compared = _compared(connection, _LISTED, sorted(listed))
+        self._by_band: defaultdict[int, list[str]] = defaultdict(list)
+        for fingerprint, (family, signature) in self._compared.items():
+            self._found_by(bands_of(family, signature), fingerprint)
+        self._look_up(connection, [one for one in unknown if self._in_family[one.family] > MOST_LISTED])
 
     def take(self, packed: Packed, before: str | None) -> None:
         """Find or make the place of a trace that was counted in the cluster ``before``."""
@@ -181,6 +187,17 @@ class _Places:
         bands = [{"band": band, "fingerprint": fingerprint} for fingerprint, own in new for band in own.bands]
         upsert(connection, cluster_bands, bands, update=())
 
+    def _look_up(self, connection: sa.Connection, several: Sequence[Likeness]) -> None:
+        """Find the clusters that may be like one of these, of families that have many."""
+        found = _by_band(connection, {band for one in several for band in one.bands})
+        for band, fingerprint in found:
+            self._found_by([band], fingerprint)
+        self._compared |= _compared(connection, _COMPARED, sorted({fingerprint for _, fingerprint in found}))
+
+    def _found_by(self, bands: Iterable[int], fingerprint: str) -> None:
+        for band in bands:
+            self._by_band[band].append(fingerprint)
+
     def _nearest(self, own: Likeness, before: str | None) -> str | None:
         """The most alike cluster; the one where the trace was before, as long as it is alike."""
         near = {fingerprint for band in own.bands for fingerprint in self._by_band.get(band, ())}
@@ -200,8 +217,7 @@ class _Places:
         self._in_family[own.family] += 1
         self._known.add(fingerprint)
         self._compared[fingerprint] = (own.family, own.signature)
-        for band in own.bands:
-            self._by_band[band].append(fingerprint)
+        self._found_by(own.bands, fingerprint)
         self.opened[fingerprint] = own
         return fingerprint
 
@@ -210,18 +226,16 @@ def _existing(connection: sa.Connection, fingerprints: Sequence[str]) -> set[str
     return set(connection.execute(_EXISTING, {"wanted": fingerprints}).scalars())
 
 
-def _by_band(connection: sa.Connection, bands: Collection[int]) -> defaultdict[int, list[str]]:
-    found: defaultdict[int, list[str]] = defaultdict(list)
-    for band, fingerprint in connection.execute(_IN_BANDS, {"bands": sorted(bands)}).all() if bands else ():
-        found[band].append(fingerprint)
-    return found
+def _by_band(connection: sa.Connection, bands: Collection[int]) -> Sequence[tuple[int, str]]:
+    found = connection.execute(_IN_BANDS, {"bands": sorted(bands)}).all() if bands else ()
+    return [(band, fingerprint) for band, fingerprint in found]
 
 
-def _compared(connection: sa.Connection, fingerprints: Sequence[str]) -> dict[str, tuple[str, bytes]]:
-    """The family and the signature of each cluster."""
-    if not fingerprints:
+def _compared(connection: sa.Connection, these: sa.Select[Any], wanted: Sequence[str]) -> dict[str, tuple[str, bytes]]:
+    """The family and the signature of each of these clusters."""
+    if not wanted:
         return {}
-    found = connection.execute(_COMPARED, {"wanted": fingerprints})
+    found = connection.execute(these, {"wanted": wanted})
     return {fingerprint: (family, bytes(signature)) for fingerprint, family, signature in found}
 
 

@@ -33,11 +33,13 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class SaveResult:
-    """What a save did beyond writing. ``reopen`` names saved traces with feedback that their verdicts do not know.
+    """What a save did beyond writing. ``reopen`` names saved traces that are to be judged again.
 
+    They have feedback that their verdicts do not know, or a place for their case, which was not drafted.
     ``forgotten`` names traces that were not saved, since they are to be forgotten; ``overtaken`` those that were not,
     since another replica saved something of them that these records do not know: they have to be judged with it.
     ``opened`` are the kinds of failure that were not known, ``joined`` counts the traces that joined each cluster.
+    ``places`` tells, for each family of traces of which a new case was asked for, whether the last found a place.
     """
 
     cases_created: int = 0
@@ -48,6 +50,7 @@ class SaveResult:
     overtaken: tuple[str, ...] = ()
     opened: tuple[Opened, ...] = ()
     joined: Mapping[str, int] = field(default_factory=dict)
+    places: Mapping[str, bool] = field(default_factory=dict)
 
     @property
     def clusters_opened(self) -> Mapping[str, int]:

@@ -47,7 +47,7 @@ def _write(
     reopen = feedback.attach(connection, batch)
     reopenings.settle(connection, {each.trace_id: each for each in batch if each.replaces_ns is not None})
     outcomes, opened, joined = Outcomes(), tuple[Opened, ...](), Counter[str]()
-    if any(each.case is not None or prior[each.trace_id].verdicts for each in batch):
+    if any(each.fingerprint is not None or prior[each.trace_id].verdicts for each in batch):
         take(connection, Lock.CASES)
         unplaced = batch
         batch, opened = clusters.join(connection, batch, prior, now_ns)
@@ -58,7 +58,9 @@ def _write(
         forgetting.note_owners(connection, {e.trace_id: e.owners for e in batch if e.trace_id in outcomes.statuses})
     _bring_up_to_date(connection, batch, prior, changed, outcomes)
     made = outcomes.created, outcomes.suppressed, outcomes.withdrawn
-    return SaveResult(*made, reopen, overtaken=tuple(sorted(late)), opened=opened, joined=joined)
+    reopen = tuple(sorted({*reopen, *outcomes.undrafted}))
+    late_ids = tuple(sorted(late))
+    return SaveResult(*made, reopen, overtaken=late_ids, opened=opened, joined=joined, places=outcomes.places)
 
 
 def _joined(batch: Sequence[Packed], prior: Mapping[str, Prior]) -> Counter[str]:

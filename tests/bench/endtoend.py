@@ -6,7 +6,7 @@ from statistics import median
 from bench.alternate import in_turn
 from bench.lines import Line, at_least, at_most
 from bench.load import RECORDED, Load
-from bench.measure import Run, run, sidecar_of_its_own, warm_up
+from bench.measure import UNTIL_STEADY, Run, run, sidecar_of_its_own, warm_up
 from servers import Serving
 
 MOST_FLOORS, LEAST_TRACES_S = 15, 3_000
@@ -29,7 +29,7 @@ def lines(rounds: int = 3) -> Iterator[Line]:
         for transport, shown in TRANSPORTS.items()
     }
     with sidecar_of_its_own() as sidecar:
-        warm_up(sidecar)
+        warm_up(sidecar, UNTIL_STEADY)
         found = alternated(sidecar, loads, rounds)
     for name, runs in found.items():
         yield from of_workload(name, runs)

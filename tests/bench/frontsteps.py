@@ -17,6 +17,7 @@ from collector.pipeline.inspection import BATCH
 from collector.pipeline.job import Job, Judged
 from collector.pipeline.journal import Journal
 from collector.pipeline.options import FrontOptions
+from collector.pipeline.room import Room
 from collector.progress import Position, Progress
 from collector.receivers import decode
 from collector.receivers.limits import ReceiverLimits
@@ -40,6 +41,7 @@ class FrontSteps:
 
     def __init__(self, folder: Path) -> None:
         self._steps, self._whole = _Books(folder / "steps"), _Books(folder / "whole")
+        self._room = Room()
 
     def __enter__(self) -> "FrontSteps":
         return self
@@ -67,6 +69,12 @@ class FrontSteps:
                 self._steps.store.forgotten(some)
         return closed
 
+    def jobs_of(self, closed: Sequence[ClosedTrace]) -> list[list[Job]]:
+        """The batches in which workers get them, with what the store said when it kept those before."""
+        full = self._room.full
+        jobs = [Job(t.trace_id, t.spans, t.logs, CloseReason.ROOT_SEEN, full=full) for t in closed]
+        return _slices(jobs, BATCH)
+
     def keep(self, ledger: Ledger, judged: Judged) -> None:
         """Count what was judged and store it."""
         with ledger.step("front: metrics"):
@@ -74,7 +82,9 @@ class FrontSteps:
                 self._steps.metrics.add(tally)
         with ledger.step("front: store"):
             for some in _slices(judged.traces, SAVED_AT_ONCE):
-                self._steps.store.save(some, CaseStatus.CANDIDATE, CaseLimits(), some[-1].column("evaluated_ns"))
+                now_ns = some[-1].column("evaluated_ns")
+                saved = self._steps.store.save(some, CaseStatus.CANDIDATE, CaseLimits(), now_ns)
+                self._room.heed(saved.places)
 
     def whole(self, ledger: Ledger, bodies: Sequence[bytes], judged: Judged) -> None:
         """All of it, from the body to the store."""
@@ -125,12 +135,6 @@ async def _through(bodies: Sequence[bytes], pool: _JudgedBefore, books: _Books) 
     for some in _slices(bodies, LANES):
         await asyncio.gather(*(front.accept(_decoded(body)) for body in some))
     await front.stop(60.0)
-
-
-def jobs_of(closed: Sequence[ClosedTrace]) -> list[list[Job]]:
-    """The batches in which workers get them."""
-    jobs = [Job(trace.trace_id, trace.spans, trace.logs, CloseReason.ROOT_SEEN) for trace in closed]
-    return _slices(jobs, BATCH)
 
 
 def _decoded(body: bytes) -> Batch:

@@ -24,6 +24,8 @@ ASK_AFTER_S = (0.05, 2.0)
 milliseconds: to ask all the time would be a part of the result."""
 WRITTEN_WITHIN_S = 0.5
 """The store's last transaction is in no queue any more when the queues are empty."""
+UNTIL_STEADY = 2_000
+"""Traces after which the clusters of the generated failures have their five cases each: see the README."""
 FLOOR_TRACES = 400
 FLOOR_CHARACTERS = 2_000_000
 

@@ -12,16 +12,18 @@ from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 
-from bench.frontsteps import FrontSteps, jobs_of
+from bench.frontsteps import FrontSteps
 from bench.ledger import Ledger
 from bench.lines import Line
 from bench.load import Load, sent
-from bench.measure import Run, run, sidecar_of_its_own, warm_up
+from bench.measure import UNTIL_STEADY, Run, run, sidecar_of_its_own, warm_up
 from bench.workersteps import WorkerSteps
 from servers import Serving
 
 from collector.pipeline.job import Judged
 
+FIRST_ROUNDS = 3
+"""After which what fails has its cases, as in the sidecar."""
 RESTS = {
     "front": "gRPC, sockets, pipes, scheduling: end to end less these",
     "workers": "pipes and the pool: end to end less these",
@@ -31,7 +33,7 @@ RESTS = {
 def lines(rounds: int = 5, traces: int = 640, e2e_traces: int = 3_000) -> Iterator[Line]:
     """For front and workers: a line for each step, their sum, the rest, and the end-to-end figure they add up to."""
     with sidecar_of_its_own() as sidecar:
-        warm_up(sidecar)
+        warm_up(sidecar, UNTIL_STEADY)
         yield from beside(sidecar, rounds, traces, e2e_traces)
 
 
@@ -41,7 +43,8 @@ def beside(sidecar: Serving, rounds: int, traces: int, e2e_traces: int) -> Itera
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sidecheck-bench-"))
         front, workers = stack.enter_context(FrontSteps(Path(folder))), WorkerSteps()
-        _round(Ledger(), front, workers, traces)  # imports, first statements
+        for _ in range(FIRST_ROUNDS):  # imports, first statements, cases
+            _round(Ledger(), front, workers, traces)
         gc.collect()
         gc.freeze()  # no sidecar has the benchmark's own modules to look through
         stack.callback(gc.unfreeze)
@@ -55,7 +58,7 @@ def beside(sidecar: Serving, rounds: int, traces: int, e2e_traces: int) -> Itera
 def _round(ledger: Ledger, front: FrontSteps, workers: WorkerSteps, traces: int) -> None:
     bodies = [request.traces for request in sent(Load(traces))]
     closed = front.take(ledger, bodies)
-    judged = Judged.joined([workers.judge(ledger, jobs) for jobs in jobs_of(closed)])
+    judged = Judged.joined([workers.judge(ledger, jobs) for jobs in front.jobs_of(closed)])
     front.keep(ledger, judged)
     front.whole(ledger, bodies, judged)
     front.close_round(ledger)

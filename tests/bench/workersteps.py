@@ -8,7 +8,6 @@ from bench.checks import Nothing
 from bench.ledger import Ledger
 
 from checks import catalogue, runner
-from checks.builtin.pii.engine import PiiEngine
 from checks.interaction import Interaction
 from checks.plan import PlannedCheck
 from checks.report import Report, Verdict
@@ -17,8 +16,6 @@ from collector.pipeline.assembler import assemble
 from collector.pipeline.deadline import SignalDeadline
 from collector.pipeline.job import PICKLES_BUFFERS, Job, Judged, JudgeOptions
 from collector.pipeline.judge import Judge
-from exporters.dataset.promote import draft
-from exporters.dataset.redact import Redactor
 from exporters.metrics.tally import tally
 from exporters.packed import pack_all
 from exporters.record import Record
@@ -49,7 +46,6 @@ class WorkerSteps:
         self._plan = catalogue.build(checks)
         self._judge = Judge(JudgeOptions(checks), self._deadline)
         self._inapplicable = [PlannedCheck("inapplicable", Inapplicable())]
-        self._redact = Redactor(PiiEngine().load().find)
         runner.load(self._plan)
         self._judge.load()
 
@@ -88,8 +84,8 @@ class WorkerSteps:
             interactions = read_all(traces)
         reports = self._check(ledger, interactions)
         with ledger.step("workers: draft cases"):
-            for report in reports:
-                draft(report, self._redact, plan=self._plan)
+            for job, report in zip(jobs, reports, strict=True):
+                self._judge._draft(job, report)
 
     def _check(self, ledger: Ledger, interactions: Sequence[Interaction]) -> list[Report]:
         verdicts: list[list[Verdict]] = [[] for _ in interactions]

@@ -59,6 +59,15 @@ def test_other_names_numbers_and_small_words_are_the_same_failure(store, one, ot
     assert [cluster.traces for cluster in listed(store)] == [2]
 
 
+@pytest.mark.parametrize("read", [0, 3, 100], ids="a family of more than {} clusters is looked up by bands".format)
+def test_clusters_are_found_whether_their_family_is_read_or_looked_up(store, monkeypatch, read):
+    monkeypatch.setattr(clusters, "MOST_LISTED", read)
+    for place in (0, 1, 0):
+        save(store, *(asking(2 * n + place + 1, pair[place]) for n, pair in enumerate(ALIKE)))
+        save(store, asking(50, "Is it blue?", service="help"))
+    assert sorted(cluster.traces for cluster in listed(store)) == [1, *[2] * len(ALIKE)]
+
+
 @pytest.mark.parametrize(("one", "other"), APART)
 def test_another_question_is_another_failure(store, one, other):
     save(store, asking(1, one), asking(2, other))

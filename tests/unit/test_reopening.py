@@ -16,6 +16,7 @@ from collector.pipeline.decided import Decided
 from collector.pipeline.inspection import BATCH_BYTES
 from collector.pipeline.options import FrontOptions
 from collector.pipeline.reopening import LOADED_SHARE, Reopening
+from collector.pipeline.room import Room
 from exporters.metrics.prometheus import Metrics
 
 MIB = 1 << 20
@@ -31,7 +32,8 @@ class Opened:
     def __init__(self, store, memory_bytes=512 * MIB):
         self.decided = Decided(store)
         self.released = 0
-        self.reopening = Reopening(FrontOptions(LIMITS, memory_bytes), self.decided, Metrics(100), self._release)
+        options = FrontOptions(LIMITS, memory_bytes)
+        self.reopening = Reopening(options, self.decided, Metrics(100), self._release, Room())
 
     def _release(self, _positions):
         self.released += 1
