@@ -65,8 +65,8 @@ class Packed:
     """One evaluated trace as the store takes it.
 
     ``data`` is spans, logs and costs in one compressed frame (``codec.join_compressed``), ``verdicts`` and ``feedback``
-    are JSON. ``outcomes`` are pairs of check and outcome, ``codes`` of check and finding code, ``keys`` of kind and
-    value (``span``, ``response``, ``user``): other ids than its own and its session's by which the trace can be named.
+    are JSON. ``outcomes`` are pairs of check and outcome, by check; ``codes`` of check and finding code; ``keys`` of kind
+    and value (``span``, ``response``, ``user``): other ids than its own and its session's by which it can be named.
     ``said`` is the feedback that the verdicts know. ``is_first`` says that the trace was never judged before, else
     ``replaces_ns`` is the ``evaluated_ns`` of the evaluation that this one was made from.
     """
@@ -173,7 +173,7 @@ def _packed(record: Record, data: bytes, with_results: bool) -> Packed:
 @lru_cache(maxsize=1024)
 def _outcomes(ended: tuple[tuple[str, Outcome], ...]) -> tuple[tuple[str, str], ...]:
     """Pairs of check and outcome as the store takes them: those of most traces are the same few."""
-    return tuple({codec.key(check): outcome.value for check, outcome in ended}.items())
+    return tuple(sorted({codec.key(check): outcome.value for check, outcome in ended}.items()))
 
 
 _same = lru_cache(maxsize=1024)(codec.key)
