@@ -65,8 +65,8 @@ class Packed:
     """One evaluated trace as the store takes it.
 
     ``data`` is spans, logs and costs in one compressed frame (``codec.join_compressed``), ``verdicts`` and ``feedback``
-    are JSON. ``outcomes`` are pairs of check and outcome, by check; ``codes`` of check and finding code; ``keys`` of kind
-    and value (``span``, ``response``, ``user``): other ids than its own and its session's by which it can be named.
+    are JSON. ``outcomes`` are pairs of check and outcome, by check; ``codes`` of check and finding code; ``keys`` of
+    kind and value (``span``, ``response``, ``user``): ids by which it can be named besides its own and its session's.
     ``said`` is the feedback that the verdicts know. ``is_first`` says that the trace was never judged before, else
     ``replaces_ns`` is the ``evaluated_ns`` of the evaluation that this one was made from.
     """
@@ -144,7 +144,7 @@ def _packed(record: Record, data: bytes, with_results: bool) -> Packed:
     codes = {(codec.key(v.check), codec.key(f.code)) for v in record.verdicts for f in v.findings}
     keys = _keys(record)
     fingerprint = None if record.case is None else codec.key(record.case.fingerprint)
-    size = ROW_BYTES + len(data) + KEY_BYTES * (len(keys) + len(outcomes))
+    size = ROW_BYTES + len(data) + KEY_BYTES * len(keys)
     time_ns = codec.clamped(record.start_ns or record.evaluated_ns)
     is_failing = record.is_failing
     return _new_packed(
