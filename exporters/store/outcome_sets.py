@@ -19,9 +19,6 @@ from exporters.store.tables import outcome_set_checks as checks
 from exporters.store.tables import outcome_sets as table
 from exporters.store.tables import traces
 
-MOST_MERGED = 100
-"""Sets whose traces are read one beside the other in the order of time; SQLite takes at most 500 in one statement."""
-
 Outcomes = tuple[tuple[str, str], ...]
 """Pairs of check and outcome, by check: ``Packed.outcomes``."""
 
@@ -53,17 +50,17 @@ def having(check: str | None, outcome: Outcome | None) -> sa.Select[Any]:
     return own
 
 
-def merged(
-    connection: sa.Connection, keys: sa.Select[Any], sets: sa.Select[Any]
-) -> sa.Select[Any] | sa.CompoundSelect[Any]:
-    """Those of the sort keys whose traces are of these sets, for whoever wants the first of them in order of time.
+def first_of(connection: sa.Connection, keys: sa.Select[Any], sets: sa.Select[Any], most: int | None) -> sa.Select[Any]:
+    """The sort keys (time and number, in order) whose traces are of these sets; the first ``most``, ``None`` is all.
 
-    Databases then read each set in that order and merge, and stop early. Of very many sets they sort what there is.
+    SQLite reads no more of a set than may be among the first, and PostgreSQL where it is told so.
     """
-    found = connection.execute(sets.distinct().limit(MOST_MERGED + 1)).scalars().all()
-    if not found or len(found) > MOST_MERGED:
+    if most is None or connection.dialect.name != "postgresql":
         return keys.where(traces.c.outcome_set.in_(sets))
-    return sa.union_all(*(keys.where(traces.c.outcome_set == number) for number in found))
+    each = sets.subquery()
+    first = keys.where(traces.c.outcome_set == each.c.outcome_set).limit(most).lateral()
+    time, number = first.c
+    return sa.select(time, number).join_from(each, first, sa.true()).order_by(time.desc(), number.desc())
 
 
 def remove_unused(connection: sa.Connection) -> None:

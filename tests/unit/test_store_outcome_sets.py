@@ -13,7 +13,7 @@ from store_builders import LIMITS, NOW, SECOND, a_record, a_verdict, packed, sav
 
 from checks.report import Outcome
 from exporters.dataset.case import CaseStatus
-from exporters.store import Store, StoreError, TraceQuery, outcome_sets, saving
+from exporters.store import Store, StoreError, TraceQuery, saving
 from exporters.store.tables import outcome_set_checks, traces
 from exporters.store.tables import outcome_sets as table
 
@@ -125,7 +125,6 @@ def test_replicas_that_meet_the_same_combinations_at_once_make_them_once(store_u
         store.close()
 
 
-@pytest.mark.parametrize("most", [1, 100], ids=["sorted", "merged"])
 @pytest.mark.parametrize(
     ("parts", "numbers"),
     [
@@ -138,8 +137,7 @@ def test_replicas_that_meet_the_same_combinations_at_once_make_them_once(store_u
         ({"failing_only": True}, range(59, 0, -2)),
     ],
 )
-def test_the_sets_of_an_outcome_make_one_list(store, monkeypatch, most, parts, numbers):
-    monkeypatch.setattr(outcome_sets, "MOST_MERGED", most)
+def test_the_sets_of_an_outcome_make_one_list(store, parts, numbers):
     ann = {"user_id": "ann", "keys": (("response", "r"),)}
     odd = {7: {"service": "desk"}, 9: {"session_id": "s"}, 11: ann}
     save(store, *(a_record(n, verdicts=each_other(n).verdicts, **odd.get(n, {})) for n in range(1, 60)))
