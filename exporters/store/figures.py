@@ -1,8 +1,9 @@
 """What the stored traces of a time come to, part by part: how many, how judged, how long, which tokens, which cost.
 
 All of it is counted in indexes that are ordered by time, no row of a trace is read. Measured with 100,000 traces in
-the time, on SQLite: 80 ms in all, 30 ms of them for five checks and 20 ms for the cost of five services. Grouping the
-same entries by the part of the time that they are in takes five times as long: they would be sorted once more.
+the time, on SQLite: 70 ms in all, 20 ms of them for 64 combinations of five checks' outcomes (130 ms for 5,000) and
+20 ms for the cost of five services. Grouping the same entries by the part of the time that they are in takes five times
+as long: they would be sorted once more.
 """
 
 from collections import defaultdict

@@ -1,5 +1,6 @@
 """Each combination of checks and outcomes is kept once, and a trace's row names it: no longer a row a check a trace."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
@@ -8,6 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from exporters.codec import digest_of
+from exporters.store.many import OneOf
 
 revision = "0010"
 down_revision = "0009"
@@ -50,16 +52,18 @@ def upgrade() -> None:
 
 def _fill() -> None:
     connection = op.get_bind()
-    name = sa.text("UPDATE traces SET outcome_set = :number WHERE id = :trace")
+    traces = sa.table("traces", sa.column("id", sa.BigInteger()), sa.column("outcome_set", sa.Integer()))
+    name = sa.update(traces).where(OneOf(traces.c.id, "ids")).values(outcome_set=sa.bindparam("number"))
     numbers: dict[tuple[tuple[str, str], ...], int] = {}
     for run in _runs(connection):
-        named = []
+        of_set = defaultdict(list)
         for trace, rows in groupby(run, lambda row: row.trace):
             outcomes = tuple(sorted((row.check_name, row.outcome) for row in rows))
             if outcomes not in numbers:
                 numbers[outcomes] = _make(connection, outcomes)
-            named.append({"number": numbers[outcomes], "trace": trace})
-        connection.execute(name, named)
+            of_set[numbers[outcomes]].append(trace)
+        for number, ids in of_set.items():
+            connection.execute(name, {"number": number, "ids": ids})
 
 
 def _runs(connection: sa.Connection) -> Iterator[Any]:
