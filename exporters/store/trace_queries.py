@@ -73,13 +73,12 @@ def _searched(connection: sa.Connection, keys: sa.Select[Any], shown: tuple[Trac
     """The page of a search that did not fill it, and from where to go on."""
     window = keys.limit(SEARCHED).subquery()
     time, identity = window.c
-    counted = sa.select(time, identity, sa.func.count().over()).order_by(time, identity).limit(1)
-    last = connection.execute(counted).first()
+    number = connection.execute(sa.select(sa.func.count()).select_from(window)).scalar_one()
+    last = connection.execute(sa.select(time, identity).order_by(time, identity).limit(1)).first()
     if last is None:
         return Page(shown, searched=Searched(0))
-    *key, number = last
     is_all = number < SEARCHED
-    return Page(shown, None if is_all else cursor.encode(*key), Searched(number, key[0], is_all))
+    return Page(shown, None if is_all else cursor.encode(*last), Searched(number, last[0], is_all))
 
 
 def whole(connection: sa.Connection, trace_id: str) -> StoredTrace | None:
