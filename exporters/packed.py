@@ -65,8 +65,8 @@ class Packed:
     """One evaluated trace as the store takes it.
 
     ``data`` is spans, logs and costs in one compressed frame (``codec.join_compressed``), ``verdicts`` and ``feedback``
-    are JSON. ``outcomes`` are pairs of check and outcome, ``codes`` of check and finding code, ``keys`` of kind and
-    value (``span``, ``response``, ``user``): other ids than its own and its session's by which the trace can be named.
+    are JSON. ``outcomes`` are pairs of check and outcome, by check; ``codes`` of check and finding code; ``keys`` of
+    kind and value (``span``, ``response``, ``user``): ids by which it can be named besides its own and its session's.
     ``said`` is the feedback that the verdicts know. ``is_first`` says that the trace was never judged before, else
     ``replaces_ns`` is the ``evaluated_ns`` of the evaluation that this one was made from.
     """
@@ -150,7 +150,7 @@ def _packed(record: Record, data: bytes, with_results: bool) -> Packed:
     finding = [verdict for verdict in verdicts if verdict.findings]
     keys = _keys(record)
     fingerprint = _fingerprint(record)
-    size = ROW_BYTES + len(data) + KEY_BYTES * (len(keys) + len(ending.outcomes))
+    size = ROW_BYTES + len(data) + KEY_BYTES * len(keys)
     time_ns = codec.clamped(record.start_ns or record.evaluated_ns)
     return _new_packed(  # in the order of its fields: see ``constructor_of``
         record.trace_id,
@@ -204,7 +204,7 @@ def _ending(shapes: tuple[tuple[Any, ...], ...]) -> _Ending:
         for check, version, outcome, score, _, error, cut, reason in shapes
     ]
     return _Ending(
-        outcomes=tuple({codec.key(verdict.check): verdict.outcome.value for verdict in verdicts}.items()),
+        outcomes=tuple(sorted({codec.key(verdict.check): verdict.outcome.value for verdict in verdicts}.items())),
         is_failing=Outcome.FAILED in [verdict.outcome for verdict in verdicts],
         verdicts=codec.verdicts_template(verdicts),
     )

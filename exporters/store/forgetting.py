@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from exporters import codec
 from exporters.dataset.case import CaseStatus
 from exporters.packed import Packed
-from exporters.store import clusters, keys, retention, versions
+from exporters.store import clusters, keys, outcome_sets, retention, versions
 from exporters.store.engine import Lock, chunks, take, upsert
 from exporters.store.model import ForgetTarget, Forgotten
 from exporters.store.tables import case_owners, cases, feedback, payloads, traces
@@ -191,5 +191,6 @@ def _remove_traces(connection: sa.Connection, trace_ids: Sequence[str], now_ns: 
         stored += len(found)
         clustered.update(fingerprint for fingerprint in found if fingerprint is not None)
     retention.remove_traces(connection, trace_ids, now_ns)
+    outcome_sets.remove_unused(connection)
     clusters.forget(connection, trace_ids, clustered)
     return stored

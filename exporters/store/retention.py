@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from exporters.store import cases as case_rows
 from exporters.store import clusters as cluster_rows
-from exporters.store import keys, spending
+from exporters.store import keys, outcome_sets, spending
 from exporters.store.engine import Database, Lock, take, take_if_free
 from exporters.store.many import OneOf
 from exporters.store.model import Lost, Removed, unheeded
@@ -72,6 +72,7 @@ def retain(
         )
         if monotonic() >= until:
             return replace(removed, is_unfinished=True)
+    _remove_unused_sets(database)
     removed = replace(removed, cases=_remove_unseen_cases(database, now_ns - limits.flagged_age_ns))
     _forget_clusters(database, now_ns - limits.flagged_age_ns)
     _expire_forgotten(database, now_ns - max(limits.age_ns, limits.flagged_age_ns))
@@ -194,6 +195,12 @@ def _bytes_of_cases(database: Database) -> int:
         return 0
     with database.read() as connection:
         return case_rows.stored_bytes(connection)
+
+
+def _remove_unused_sets(database: Database) -> None:
+    with _turn(database.write()) as connection:
+        if connection is not None:
+            outcome_sets.remove_unused(connection)
 
 
 def _remove_unseen_cases(database: Database, before_ns: int) -> int:

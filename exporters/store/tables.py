@@ -79,12 +79,20 @@ traces = Table(
     Column("output_tokens", BigInteger),
     Column("cost", Double, doc="dollars, of the model calls that have a price; null where none has"),
     Column("unpriced_calls", Integer, doc="model calls that have none; null: judged before this was counted"),
+    Column(
+        "outcome_set",
+        Integer,
+        nullable=False,
+        server_default="0",
+        doc="0: no verdicts. No foreign key: all saves would lock the same few rows",
+    ),
     # What charts are made of stands in the index that lists are read from: no row is read for them.
     Index("ix_traces_figures", "time_ns", "id", "duration_ns", "input_tokens", "output_tokens"),
     Index("ix_traces_spending", "service", "time_ns", "id", "cost"),
     Index(None, "session_id", "time_ns", "id", **_where("session_id IS NOT NULL", "session_id IS NOT NULL")),
     Index("ix_traces_failing", "time_ns", "id", **_where("failing = 1", "failing")),
     Index(None, "flagged", "evaluated_ns", "id"),
+    Index(None, "outcome_set", "time_ns", "id"),
 )
 
 payloads = Table(
@@ -101,14 +109,20 @@ payloads = Table(
     ),
 )
 
-verdicts = Table(
-    "verdicts",
+outcome_sets = Table(
+    "outcome_sets",
     metadata,
-    _of_trace(),
+    Column("id", Integer, primary_key=True, autoincrement=True, doc="1, 2, ...: what traces name it by"),
+    Column("digest", String(64), nullable=False, unique=True, doc="hash of its checks and outcomes"),
+)
+
+outcome_set_checks = Table(
+    "outcome_set_checks",
+    metadata,
+    Column("outcome_set", Integer, ForeignKey("outcome_sets.id", ondelete="CASCADE"), primary_key=True),
     Column("check_name", String(256), primary_key=True),
     Column("outcome", String(32), nullable=False),
-    Column("time_ns", BigInteger, nullable=False, doc="traces.time_ns, to page through one check's outcomes"),
-    Index(None, "check_name", "outcome", "time_ns", "trace"),
+    Index(None, "check_name", "outcome", "outcome_set"),
     sqlite_with_rowid=False,
 )
 

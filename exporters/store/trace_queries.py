@@ -11,7 +11,7 @@ from checks.trace import CloseReason, Feedback
 from exporters import codec, costs
 from exporters.dataset.case import CaseStatus
 from exporters.packed import PARTS
-from exporters.store import cursor
+from exporters.store import cursor, outcome_sets
 from exporters.store import feedback as feedback_rows
 from exporters.store import keys as key_rows
 from exporters.store.engine import chunks
@@ -23,7 +23,7 @@ from exporters.store.model import (
     VerdictSet,
 )
 from exporters.store.query import Page, Searched, TraceQuery
-from exporters.store.tables import cases, finding_codes, payloads, traces, verdict_history, verdicts
+from exporters.store.tables import cases, finding_codes, payloads, traces, verdict_history
 from exporters.store.traces import verdicts_of
 
 _COLUMNS = {field.name for field in fields(TraceSummary)} & set(traces.c.keys())
@@ -37,8 +37,8 @@ SEARCHED = 20_000
 def page(connection: sa.Connection, query: TraceQuery) -> Page[TraceSummary]:
     """One page of traces, newest first. Raises ``BadCursor``."""
     limit = cursor.page_size(query.limit)
-    within = _keys(connection, query)
     sought = _sought(query)
+    within = _keys(connection, query, None if sought else limit + 1)
     keys = connection.execute((_found(within, sought) if sought else within).limit(limit + 1)).all()
     shown = _summaries(connection, [number for _, number in keys[:limit]])
     if len(keys) > limit:
@@ -54,7 +54,7 @@ def _sought(query: TraceQuery) -> list[sa.ColumnElement[bool]]:
     if query.min_cost is not None:
         conditions.append(traces.c.cost >= query.min_cost)
     if query.code is None and not (query.check is not None and query.outcome is not None):
-        conditions += _of_verdicts(query, traces.c.id)
+        conditions += _of_verdicts(query)
     if query.text is not None:
         text = codec.clean(query.text)
         conditions.append(sa.or_(*(c.icontains(text, autoescape=True) for c in (traces.c.input, traces.c.output))))
@@ -137,19 +137,17 @@ def kept(connection: sa.Connection, trace_ids: Sequence[str]) -> dict[str, Kept]
     return found
 
 
-def _keys(connection: sa.Connection, query: TraceQuery) -> sa.Select[Any]:
-    """The sort keys of the traces that match, in order.
+def _keys(connection: sa.Connection, query: TraceQuery, most: int | None) -> sa.Select[Any]:
+    """The sort keys of the traces that match, in order; at least the first ``most``, ``None`` is all.
 
-    Read from the one index that is both ordered by time and narrow for the rarest condition: finding codes, then one
-    check's outcome, then the traces themselves.
+    Read from the one index that is both ordered by time and narrow for the rarest condition: finding codes, then sets
+    of outcomes, then the traces themselves.
     """
     if query.code is not None:
         keys = _keys_by_code(query, query.code)
-    elif query.check is not None and query.outcome is not None:
-        keys = _keys_by_outcome(query, query.check, query.outcome)
     else:
         keys = sa.select(traces.c.time_ns, traces.c.id).where(*_of_trace(query))
-    # All three sources name their sort key alike.
+    # Both sources name their sort key alike.
     time, identity = keys.selected_columns
     conditions = list(cursor.beyond(query.cursor, time, identity))
     if query.user_id is not None:
@@ -158,7 +156,13 @@ def _keys(connection: sa.Connection, query: TraceQuery) -> sa.Select[Any]:
         conditions.append(time >= codec.clamped(query.since_ns))
     if query.until_ns is not None:
         conditions.append(time < codec.clamped(query.until_ns))
-    return keys.where(*conditions).order_by(time.desc(), identity.desc())
+    keys = keys.where(*conditions).order_by(time.desc(), identity.desc())
+    if query.code is not None or query.check is None or query.outcome is None:
+        return keys
+    # A user and a session have few traces, of whatever outcome.
+    is_narrow = query.user_id is not None or query.session_id is not None
+    sets = outcome_sets.having(query.check, query.outcome)
+    return outcome_sets.first_of(connection, keys, sets, None if is_narrow else most)
 
 
 def _keys_by_code(query: TraceQuery, code: str) -> sa.Select[Any]:
@@ -166,23 +170,13 @@ def _keys_by_code(query: TraceQuery, code: str) -> sa.Select[Any]:
     keys = sa.select(source.c.time_ns, source.c.trace).where(source.c.code == codec.key(code))
     if query.check is not None:
         keys = keys.where(source.c.check_name == codec.key(query.check))
-    if query.outcome is not None:
-        keys = keys.where(*_of_verdicts(query, source.c.trace))
-    # Two checks may use one code.
-    return _joined(keys, source, query).group_by(source.c.time_ns, source.c.trace)
-
-
-def _keys_by_outcome(query: TraceQuery, check: str, outcome: Outcome) -> sa.Select[Any]:
-    source = verdicts
-    same = (source.c.check_name == codec.key(check)) & (source.c.outcome == outcome.value)
-    return _joined(sa.select(source.c.time_ns, source.c.trace).where(same), source, query)
-
-
-def _joined(keys: sa.Select[Any], source: sa.Table, query: TraceQuery) -> sa.Select[Any]:
     conditions = _of_trace(query)
-    if not conditions:
-        return keys
-    return keys.join(traces, traces.c.id == source.c.trace).where(*conditions)
+    if query.outcome is not None:
+        conditions += _of_verdicts(query)
+    if conditions:
+        keys = keys.join(traces, traces.c.id == source.c.trace).where(*conditions)
+    # Two checks may use one code.
+    return keys.group_by(source.c.time_ns, source.c.trace)
 
 
 def _of_trace(query: TraceQuery) -> list[sa.ColumnElement[bool]]:
@@ -201,16 +195,11 @@ def _is_failing(query: TraceQuery) -> bool:
     return query.check is None and query.code is None and query.outcome is Outcome.FAILED
 
 
-def _of_verdicts(query: TraceQuery, number: sa.ColumnElement[int]) -> list[sa.ColumnElement[bool]]:
+def _of_verdicts(query: TraceQuery) -> list[sa.ColumnElement[bool]]:
     """That the trace has a verdict of this check, with this outcome."""
     if (query.check is None and query.outcome is None) or _is_failing(query):
         return []
-    own = sa.select(sa.literal(1)).where(verdicts.c.trace == number)
-    if query.check is not None:
-        own = own.where(verdicts.c.check_name == codec.key(query.check))
-    if query.outcome is not None:
-        own = own.where(verdicts.c.outcome == query.outcome.value)
-    return [own.exists()]
+    return [traces.c.outcome_set.in_(outcome_sets.having(query.check, query.outcome))]
 
 
 def _summaries(connection: sa.Connection, numbers: Sequence[int]) -> tuple[TraceSummary, ...]:

@@ -1,6 +1,6 @@
 """Writing evaluated traces: one row each, its payload, its verdicts (earlier ones go to the history), its keys."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,13 +9,13 @@ import sqlalchemy as sa
 from checks.report import Verdict
 from exporters import codec
 from exporters.packed import COLUMNS, Packed
-from exporters.store import keys
+from exporters.store import keys, outcome_sets
 from exporters.store.engine import chunks, new_numbers, put, upsert
-from exporters.store.tables import finding_codes, payloads, traces, verdict_history, verdicts
+from exporters.store.tables import finding_codes, payloads, traces, verdict_history
 
 HISTORY = 50
 """Earlier sets of verdicts kept for a trace; a flood of feedback must not grow it without bound."""
-_ROW = ("id", *COLUMNS, "flagged", "revision")
+_ROW = ("id", *COLUMNS, "flagged", "revision", "outcome_set")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,11 @@ def insert(connection: sa.Connection, batch: Sequence[Packed]) -> dict[str, Prio
     by id, so that they do not wait in a circle.
     """
     numbers = new_numbers(connection, traces, len(batch))
-    rows = [(number, *packed.columns, packed.is_failing, 0) for number, packed in zip(numbers, batch, strict=True)]
+    sets = outcome_sets.numbers(connection, batch)
+    rows = [
+        (number, *packed.columns, packed.is_failing, 0, sets[packed.outcomes])
+        for number, packed in zip(numbers, batch, strict=True)
+    ]
     inserted = put(connection, traces, _ROW, rows, unique=("trace_id",))
     made = {packed.trace_id: Prior(number, is_new=True) for number, packed in zip(numbers, batch, strict=True)}
     if inserted == len(batch):  # as mostly
@@ -65,9 +69,8 @@ def write(
     """
     numbered = {prior[packed.trace_id].number: packed for packed in batch}
     again = [number for number, packed in numbered.items() if not prior[packed.trace_id].is_new]
-    for table in (verdicts, finding_codes):
-        for chunk in chunks(again):
-            connection.execute(sa.delete(table).where(table.c.trace.in_(chunk)))
+    for chunk in chunks(again):
+        connection.execute(sa.delete(finding_codes).where(finding_codes.c.trace.in_(chunk)))
     changed = frozenset(packed.trace_id for packed in batch if _differs(prior[packed.trace_id], packed))
     _remember(connection, [prior[trace_id] for trace_id in sorted(changed)], now_ns)
     _hang_on(connection, numbered)
@@ -75,18 +78,26 @@ def write(
     return changed
 
 
-def update(connection: sa.Connection, batch: Iterable[tuple[Packed, Prior, bool, bool]]) -> None:
+def update(connection: sa.Connection, batch: Sequence[tuple[Packed, Prior, bool, bool]]) -> None:
     """Bring the rows of traces that were there before up to date.
 
     The flags of each say whether its verdicts changed, and whether retention is to spare it.
     """
+    if not batch:
+        return
+    sets = outcome_sets.numbers(connection, [packed for packed, *_ in batch])
     rows = [
-        {**_named(packed), "number": prior.number, "revision": prior.revision + changed, "flagged": is_flagged}
+        {
+            **_named(packed),
+            "number": prior.number,
+            "revision": prior.revision + changed,
+            "flagged": is_flagged,
+            "outcome_set": sets[packed.outcomes],
+        }
         for packed, prior, changed, is_flagged in batch
     ]
-    if rows:
-        values: Any = {name: sa.bindparam(name) for name in rows[0] if name != "number"}
-        connection.execute(sa.update(traces).where(traces.c.id == sa.bindparam("number")).values(values), rows)
+    values: Any = {name: sa.bindparam(name) for name in rows[0] if name != "number"}
+    connection.execute(sa.update(traces).where(traces.c.id == sa.bindparam("number")).values(values), rows)
 
 
 def unflag(connection: sa.Connection, numbers: Sequence[int]) -> None:
@@ -160,16 +171,10 @@ def _remember(connection: sa.Connection, replaced: Sequence[Prior], now_ns: int)
 
 
 def _hang_on(connection: sa.Connection, numbered: Mapping[int, Packed]) -> None:
-    """The rows of payloads, verdicts and finding codes."""
+    """The rows of payloads and finding codes."""
     whole = [(number, packed.verdicts, packed.feedback, packed.data) for number, packed in numbered.items()]
-    judged = [
-        (number, check, outcome, packed.time_ns)
-        for number, packed in numbered.items()
-        for check, outcome in packed.outcomes
-    ]
     found = [
         (number, check, code, packed.time_ns) for number, packed in numbered.items() for check, code in packed.codes
     ]
     put(connection, payloads, ("trace", "verdicts", "feedback", "data"), whole, update=None)
-    put(connection, verdicts, ("trace", "check_name", "outcome", "time_ns"), judged)
     put(connection, finding_codes, ("trace", "check_name", "code", "time_ns"), found)

@@ -193,3 +193,29 @@ def test_a_trace_of_the_schema_before_gets_its_cost_when_it_is_judged_again(stor
         save(store, a_record(1, calls=priced, start_ns=NOW, replaces_ns=NOW, evaluated_ns=NOW + 1))
         assert store.trace(trace_id(1)).cost == 0.5
         assert store.spent(NOW // DAY, ["shop"]) == {"shop": 0.5}
+
+
+def test_outcomes_of_the_schema_before_become_sets_that_new_traces_share(store_url, tmp_path):
+    mixed = {"pii": Outcome.PASSED, "citations": Outcome.FAILED}
+    stored = {1_000: mixed, 7_000: mixed, 7_001: {"pii": Outcome.FAILED}, 90_000: {}}
+    with at(store_url, tmp_path, "0009") as connection:
+        for number, outcomes in stored.items():
+            insert(connection, "traces", id=number, **{**TRACE, "trace_id": trace_id(number), "time_ns": number})
+            insert(connection, "payloads", trace=number, verdicts="[]", feedback="[]", data=b"")
+            for check, outcome in outcomes.items():
+                own = {"check_name": check, "outcome": outcome.value}
+                insert(connection, "verdicts", trace=number, time_ns=number, **own)
+    with Store.open(store_url, tmp_path) as store:
+        verdicts = tuple(a_verdict(check, outcome) for check, outcome in mixed.items())
+        save(store, a_record(8_000, verdicts=verdicts, start_ns=8_000))
+        found = {
+            (check, outcome): [trace.trace_id for trace in store.traces(TraceQuery(check=check, outcome=outcome)).items]
+            for check, outcome in (("pii", Outcome.PASSED), ("pii", Outcome.FAILED), ("citations", Outcome.FAILED))
+        }
+        with store._database.read() as connection:
+            sets = connection.execute(sa.text("SELECT COUNT(*) FROM outcome_sets")).scalar()
+        rates = store.figures(0, 7_001, 2).checks
+    old = [trace_id(n) for n in (8_000, 7_000, 1_000)]
+    assert list(found.values()) == [old, [trace_id(7_001)], old]
+    assert (rates["pii"].passed, rates["pii"].failed, rates["citations"].failed) == ((2, 1), (0, 1), (2, 1))
+    assert sets == 2

@@ -152,7 +152,7 @@ def test_a_database_of_a_newer_sidecheck_is_refused_unchanged(store_url, tmp_pat
     with engine.begin() as connection:
         connection.execute(sa.text(f"UPDATE {schema.VERSION_TABLE} SET version_num = '9999'"))
     engine.dispose()
-    with pytest.raises(StoreError, match=r"newer sidecheck \(its schema is 9999, this one knows 0009\)"):
+    with pytest.raises(StoreError, match=r"newer sidecheck \(its schema is 9999, this one knows 0010\)"):
         Store.open(store_url, tmp_path)
 
 

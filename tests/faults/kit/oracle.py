@@ -78,7 +78,7 @@ def stored_in(url: str) -> dict[str, Stored]:
 
 def _stored(ask: Callable[[str], Iterable[Any]]) -> dict[str, Stored]:
     verdicts: dict[str, Counter[str]] = {}
-    for trace_id, check in ask("SELECT trace_id, check_name FROM verdicts JOIN traces ON traces.id = trace"):
+    for trace_id, check in ask("SELECT trace_id, check_name FROM outcome_set_checks JOIN traces USING (outcome_set)"):
         verdicts.setdefault(trace_id, Counter())[check] += 1
     rows = ask("SELECT trace_id, span_count, data FROM traces JOIN payloads ON trace = traces.id")
     found = {}
