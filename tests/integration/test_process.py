@@ -61,7 +61,7 @@ async def test_work_on_the_store_that_failed_is_tried_again_soon_and_health_is_w
 async def test_once_a_burst_is_over_its_memory_is_given_back(tmp_path, monkeypatch):
     looks, given_back = Queue(), threading.Event()
     has_come = heap.Ebb.has_come
-    monkeypatch.setattr(heap.Ebb, "has_come", lambda ebb, held: looks.put(held) or has_come(ebb, held))
+    monkeypatch.setattr(heap.Ebb, "has_come", lambda ebb, held, _worked_s: looks.put(held) or has_come(ebb, held, 0.0))
     monkeypatch.setattr(heap, "give_back", given_back.set)
     monkeypatch.setattr(app_module, "EBB_EVERY_S", 0.01)
     nowhere = {"listen": "127.0.0.1:0"}

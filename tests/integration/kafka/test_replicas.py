@@ -35,7 +35,8 @@ def stored(postgres_url):
 
     def ask() -> dict[str, tuple[int, int]]:
         engine = sa.create_engine(postgres_url)
-        query = "SELECT trace_id, span_count, (SELECT count(*) FROM verdicts v WHERE v.trace = t.id) FROM traces t"
+        judged = "SELECT count(*) FROM outcome_set_checks c WHERE c.outcome_set = t.outcome_set"
+        query = f"SELECT trace_id, span_count, ({judged}) FROM traces t"
         try:
             with engine.connect() as connection:
                 return {row[0]: (row[1], row[2]) for row in connection.execute(sa.text(query))}
