@@ -78,11 +78,8 @@ class Gates:
         found = find_repeated(self.numbers, sieved) if many else find_numbers(self.numbers, sieved, sieved.numbers)
         for stretches, find in self.stretches:
             opened = stretches(sieved)
-            if len(opened) > MANY:
+            if opened:
                 found += find_each(find, sieved.text, [(start, end + _BEYOND) for start, end in opened], _BESIDE, 0)
-                continue
-            for start, end in opened:
-                found += find(sieved.text, start, end + _BEYOND)
         return found
 
     def find_named(self, text: str) -> list[PiiMatch]:

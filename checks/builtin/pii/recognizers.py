@@ -26,7 +26,7 @@ FindIn = Callable[[str, int, int], list[PiiMatch]]
 """As ``Find``, between two offsets. Patterns look at what stands before the first, but not beyond the second."""
 
 MANY = 16
-"""Of more stretches than that it is worth while to ask whether one reads as another before it (``find_each``)."""
+"""Of more stretches than that it is worth while to ask whether one reads as another before it."""
 
 _CLASSES = {
     "PHONE_NUMBER": "PhoneRecognizer",
@@ -114,7 +114,7 @@ def finder(
 def find_each(
     find: FindIn, text: str, stretches: Sequence[tuple[int, int]], before: int, behind: int
 ) -> list[PiiMatch]:
-    """What is found in each of the stretches. Those that read alike are read once, which pays if there are ``MANY``.
+    """What is found in each of the stretches. Where there are ``MANY``, those that read alike are read once.
 
     Args:
         find: takes the text and the ends of a stretch.
@@ -123,6 +123,8 @@ def find_each(
         before: how many characters before a stretch decide what is found in it.
         behind: how many behind it do.
     """
+    if len(stretches) <= MANY:
+        return [match for start, end in stretches for match in find(text, start, end)]
     found: list[PiiMatch] = []
     known: dict[tuple[str, int, int], tuple[int, list[PiiMatch]]] = {}
     for start, end in stretches:
