@@ -39,7 +39,10 @@ FIGURES = (
     "1. Open the settings. 2. Choose *Billing*: the limit is 25 seats.",
     "About 37 % of 1648 members did so in 2023.",
 )
-HOSTILE = ("7", "@", "[", "1 2 3 4 ", "a@", "a.", ":", "12-34.56/78(90 ", "call 1234567 ")
+HOSTILE = (
+    *("7", "@", "[", "1 2 3 4 ", "a@", "a.", ":", "12-34.56/78(90 ", "call 1234567 "),
+    *("1.", "ab12", "ab@cd."),
+)
 STOCK_THRESHOLD = 0.4
 """Presidio's own score for a phone number; above it there would be none."""
 _TEXTS = {200: 200, 2_000: 40, 20_000: 20}

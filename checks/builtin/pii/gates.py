@@ -9,19 +9,23 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from checks.builtin.pii.numbers import Form, by_form, find_numbers
+from checks.builtin.pii.numbers import Form, by_form, find_numbers, find_repeated
 from checks.builtin.pii.policy import DOTTED_IP, OPT_IN_WORDS, PiiMatch
-from checks.builtin.pii.recognizers import FindIn, finder, ip_recognisers, recogniser
+from checks.builtin.pii.recognizers import MANY, FindIn, find_each, finder, ip_recognisers, recogniser
 from checks.builtin.pii.sieve import Sieved, Stretch
 
+_BESIDE = 1
 _BEYOND = 2
-"""Characters behind a stretch that patterns look at, to see that a value ends with it."""
+"""Characters before and behind a stretch that patterns look at, to see that a value is all of it."""
 
 _HEX = "[0-9A-Fa-f]{1,4}"
 _IPV6 = re.compile(rf"{_HEX}:{_HEX}::|::{_HEX}:{_HEX}|(?:{_HEX}:){{6}}|::(?:{_HEX}:)*[0-9]{{1,3}}\.[0-9]")
 """The policy wants three groups: beside a double colon are two on one side, or an IPv4 address, or it has none."""
 
 
+_WORDS = re.compile(r"[\w:]+")
+_LONGEST_IPV6 = 49
+"""Nine groups and a double colon, as the patterns let stand before an IPv4 address, and its first number."""
 _HEX_DIGIT = re.compile("[0-9A-Fa-f]")
 _BITCOIN = re.compile("(?s)bc1.*|[13][1-9A-HJ-NP-Za-km-z]*")
 """Other values never pass the check, and cost most: stretches of random letters and digits are common (base64)."""
@@ -29,7 +33,12 @@ _BITCOIN = re.compile("(?s)bc1.*|[13][1-9A-HJ-NP-Za-km-z]*")
 
 def _addresses(sieved: Sieved) -> list[Stretch]:
     text, found = sieved.text, sieved.addresses()
-    return [s for s in found if _HEX_DIGIT.search(text, *s) and _IPV6.search(text, *s)]
+    return [s for s in found if _HEX_DIGIT.search(text, *s) and _IPV6.search(text, *s) and _may_end(text, *s)]
+
+
+def _may_end(text: str, start: int, end: int) -> bool:
+    """Whether somewhere few enough letters, digits and colons stand side by side: an address is all of them."""
+    return end - start <= _LONGEST_IPV6 or any(len(word) <= _LONGEST_IPV6 for word in _WORDS.findall(text, start, end))
 
 
 _Stretches = Callable[[Sieved], list[Stretch]]
@@ -65,10 +74,12 @@ class Gates:
 
     def find(self, sieved: Sieved) -> list[PiiMatch]:
         """What the first two find, before the policy."""
-        found = find_numbers(self.numbers, sieved)
+        many = len(sieved.numbers) > MANY
+        found = find_repeated(self.numbers, sieved) if many else find_numbers(self.numbers, sieved, sieved.numbers)
         for stretches, find in self.stretches:
-            for start, end in stretches(sieved):
-                found += find(sieved.text, start, end + _BEYOND)
+            opened = stretches(sieved)
+            if opened:
+                found += find_each(find, sieved.text, [(start, end + _BEYOND) for start, end in opened], _BESIDE, 0)
         return found
 
     def find_named(self, text: str) -> list[PiiMatch]:

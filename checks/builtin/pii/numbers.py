@@ -8,9 +8,10 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from checks.builtin.pii.context import CONTEXT_CHARS
 from checks.builtin.pii.policy import PiiMatch, may_be_named
-from checks.builtin.pii.recognizers import FindIn
-from checks.builtin.pii.sieve import Sieved
+from checks.builtin.pii.recognizers import FindIn, find_each
+from checks.builtin.pii.sieve import Number, Sieved
 
 
 class Form(NamedTuple):
@@ -40,7 +41,8 @@ class Form(NamedTuple):
 _SOCIAL = re.compile(rb"(?<!0)000[-.]?00[-.]?0000(?!0)")
 _CLEAR = re.compile(rb"(?<!0)000[-.]00[-.]0000(?!0)")
 _CARD = re.compile(rb"(?<!0)0000-?0{3,4}-?0{3,4}-?0{3,5}(?!0)")
-_QUAD = re.compile(rb"0\.0{1,3}\.0{1,3}\.0")
+_QUAD = re.compile(rb"0\.(?<!\.0\.)(?<!\.00\.)(?<!\.000\.)0{1,3}\.0{1,3}\.0{1,3}(?!\.?0)")
+"""Alone: the policy refuses four numbers out of a longer row of them."""
 _FIRST_OF_CARD = re.compile("(?<![0-9])[13-6]")
 _FIRST_OF_ITIN = re.compile("(?<![0-9])9[0-9]{2}[^0-9]?[0-9]{2}[^0-9]?[0-9]{4}")
 _FORMS: Mapping[str, Form] = {
@@ -52,6 +54,8 @@ _FORMS: Mapping[str, Form] = {
 _FEWEST = 9
 _DOTS = 3
 """A number has nine digits, or is a dotted quad."""
+_QUAD_CHARS = 7
+"""So it has seven characters or more."""
 _SHORT = 64
 _ENDLESS = b"0" * 18
 """More digits side by side than any of these numbers has."""
@@ -64,10 +68,10 @@ def by_form(finders: Mapping[str, FindIn]) -> tuple[tuple[Form, FindIn], ...]:
     return tuple((_FORMS[name], find) for name, find in finders.items() if name in _FORMS)
 
 
-def find_numbers(finders: Iterable[tuple[Form, FindIn]], sieved: Sieved) -> list[PiiMatch]:
-    """What the finders find in the stretches of digits."""
+def find_numbers(finders: Iterable[tuple[Form, FindIn]], sieved: Sieved, numbers: Iterable[Number]) -> list[PiiMatch]:
+    """What the finders find in these stretches of digits."""
     found: list[PiiMatch] = []
-    for start, end, is_long in sieved.numbers:
+    for start, end, is_long in numbers:
         if is_long and end - start < _FEWEST:
             continue
         shape = sieved.classes[start:end]
@@ -80,3 +84,13 @@ def find_numbers(finders: Iterable[tuple[Form, FindIn]], sieved: Sieved) -> list
             if digits >= form.digits and form.may_fit(sieved, start, end, shape):
                 found += find(sieved.text, start, end + _BEYOND)
     return found
+
+
+def find_repeated(finders: Iterable[tuple[Form, FindIn]], sieved: Sieved) -> list[PiiMatch]:
+    """As ``find_numbers`` in all of the text's: the same, and faster where there are many that read alike."""
+
+    def find(_: str, start: int, end: int) -> list[PiiMatch]:
+        return find_numbers(finders, sieved, [(start, end, False)])
+
+    stretches = [n[:2] for n in sieved.numbers if n[1] - n[0] >= (_FEWEST if n[2] else _QUAD_CHARS)]
+    return find_each(find, sieved.text, stretches, CONTEXT_CHARS, _BEYOND)

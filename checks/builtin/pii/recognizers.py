@@ -25,6 +25,9 @@ Find = Callable[[str], list[PiiMatch]]
 FindIn = Callable[[str, int, int], list[PiiMatch]]
 """As ``Find``, between two offsets. Patterns look at what stands before the first, but not beyond the second."""
 
+MANY = 16
+"""Of more stretches than that it is worth while to ask whether one reads as another before it."""
+
 _CLASSES = {
     "PHONE_NUMBER": "PhoneRecognizer",
     "CREDIT_CARD": "CreditCardRecognizer",
@@ -108,6 +111,34 @@ def finder(
     return find
 
 
+def find_each(
+    find: FindIn, text: str, stretches: Sequence[tuple[int, int]], before: int, behind: int
+) -> list[PiiMatch]:
+    """What is found in each of the stretches. Where there are ``MANY``, those that read alike are read once.
+
+    Args:
+        find: takes the text and the ends of a stretch.
+        text: the text.
+        stretches: where to look.
+        before: how many characters before a stretch decide what is found in it.
+        behind: how many behind it do.
+    """
+    if len(stretches) <= MANY:
+        return [match for start, end in stretches for match in find(text, start, end)]
+    found: list[PiiMatch] = []
+    known: dict[tuple[str, int, int], tuple[int, list[PiiMatch]]] = {}
+    for start, end in stretches:
+        first = max(0, start - before)
+        seen = text[first : end + behind], start - first, end - start
+        if seen not in known:
+            known[seen] = start, find(text, start, end)
+        origin, matches = known[seen]
+        if matches:
+            by = start - origin
+            found += [PiiMatch(m.start + by, m.end + by, m.entity, m.score) for m in matches]
+    return found
+
+
 def _compiled(made: "PatternRecognizer") -> list[tuple[Any, float]]:
     """Its patterns and their scores. They are of the package ``regex``."""
     from presidio_analyzer import PatternRecognizer
@@ -126,8 +157,11 @@ def _shortening(made: "PatternRecognizer") -> FindIn:
     def find(text: str, start: int, end: int) -> list[PiiMatch]:
         found = []
         known: dict[str, bool | None] = {"": False}
+        refused: set[str] = set()
         for regex, score in compiled:
             for match in regex.finditer(text, start, end):
+                if match.group() in refused:
+                    continue
                 ends = (match.end(group) for group in range(regex.groups, 0, -1))
                 for stop in dict.fromkeys(at if at > 0 else match.end() for at in ends):
                     value = text[match.start() : stop]
@@ -138,6 +172,8 @@ def _shortening(made: "PatternRecognizer") -> FindIn:
                     if proven > 0:
                         found.append(PiiMatch(match.start(), stop, entity, proven))
                         break
+                else:
+                    refused.add(match.group())
         return found
 
     return find

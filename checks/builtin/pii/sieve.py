@@ -12,6 +12,7 @@ recogniser finds and the policy accepts.
 import re
 import sys
 from collections.abc import Iterable
+from string import ascii_letters
 from typing import AnyStr, NamedTuple
 
 from checks.builtin.pii.phone_signs import PHONE_PUNCTUATION
@@ -55,7 +56,7 @@ def _number(further: bytes) -> re.Pattern[bytes]:
         + further
         + rb")"
         rb"|0{0,2}+(?:\.0{1,3}+){3}"  # 1.2.3.4
-        rb"|(?<=[ax][ax]0)0(?=(?:-?[0ax]{4}){2})"  # behind two letters, two digits: as an IBAN begins
+        rb"|(?<=[ax][ax]0)(?<![0ax][ax][ax]0)0(?=(?:-?[0ax]{4}){2})"  # two letters, two digits: as an IBAN begins
         rb"|(?=[0ax]{25})((?:0*+[ax]++)++)"  # a long word, but for digits at its end: with them a number may begin
         rb")"
     )
@@ -77,7 +78,7 @@ _AS_LONG = b"a" * 26
 _MANY_DIGITS = 500
 _WORD_END = re.compile(rb"[^0ax]")
 _LETTERS = b"ax"
-_CODE = re.compile(rb"[ax][ax]00(?:-?[0ax]{4}){2}")
+_CODE = re.compile(rb"(?<![0ax])(?![0ax]{36})[ax][ax]00(?:-?[0ax]{4}){2}")
 _CODE_END = re.compile(rb"[^0ax-]")
 _MAIL = re.compile(rb"@a[-a]*+\.a")
 # None of these is a word character or can be part of an address: what lies between two of them can be read alone.
@@ -86,12 +87,20 @@ _MAIL_END = re.compile(f"[{re.escape(_MAIL_ENDS)}]")
 _LOCAL_CHARS = 320
 _DOMAIN_CHARS = 256
 """RFC 5321: an address has at most 64 characters before the sign and 255 after it."""
+_HEX = "[0-9A-Fa-f]"
 _COLONS = re.compile(rb":(?::|(?:[0-9A-Fa-f]{1,4}:){5})")
+_ADDRESS = re.compile(
+    rf":(?<!::)(?::(?!:)(?:{_HEX}{{1,4}}:{_HEX}|(?:{_HEX}{{1,4}}:)*+[0-9]{{1,3}}\.[0-9]"
+    rf"|(?<={_HEX}::)(?:(?<=:.::)|(?<=:..::)|(?<=:...::)|(?<=:....::)))"
+    rf"|(?:{_HEX}{{1,4}}:){{5}})".encode()
+)
+"""Those colons that may be an address's: two beside two groups or an IPv4 address, or six."""
 _ADDRESS_COLONS = 6
 _GROUP_CHARS = 5
 _MOST_COLONS = 64
 _IP_CHARS = "0123456789abcdefABCDEF:."
-_IP_END = re.compile(r"[^0-9A-Za-z:.%/]")
+_IP_WORD_CHARS = ascii_letters + "0123456789:.%/"
+_IP_END = re.compile(f"[^{_IP_WORD_CHARS}]")
 
 
 Number = tuple[int, int, bool]
@@ -148,15 +157,17 @@ class Sieved(NamedTuple):
         return found
 
     def addresses(self) -> list[Stretch]:
-        """The stretches of hexadecimal numbers that hold two colons side by side, or six colons between numbers."""
-        found, at, end = [], self.colons, 0
+        """The stretches of hexadecimal numbers with two colons side by side, or six, that may be addresses."""
+        text, found, end = self.text, [], 0
+        at = _find(_ADDRESS, self.ascii, self.colons) if self.colons >= 0 else -1
         while at >= 0:
-            start = at
-            while start > end and self.text[start - 1] in _IP_CHARS:
-                start -= 1
-            end = _first(_IP_END, self.text, at + 1)
+            # Read from the first colons of the word on: it may be one address.
+            word = end + len(text[end:at].rstrip(_IP_WORD_CHARS))
+            first = _find(_COLONS, self.ascii, word)
+            start = word + len(text[word:first].rstrip(_IP_CHARS))
+            end = _first(_IP_END, text, at + 1)
             found.append((start, end))
-            at = _find(_COLONS, self.ascii, end)
+            at = _find(_ADDRESS, self.ascii, end)
         return found
 
 
