@@ -68,7 +68,7 @@ def strikes(replicas: list[Sidecar], extra: Sidecar, chance: random.Random) -> I
 
 def failed_for_its_user(url: str) -> set[str]:
     """The ids of the stored traces whose user was not content."""
-    query = "SELECT trace_id FROM traces JOIN verdicts ON trace = traces.id WHERE check_name = 'user_feedback'"
+    query = "SELECT trace_id FROM traces JOIN outcome_set_checks USING (outcome_set) WHERE check_name = 'user_feedback'"
     engine = sa.create_engine(url)
     try:
         with engine.connect() as connection:
