@@ -133,7 +133,7 @@ class Database:
     def unlinked(self) -> Iterator[sa.Connection]:
         """As ``write``, for whoever removes rows *and all that hangs on them*: SQLite looks at no foreign key.
 
-        To ask six tables for each row that goes takes as long as to remove it.
+        To ask five tables for each row that goes takes as long as to remove it.
         """
         with (
             self._alone(),
