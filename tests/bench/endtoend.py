@@ -1,4 +1,4 @@
-"""End to end: OTLP in, journal, assembly, all five checks, metrics, store; by the floor, measured before and after."""
+"""End to end: OTLP in, journal, assembly, all five checks, metrics, store; by the floor beside it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import median
@@ -21,7 +21,7 @@ WORKLOADS: Mapping[str, tuple[int | str, int]] = {
 TRANSPORTS = {"grpc": "gRPC", "http": "HTTP"}
 
 
-def lines(rounds: int = 3) -> Iterator[Line]:
+def lines(rounds: int = 5) -> Iterator[Line]:
     """CPU, speed and memory of each workload, by each transport, in one sidecar with a worker a core."""
     loads = {
         f"{name}, {shown}": Load(traces, transport, content)

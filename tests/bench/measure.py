@@ -5,7 +5,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -72,9 +72,8 @@ def run(sidecar: Serving, load: Load, settle_s: float = 0.2) -> Run:
         load: What; its ids are made new.
         settle_s: The sidecar's ``assembly.settle``, for which the last trace waits with nothing to do.
     """
-    floor_s = _floor_s(load)
     start, judged = usage(sidecar.process.pid), evaluated(sidecar)
-    with peak_memory(sidecar.process.pid) as peak:
+    with peak_memory(sidecar.process.pid) as peak, floor.beside(_floor_requests(load.content, load.per_request)) as low:
         done = send(sidecar, load.again())
         _wait(sidecar, judged, done["traces"], done["began_ns"])
         wall_s = (time.time_ns() - done["began_ns"]) / 1e9 - settle_s
@@ -88,7 +87,7 @@ def run(sidecar: Serving, load: Load, settle_s: float = 0.2) -> Run:
         front_s=end.front_s - start.front_s,
         workers_s=end.workers_s - start.workers_s,
         sender_s=done["cpu_s"],
-        floor_s=(floor_s + _floor_s(load)) / 2 * done["traces"],
+        floor_s=low.seconds(done["traces"]),
         peak_mib=peak[0],
     )
 
@@ -134,14 +133,8 @@ def _wait(sidecar: Serving, before: float, traces: int, began_ns: int) -> None:
         time.sleep(min(max(0.6 * min(left_s, passed_s / 2), ASK_AFTER_S[0]), ASK_AFTER_S[1]))
 
 
-def _floor_s(load: Load) -> float:
-    """CPU seconds of the floor for one trace of such a load."""
-    bodies, traces = _floor_bodies(load.content, load.per_request)
-    return floor.cpu_seconds(bodies) / traces
-
-
 @cache
-def _floor_bodies(content: int | str, per_request: int) -> tuple[list[tuple[bytes, bytes]], int]:
+def _floor_requests(content: int | str, per_request: int) -> Sequence[floor.Request]:
     most = FLOOR_TRACES if isinstance(content, str) else min(FLOOR_TRACES, FLOOR_CHARACTERS // content)
-    requests = list(sent(Load(most, content=content, per_request=per_request)))
-    return [(request.traces, request.logs) for request in requests], sum(r.trace_count for r in requests)
+    requests = sent(Load(most, content=content, per_request=per_request))
+    return [floor.Request(request.traces, request.logs, request.trace_count) for request in requests]

@@ -34,8 +34,8 @@ TWO_BY_ONE, BYTES_BY_BYTES, COST_GROWTH = 1.8, 3, 1.05
 """The goals."""
 SHORT = (1_000, 10_000)
 LONG = (1_000, 10_000, 100_000, 1_000_000)
-BLOCK = 50_000
-"""Traces that are sent before the floor is measured again."""
+BLOCK, BLOCKS = 50_000, 4
+"""The most traces of one load, and the fewest loads on the way to a mark: a median needs some."""
 LAST_BLOCKS = 3
 """Of so many blocks before a mark the middle one counts: at rest, too, two differ by what lies where in the heap."""
 KEPT = "256MiB"
@@ -90,7 +90,7 @@ def count_lines(sidecar: Serving, marks: Sequence[int], rest_s: float = AT_REST_
     for mark in marks:
         runs: list[Run] = []
         while done < mark:
-            runs.append(run(sidecar, Load(min(BLOCK, mark - done))))
+            runs.append(run(sidecar, Load(min(BLOCK, mark // BLOCKS, mark - done))))
             done += runs[-1].traces
             time.sleep(rest_s)
             at_rest.append((done, usage(sidecar.process.pid).memory_mib))
