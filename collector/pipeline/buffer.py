@@ -6,27 +6,21 @@ what a span says is nobody's business here.
 """
 
 import heapq
-import sys
 from collections import OrderedDict
 from collections.abc import Collection, Container, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, auto
 
-from checks.constructor import constructor_of
 from checks.trace import CloseReason
 from collector.intake import Piece
 from collector.pipeline.closed_trace import ClosedTrace
 from collector.pipeline.cutting import first_spans
+from collector.pipeline.growing import Growing
 from collector.pipeline.open_trace import OpenTrace
 from collector.progress import Position, Progress
 
-TRACE_BYTES, PIECE_BYTES, SPAN_BYTES = 2048, 256, 128
-"""What an open trace, each piece and each span of it take beside their telemetry, here and in the other books of the
-front process; measured on CPython 3.11. A million traces of one small span each are mostly this."""
 HEAP_SLACK = 1_000
 """How many entries of traces that are gone the heap may hold, beside four for each open one."""
-ID_BYTES = 8
-"""Of a span's id; see ``Piece``."""
 REMEMBERED_CAPPED = 10_000
 """How many traces that met a limit are remembered, so that what still comes for them is dropped and counted."""
 
@@ -50,94 +44,6 @@ class Added(Enum):
     OVER_LIMIT = auto()
 
 
-_new_closed = constructor_of(ClosedTrace)
-
-
-def _digest(spans: bytes, logs: bytes) -> int:
-    return hash((spans, logs))
-
-
-@dataclass(slots=True)
-class _Open:
-    trace_id: str
-    opened_ns: int
-    touched_ns: int
-    settles_ns: int | None = None
-    has_root: bool = False
-    spans: list[bytes] = field(default_factory=list)
-    logs: list[bytes] = field(default_factory=list)
-    log_count: int = 0
-    ids: bytes | set[bytes] = b""
-    span_count: int = 0
-    digests: set[int] | None = None
-    size: int = 0
-    held: int = TRACE_BYTES
-    left_out: int = 0
-    late: bool = False
-    touched: bool = False
-    positions: list[Position] = field(default_factory=list)
-    returns: bool = True
-    counted: bool = False
-    met_limit: CloseReason | None = None
-    scheduled_ns: int = sys.maxsize
-
-    def due(self, limits: AssemblyLimits) -> tuple[int, CloseReason]:
-        if self.met_limit is not None:
-            return self.opened_ns, self.met_limit
-        due_ns, reason = self.touched_ns + limits.idle_ns, CloseReason.IDLE
-        oldest_ns = self.opened_ns + limits.max_age_ns
-        if oldest_ns < due_ns:
-            due_ns, reason = oldest_ns, CloseReason.MAX_AGE
-        if self.settles_ns is not None and self.settles_ns <= due_ns:
-            due_ns, reason = self.settles_ns, CloseReason.ROOT_SEEN
-        return due_ns, reason
-
-    def add_ids(self, new: Iterable[bytes]) -> None:
-        """Count the spans that are not here yet.
-
-        Most traces come in one piece. The ids of five spans take 80 bytes side by side, and 1,000 as a set of small
-        objects, of which Python keeps the room of the worst backlog for good.
-        """
-        if not self.ids:
-            ids = set(new)
-            self.ids = b"".join(ids)
-        else:
-            if isinstance(self.ids, bytes):
-                self.ids = {self.ids[at : at + ID_BYTES] for at in range(0, len(self.ids), ID_BYTES)}
-            ids = self.ids
-            ids.update(new)
-        self.span_count = len(ids)
-
-    def came_before(self, piece: Piece) -> bool:
-        """Whether the same bytes are here. Most traces come in one piece: the first is known by its bytes later."""
-        if not (self.spans or self.logs):
-            return False
-        if self.digests is None:
-            self.digests = {_digest(b"".join(self.spans), b"".join(self.logs))}
-        digest = _digest(piece.spans, piece.logs)
-        is_known = digest in self.digests
-        self.digests.add(digest)
-        return is_known
-
-    def close(self, reason: CloseReason) -> ClosedTrace:
-        return _new_closed(
-            trace_id=self.trace_id,
-            spans=b"".join(self.spans),
-            logs=b"".join(self.logs),
-            closed_by=reason,
-            span_count=self.span_count,
-            truncated=self.met_limit is not None,
-            late=self.late,
-            touched=self.touched,
-            has_root=self.has_root,
-            positions=tuple(self.positions),
-            left_out=self.left_out,
-            counted=self.counted,
-            returns=self.returns and bool(self.positions),
-            log_count=self.log_count,
-        )
-
-
 class TraceBuffer:
     """Groups pieces by trace until a reason closes them. Every time is a monotonic clock's, passed in by the owner.
 
@@ -151,7 +57,7 @@ class TraceBuffer:
         self.bytes = 0
         self.held = 0
         # Traces leave it by its front when memory is short: a dict would look at all that left before, each time.
-        self._open: OrderedDict[str, _Open] = OrderedDict()
+        self._open: OrderedDict[str, Growing] = OrderedDict()
         self._heap: list[tuple[int, str]] = []
         self._new: dict[str, None] = {}
         self._capped: OrderedDict[str, None] = OrderedDict()
@@ -172,15 +78,13 @@ class TraceBuffer:
         entry.touched_ns = now_ns
         if entry.came_before(piece):  # a client that lost our answer sends the same bytes again
             return Added.DUPLICATE
-        if position is not None:
-            entry.positions.append(position)
-        entry.returns = entry.returns and position is not None and position.source.returns
-        if not entry.span_count and (piece.span_ids or not entry.logs):
+        entry.stands_at(position)
+        if not entry.span_count and (piece.span_ids or entry.logs is None):
             self._new[piece.trace_id] = None
-        piece = self._fitting(entry, piece)
-        self._keep(entry, piece)
-        if piece.has_root:
-            entry.has_root = True
+        size = entry.size
+        self.held += entry.keep(self._fitting(entry, piece))
+        self.bytes += entry.size - size
+        if entry.has_root:
             self._settle(entry, now_ns)
         self._check_limits(entry)
         self._schedule(entry)
@@ -217,7 +121,7 @@ class TraceBuffer:
         return [
             trace_id
             for trace_id, entry in self._open.items()
-            if entry.returns and entry.positions and all(id(p.source) in wanted for p in entry.positions)
+            if entry.returns and entry.stand and all(id(p.source) in wanted for p in entry.stand)
         ]
 
     def take_new(self) -> list[tuple[str, bool]]:
@@ -247,7 +151,7 @@ class TraceBuffer:
             entry = self._open.get(trace_id)
             if entry is None:
                 continue
-            due, reason = entry.due(self.limits)
+            due, reason = self._due(entry)
             if due > now_ns:
                 entry.scheduled_ns = due
                 heapq.heappush(self._heap, (due, trace_id))
@@ -261,7 +165,7 @@ class TraceBuffer:
 
     def evict(self, excess: int, busy: Container[str] = ()) -> list[ClosedTrace]:
         """Close the oldest traces, those in ``busy`` left out, until ``excess`` bytes of what is held are free."""
-        oldest: list[_Open] = []
+        oldest: list[Growing] = []
         freed = 0
         for entry in self._open.values():  # in the order in which traces were opened
             if freed >= excess:
@@ -286,65 +190,62 @@ class TraceBuffer:
         entry = self._open.get(trace_id)
         if entry is None:
             return None
-        due_ns, reason = entry.due(self.limits)
+        due_ns, reason = self._due(entry)
         return OpenTrace(entry.span_count, entry.has_root, entry.late, entry.opened_ns, due_ns, reason)
 
     def contents(self) -> list[tuple[str, list[bytes], list[bytes]]]:
         """Every open trace at this moment: its id, spans and log records as they came."""
-        return [(entry.trace_id, [*entry.spans], [*entry.logs]) for entry in self._open.values()]
+        return [entry.contents for entry in self._open.values()]
 
-    def _entry(self, trace_id: str, now_ns: int) -> _Open:
+    def _entry(self, trace_id: str, now_ns: int) -> Growing:
         entry = self._open.get(trace_id)
         if entry is None:
-            entry = self._open[trace_id] = _Open(trace_id, opened_ns=now_ns, touched_ns=now_ns)
+            entry = self._open[trace_id] = Growing(trace_id, opened_ns=now_ns, touched_ns=now_ns)
             self.held += entry.held
         return entry
 
-    def _fitting(self, entry: _Open, piece: Piece) -> Piece:
+    def _fitting(self, entry: Growing, piece: Piece) -> Piece:
         """The piece without the spans that would be too many for its trace."""
         room = self.limits.max_spans - entry.span_count
         if len(piece.span_ids) <= room:
             return piece
-        if entry.digests is None:  # what is kept of the first piece is not what came
-            entry.digests = {_digest(piece.spans, piece.logs)}
+        entry.know(piece)
         fitting = first_spans(piece, room)
         entry.left_out += len(piece.span_ids) - len(fitting.span_ids)
         return fitting
 
-    def _keep(self, entry: _Open, piece: Piece) -> None:
-        size = len(piece.spans) + len(piece.logs)
-        if piece.spans:
-            entry.spans.append(piece.spans)
-            entry.add_ids(piece.span_ids)
-        if piece.logs:
-            entry.logs.append(piece.logs)
-            entry.log_count += piece.log_count
-        entry.size += size
-        self.bytes += size
-        taken = size + PIECE_BYTES + SPAN_BYTES * len(piece.span_ids)
-        entry.held += taken
-        self.held += taken
-
-    def _check_limits(self, entry: _Open) -> None:
+    def _check_limits(self, entry: Growing) -> None:
         if entry.span_count >= self.limits.max_spans:
             entry.met_limit = CloseReason.SPAN_LIMIT
         elif entry.size >= self.limits.max_bytes:
             entry.met_limit = CloseReason.BYTE_LIMIT
 
-    def _settle(self, entry: _Open, now_ns: int) -> None:
+    def _settle(self, entry: Growing, now_ns: int) -> None:
         """Shorten the wait, which is to be scheduled then; a later call does not lengthen it again."""
         if entry.settles_ns is None:
             entry.settles_ns = now_ns + self.limits.settle_ns
 
-    def _schedule(self, entry: _Open) -> None:
+    def _due(self, entry: Growing) -> tuple[int, CloseReason]:
+        """When it closes if nothing more comes, and for what reason."""
+        if entry.met_limit is not None:
+            return entry.opened_ns, entry.met_limit
+        due_ns, reason = entry.touched_ns + self.limits.idle_ns, CloseReason.IDLE
+        oldest_ns = entry.opened_ns + self.limits.max_age_ns
+        if oldest_ns < due_ns:
+            due_ns, reason = oldest_ns, CloseReason.MAX_AGE
+        if entry.settles_ns is not None and entry.settles_ns <= due_ns:
+            due_ns, reason = entry.settles_ns, CloseReason.ROOT_SEEN
+        return due_ns, reason
+
+    def _schedule(self, entry: Growing) -> None:
         # A trace that is touched again is due later than its heap entry says; take_due looks again. So only an
         # earlier time needs a new entry, and the heap holds at most three a trace.
-        due, _ = entry.due(self.limits)
+        due, _ = self._due(entry)
         if due < entry.scheduled_ns:
             entry.scheduled_ns = due
             heapq.heappush(self._heap, (due, entry.trace_id))
 
-    def _close(self, entry: _Open, reason: CloseReason) -> ClosedTrace:
+    def _close(self, entry: Growing, reason: CloseReason) -> ClosedTrace:
         del self._open[entry.trace_id]
         self._new.pop(entry.trace_id, None)
         self.bytes -= entry.size

@@ -12,8 +12,9 @@ from typing import NamedTuple, TypeVar
 from checks.constructor import constructor_of
 from checks.trace import CloseReason
 from collector.pipeline import retrying
-from collector.pipeline.buffer import TRACE_BYTES, AssemblyLimits
+from collector.pipeline.buffer import AssemblyLimits
 from collector.pipeline.closed_trace import ClosedTrace
+from collector.pipeline.growing import TRACE_BYTES
 from collector.pipeline.job import Job
 from collector.pipeline.merging import Earlier
 from collector.progress import Position

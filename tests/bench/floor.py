@@ -16,7 +16,6 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
-
 EVERY_S = 0.1
 LOOK = 3
 """Requests that a look decodes: with 20 traces of 2 KB each some two milliseconds."""

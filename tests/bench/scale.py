@@ -34,8 +34,9 @@ TWO_BY_ONE, BYTES_BY_BYTES, COST_GROWTH = 1.8, 3, 1.05
 """The goals."""
 SHORT = (1_000, 10_000)
 LONG = (1_000, 10_000, 100_000, 1_000_000)
-BLOCK, BLOCKS = 50_000, 4
-"""The most traces of one load, and the fewest loads on the way to a mark: a median needs some."""
+BLOCK, BLOCKS = 25_000, 4
+"""The most traces of one load, and the fewest loads on the way to a mark: a median needs some. Those to 100 k and to
+1 M are of one size, since memory goes with how many traces waited at once, and the longer a load the more do."""
 LAST_BLOCKS = 3
 """Of so many blocks before a mark the middle one counts: at rest, too, two differ by what lies where in the heap."""
 KEPT = "256MiB"

@@ -10,7 +10,8 @@ from pipeline_fakes import BROKEN, LOCKED, Line, a_piece, trace_id
 
 from checks.trace import CloseReason
 from collector.intake import Refusal, Refused
-from collector.pipeline.buffer import PIECE_BYTES, SPAN_BYTES, TRACE_BYTES, TraceBuffer
+from collector.pipeline.buffer import TraceBuffer
+from collector.pipeline.growing import PIECE_BYTES, SPAN_BYTES, TRACE_BYTES
 from collector.pipeline.inspection import BATCH
 from collector.pipeline.options import FrontOptions
 

@@ -5,7 +5,8 @@ from pipeline_fakes import a_batch, a_piece, trace_id
 from checks.trace import CloseReason
 from collector.intake import Batch, Refusal, Source
 from collector.offline import Tally, judge_batches
-from collector.pipeline.buffer import PIECE_BYTES, SPAN_BYTES, TRACE_BYTES, AssemblyLimits
+from collector.pipeline.buffer import AssemblyLimits
+from collector.pipeline.growing import PIECE_BYTES, SPAN_BYTES, TRACE_BYTES
 from collector.pipeline.job import JudgeOptions
 from collector.pipeline.judge import Judge
 
