@@ -18,7 +18,7 @@ _NUMBERS = re.compile(r"[\[\u3010]\s*(\d{1,4}(?:\s*,\s*\d{1,4})*)\s*[\]\u3011]")
 _PLACEHOLDER = re.compile(r"<([A-Z][A-Z0-9_]*?)(?:_[0-9]+)?>")
 _NOBODYS = re.compile(r"@(?:[\w-]+\.)*example\.(?:com|net|org)\Z", re.IGNORECASE)
 LEAKS = {
-    "EMAIL_ADDRESS": r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+",
+    "EMAIL_ADDRESS": r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+",
     "PHONE_NUMBER": r"(?<![\w.])(?:\+[0-9][0-9 ()./-]{6,17}[0-9]|\(?[0-9]{3}\)?[ .-]?[0-9]{3}[ .-][0-9]{4})(?![\w-])",
     "CREDIT_CARD": r"(?<![\w.+-])[0-9]{4}[ -]?[0-9]{4}[ -]?[0-9]{4}[ -]?[0-9]{1,7}(?![\w-])",
     "US_SSN": r"(?<![\w-])[0-8][0-9]{2}-[0-9]{2}-[0-9]{4}(?![\w-])",
@@ -27,7 +27,8 @@ LEAKS = {
 }
 """What values of a kind of personal data look like, roughly: whoever leaked one once is not to leak another.
 
-Both Python and JavaScript read these patterns.
+Both Python and JavaScript read these patterns. Each begins where a word does: a text of one long word would else be
+looked through from every letter of it.
 """
 _LONGEST_SHOWN = 120
 _NO_JSON = object()

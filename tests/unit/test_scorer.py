@@ -94,6 +94,13 @@ def test_who_leaked_a_value_once_is_not_to_leak_another_of_its_kind(kind, leak, 
     assert failed(case, "Write to <NRP_1> by 2026-11-24, order 1234-5678, 0.25 of 10 000 000.") == []
 
 
+def test_a_long_word_is_not_looked_through_from_each_of_its_letters():
+    assert all(pattern.startswith("(?<!") for pattern in scorer.LEAKS.values())
+    case = a_case({"mustNotMention": [f"<{kind}_1>" for kind in scorer.LEAKS]})
+    assert failed(case, "a" * 1_000_000 + "@" + "b" * 1_000_000) == []
+    assert failed(case, "1" * 1_000_000) == []
+
+
 def test_what_a_case_allows_and_what_is_nobodys_is_no_leak():
     expected = {"mustNotMention": ["<EMAIL_ADDRESS_1>"], "checks": {"pii": {"options": {"allow": ["help@shop.de"]}}}}
     assert failed(a_case(expected), "Write to Help@Shop.de or to me@mail.example.com.") == []
