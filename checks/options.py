@@ -15,6 +15,8 @@ from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
 
 from checks.check import Check, OptionError
 
+_RULES = {"tuple_type": "input should be a list", "dict_type": "input should be a mapping, of keys with values"}
+"""In words of YAML, where pydantic's are Python's."""
 _LONGEST_VALUE = 80
 
 
@@ -111,7 +113,8 @@ def _misfit(error: ValidationError, hint: Any, value: Any, key: str) -> CheckCon
     path, place = _path(value, first["loc"])
     if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         return CheckConfigError(key + path, "unknown option")
-    return CheckConfigError(key + path, f"{_shown(place)} does not fit: {first['msg'][:1].lower()}{first['msg'][1:]}")
+    rule = _RULES.get(first["type"], first["msg"][:1].lower() + first["msg"][1:])
+    return CheckConfigError(key + path, f"{_shown(place)} does not fit: {rule}")
 
 
 def _path(value: Any, location: tuple[int | str, ...]) -> tuple[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 import structlog
 
+from collector.logs import place_of
 from collector.own_telemetry import OwnTelemetry
 from collector.pipeline import heap
 from collector.servers import allow_open_files
@@ -24,7 +25,7 @@ from exporters.metrics.web import Health
 from exporters.store import Store, StoreError
 
 AGAIN_S = 2.0
-"""Work on the store that failed is tried again so soon, whatever its rhythm: health tells of it until it succeeds."""
+"""Work that failed is tried again so soon, whatever its rhythm: health tells of it until it succeeds."""
 
 log = structlog.get_logger()
 
@@ -134,7 +135,7 @@ class Process(ABC):
         self._stack.callback(task.cancel)
 
     def _repeat(self, every_s: float, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Do ``work`` again and again in the background; where the store fails it, health says so."""
+        """Do ``work`` again and again in the background; where it fails, health says so."""
         self._in_background(self._repeated(every_s, name, work), name)
 
     async def _repeated(self, every_s: float, name: str, work: Callable[[], Awaitable[None]]) -> None:
@@ -142,11 +143,14 @@ class Process(ABC):
             try:
                 await work()
                 self._failing.pop(name, None)
-            except StoreError as error:
-                if name not in self._failing:
-                    log.warning("work on the store failed; trying again", work=name, problem=str(error))
-                self._failing[name] = f"{error}; trying again"
+            except Exception as error:  # noqa: BLE001 - work that ended would be done no more until the next start
+                self._note(name, str(error) if isinstance(error, StoreError) else f"{name}: {place_of(error)}")
             await asyncio.sleep(min(every_s, AGAIN_S) if name in self._failing else every_s)
+
+    def _note(self, name: str, problem: str) -> None:
+        if name not in self._failing:
+            log.warning("work in the background failed; trying again", work=name, problem=problem)
+        self._failing[name] = f"{problem}; trying again"
 
 
 def allow_connections(settings: Settings) -> None:

@@ -174,10 +174,11 @@ def webhook_address(value: Any) -> str:
     """The address of a webhook. Raises ``ValueError``, which does not tell it: it may be a secret."""
     text = value.strip() if isinstance(value, str) else ""
     try:
-        is_one = urlsplit(text).scheme in ("http", "https") and bool(urlsplit(text).hostname) and text.isascii()
+        parts = urlsplit(text)
+        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0  # or raises
     except ValueError:
         is_one = False
-    if not is_one or " " in text:
+    if not (is_one and text.isascii() and text.isprintable()) or " " in text:
         raise ValueError("must be an http:// or https:// address")
     return text
 

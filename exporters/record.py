@@ -83,6 +83,8 @@ class Record:
     spans_left_out: int = 0
     """Late spans that were left out because the trace met a limit."""
     logs_left_out: int = 0
+    late_calls: tuple[CallFacts, ...] = ()
+    """Those of ``calls`` that came after the trace was judged, and were not counted with it."""
 
     @property
     def is_failing(self) -> bool:

@@ -12,11 +12,15 @@ app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
 
 @app.command("validate")
 def validate(config: ConfigPath = None) -> None:
-    """Say whether the configuration can be used; exit code 2 and every problem if not."""
+    """Say whether the configuration can be used; exit code 2 and every problem if not.
+
+    Files that it names (tokens, certificates, secrets) are not opened, so that it can be asked where they are not.
+    """
     settings = settings_of(config)
     for warning in warnings(settings):
         typer.echo(f"warning: {warning}", err=True)
-    typer.echo(f"{config or 'the default configuration'}: valid, {len(settings.checks)} checks")
+    checks = len(settings.checks)
+    typer.echo(f"{config or 'the default configuration'}: valid, {checks} {'check' if checks == 1 else 'checks'}")
 
 
 @app.command("show")

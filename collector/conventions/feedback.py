@@ -29,7 +29,7 @@ _ANNOTATIONS = tuple(f"{scope}{kind}" for kind in ("annotations", "evaluations")
 _WORDS_IN_NAMES = ("feedback", "annotations.", "evaluations.")
 """One of these is in every name that ``_PREFIXES`` and ``_ANNOTATIONS`` begin."""
 
-_WORDS_OF_FEEDBACK = frozenset({"feedback", "thumb", "thumbs", "rating", "vote", "csat", "satisfaction"})
+WORDS_OF_FEEDBACK = frozenset({"feedback", "thumb", "thumbs", "rating", "vote", "csat", "satisfaction"})
 _GOOD = frozenset({"up", "thumbs_up", "thumbsup", "positive", "like", "liked", "good", "upvote", "helpful"})
 _BAD = frozenset(
     {"down", "thumbs_down", "thumbsdown", "negative", "dislike", "disliked", "bad", "downvote", "unhelpful"}
@@ -154,7 +154,7 @@ def _is_from_a_person(found: Mapping[str, Any]) -> bool:
     if annotator is not None:
         return annotator.upper() == "HUMAN"
     words = re.findall(r"[a-z]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", attrs.text(found, "name") or "").lower())
-    return not _WORDS_OF_FEEDBACK.isdisjoint(words)
+    return not WORDS_OF_FEEDBACK.isdisjoint(words)
 
 
 def _feedback(found: Mapping[str, Any], span_id: str | None, time_ns: int, source: str) -> Feedback | None:

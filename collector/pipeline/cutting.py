@@ -41,6 +41,11 @@ def fitting(came: bytes, held: bytes, most: int) -> tuple[bytes, int]:
     return (data.SerializeToString() if left_out else came), left_out
 
 
+def span_ids(spans: bytes) -> frozenset[str]:
+    """The ids, as hex digits, of the spans in encoded OTLP ``TracesData``."""
+    return frozenset(span.span_id.hex() for scope in _scopes(TracesData.FromString(spans)) for span in scope.spans)
+
+
 def _scopes(data: TracesData) -> Iterator[ScopeSpans]:
     return (scope for resource in data.resource_spans for scope in resource.scope_spans)
 

@@ -45,6 +45,8 @@ class Job:
     earlier: Earlier | None = None
     full: frozenset[str] = frozenset()
     """Families of traces for which there was no room of late: the first case of one of these is not drafted."""
+    is_counted: bool = False
+    """Whether what came now was counted on ``/metrics`` already: another replica was faster to save the trace."""
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
         """All fields at once: the usual way takes them, and puts them back, one by one in Python.

@@ -89,8 +89,8 @@ class Judge:
         reports = self._reports([job for job, _ in several], left_out)
         cases = [self._draft(job, report) for (job, _), report in zip(several, reports, strict=True)]
         return [
-            self._record(job, over, report, *drafted)
-            for (job, over), report, drafted in zip(several, reports, cases, strict=True)
+            self._with_late_calls(given, self._record(job, over, report, *drafted), report)
+            for given, (job, over), report, drafted in zip(jobs, several, reports, cases, strict=True)
         ]
 
     def try_check(self, job: Job, check: str) -> None:
@@ -204,6 +204,14 @@ class Judge:
             _responses(interaction) if self._options.tells_results else (),
             *over,  # spans_left_out, logs_left_out
         )
+
+    def _with_late_calls(self, given: Job, record: Record, report: Report) -> Record:
+        """The record with the model calls that came late; of a trace that mere feedback opened again there are none."""
+        if given.earlier is None or not given.earlier.late_spans or given.is_counted:
+            return record
+        held = given.earlier.span_ids()
+        late = [call for call in report.interaction.model_calls if call.span_id and call.span_id not in held]
+        return replace(record, late_calls=tuple(map(self._facts, late))) if late else record
 
     def _draft(self, job: Job, report: Report) -> tuple[Case | None, Likeness | None, bool]:
         """The case, what it is compared by, and whether there is none because it must not be written: not redacted.

@@ -6,6 +6,7 @@ two are judged together, and the last verdicts are those on all that anyone has.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Container, Iterable, Sequence
+from dataclasses import replace
 
 from collector.pipeline import quarantine
 from collector.pipeline.census import FORGOTTEN
@@ -110,7 +111,9 @@ class Keeping:
         return again
 
     async def _judged(self, jobs: Sequence[Job]) -> Sequence[Packed]:
-        again = await self._pool.inspect([job for job in jobs if job.previous is not None])
+        # The model calls of what this replica has of them were counted with its own verdicts.
+        known = [replace(job, is_counted=True) for job in jobs if job.previous is not None]
+        again = await self._pool.inspect(known)
         for tally in again.tallies:
             self._metrics.add(tally)
         # What retention or somebody's wish took away meanwhile was counted with the first verdicts.

@@ -7,7 +7,7 @@ front process has many traces in hand at one time.
 from dataclasses import dataclass
 
 from collector.pipeline.buffer import AssemblyLimits
-from collector.pipeline.cutting import fitting
+from collector.pipeline.cutting import fitting, span_ids
 from exporters import codec
 from exporters.packed import PARTS
 
@@ -29,6 +29,10 @@ class Earlier:
     def size(self) -> int:
         """Bytes of it when it is unpacked; nothing is unpacked for that."""
         return codec.unpacked_size(self.data)
+
+    def span_ids(self) -> frozenset[str]:
+        """The ids of its spans."""
+        return span_ids(codec.split_compressed(self.data, PARTS)[0])
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,21 @@ from typing import Any
 
 _FENCE = re.compile(r"\s*```[\w+-]*[ \t]*\n(.*?)\n?[ \t]*```\s*\Z", re.DOTALL)
 _NUMBERS = re.compile(r"[\[\u3010]\s*(\d{1,4}(?:\s*,\s*\d{1,4})*)\s*[\]\u3011]")
+_PLACEHOLDER = re.compile(r"<([A-Z][A-Z0-9_]*?)(?:_[0-9]+)?>")
+_NOBODYS = re.compile(r"@(?:[\w-]+\.)*example\.(?:com|net|org)\Z", re.IGNORECASE)
+LEAKS = {
+    "EMAIL_ADDRESS": r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+",
+    "PHONE_NUMBER": r"(?<![\w.])(?:\+[0-9][0-9 ()./-]{6,17}[0-9]|\(?[0-9]{3}\)?[ .-]?[0-9]{3}[ .-][0-9]{4})(?![\w-])",
+    "CREDIT_CARD": r"(?<![\w.+-])[0-9]{4}[ -]?[0-9]{4}[ -]?[0-9]{4}[ -]?[0-9]{1,7}(?![\w-])",
+    "US_SSN": r"(?<![\w-])[0-8][0-9]{2}-[0-9]{2}-[0-9]{4}(?![\w-])",
+    "US_ITIN": r"(?<![\w-])9[0-9]{2}-[0-9]{2}-[0-9]{4}(?![\w-])",
+    "IBAN_CODE": r"(?<!\w)[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?!\w)",
+}
+"""What values of a kind of personal data look like, roughly: whoever leaked one once is not to leak another.
+
+Both Python and JavaScript read these patterns. Each begins where a word does: a text of one long word would else be
+looked through from every letter of it.
+"""
 _LONGEST_SHOWN = 120
 _NO_JSON = object()
 
@@ -35,14 +50,15 @@ def score(
 
     Returns:
         For every failure ``{"expectation": its key in the case, "message": what is wrong}``: ``mustMention`` and
-        ``mustNotMention`` (letter case does not matter), ``jsonSchema``, ``value``, ``citations`` (one of
+        ``mustNotMention`` (letter case does not matter; what stands in place of personal data forbids whatever looks
+        like data of its kind, unless it was asked with), ``jsonSchema``, ``value``, ``citations`` (one of
         ``relevantDocuments`` is named, or cited by its number in ``context.documents``), ``expectedToolCalls`` (by name
         and by those arguments that the case names; more calls may be made), ``forbiddenToolCalls``, ``maxLatencyMs``.
     """
     expected = case.get("expected") or {}
     calls = tool_calls_of(output) if tool_calls is None else [_call(call) for call in tool_calls]
     found = [
-        *_mentions(expected, text_of(output)),
+        *_mentions(case, text_of(output)),
         *_json(expected, output),
         *_citations(case, text_of(output)),
         *_tools(case, calls),
@@ -133,7 +149,8 @@ def _call(call: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": inner.get("name"), "arguments": given if parsed is _NO_JSON else parsed}
 
 
-def _mentions(expected: Mapping[str, Any], text: str) -> Iterator[tuple[str, str]]:
+def _mentions(case: Mapping[str, Any], text: str) -> Iterator[tuple[str, str]]:
+    expected = case.get("expected") or {}
     folded = text.casefold()
     for term in filter(None, expected.get("mustMention") or ()):
         if term.casefold() not in folded:
@@ -141,6 +158,26 @@ def _mentions(expected: Mapping[str, Any], text: str) -> Iterator[tuple[str, str
     for term in filter(None, expected.get("mustNotMention") or ()):
         if term.casefold() in folded:
             yield "mustNotMention", f"the answer mentions {_shown(term)}"
+        elif _leaks(case, kind_of(case, term), text):
+            yield "mustNotMention", f"the answer mentions what looks like that which {_shown(term)} stands for"
+
+
+def kind_of(case: Mapping[str, Any], term: str) -> str:
+    """The kind of personal data in whose place a text stands, by a tag or by a fake; empty where it is neither."""
+    tag = _PLACEHOLDER.fullmatch(term)
+    if tag:
+        return tag[1]
+    replaced = (case.get("metadata") or {}).get("redacted") or ()
+    return next((kind for kind in replaced if kind in LEAKS and re.fullmatch(LEAKS[kind], term)), "")
+
+
+def _leaks(case: Mapping[str, Any], kind: str, text: str) -> bool:
+    found = [value[0] for value in re.finditer(LEAKS[kind], text)] if kind in LEAKS else []
+    if not found:
+        return False
+    asked = case.get("input"), case.get("context"), (case.get("expected") or {}).get("checks")
+    shown = json.dumps(asked, ensure_ascii=False, default=str).casefold()
+    return any(value.casefold() not in shown and not _NOBODYS.search(value) for value in found)
 
 
 def _json(expected: Mapping[str, Any], output: Any) -> Iterator[tuple[str, str]]:

@@ -1,7 +1,8 @@
 """How evaluated traces are counted: by how much which series move, as plain data made in a worker process.
 
 The rule: a trace adds at most one ``passed`` or ``failed`` to each check, however often it is judged again. What the
-first evaluation counted (tokens, durations, ...) is not counted again; a decided verdict that turns over is a *change*.
+first evaluation counted (tokens, durations, ...) is not counted again, and the model calls that came late are then; a
+decided verdict that turns over is a *change*.
 
 Most traces of a batch have the same few labels: those are put together first, and each series moves once for them all.
 """
@@ -32,6 +33,8 @@ _TOKENS: tuple[tuple[str, Callable[[CallFacts], int | None]], ...] = (
 
 _Call = tuple[CallFacts, str]
 """A model call and its trace's id."""
+_Grouped = dict[tuple[str, str], list[_Call]]
+"""Model calls by service and model."""
 _Alike = dict[tuple[str, str, tuple[tuple[str, Outcome], ...]], list[Record]]
 """Traces by service, model and how each check ended."""
 _Ended = dict[tuple[str, str, Outcome], tuple[int, str]]
@@ -75,22 +78,27 @@ def tally(records: Iterable[Record]) -> Tally:
     made = Tally()
     alike: _Alike = {}
     services: dict[str, list[Record]] = {}
-    calls: dict[tuple[str, str], list[_Call]] = {}
+    calls: _Grouped = {}
     for item in records:
         if item.previous is not None:
             _again(made, item, {verdict.check: verdict.outcome for verdict in item.previous})
+            _group(calls, item, item.late_calls)
             continue
         ended = tuple([(verdict.check, verdict.outcome) for verdict in item.verdicts])
         alike.setdefault((item.service, _model(item), ended), []).append(item)
         services.setdefault(item.service, []).append(item)
-        for call in item.calls:
-            calls.setdefault((item.service, call.model or UNKNOWN), []).append((call, item.trace_id))
+        _group(calls, item, item.calls)
     _results(made, alike)
     for items in services.values():
         _first(made, items)
     for (service, model), some in calls.items():
         _calls(made, (("service", service), ("model", model)), some)
     return made
+
+
+def _group(calls: _Grouped, item: Record, some: Iterable[CallFacts]) -> None:
+    for call in some:
+        calls.setdefault((item.service, call.model or UNKNOWN), []).append((call, item.trace_id))
 
 
 def _model(item: Record) -> str:

@@ -185,6 +185,8 @@ class Webhook:
                 status, retry_after = r.status_code, r.headers.get("retry-after")
         except (httpx.HTTPError, TimeoutError, OSError) as error:
             return type(error).__name__, None, False
+        except (httpx.InvalidURL, UnicodeError) as error:  # no name of a host, as only the client finds out
+            return type(error).__name__, None, True
         if status in range(200, 300):
             return "", None, False
         is_final = status < 500 and status not in _TRY_AGAIN

@@ -23,8 +23,18 @@ RETRY_AFTER_S = "2"
 
 log = structlog.get_logger()
 
-_RULES = {"json_invalid": "is not valid JSON", "string_pattern_mismatch": "must be 32 hexadecimal digits"}
+_RULES = {
+    "json_invalid": "is not valid JSON",
+    "missing": "is missing; it is required",
+    "model_attributes_type": "must be a JSON object, and the Content-Type application/json",
+    "string_pattern_mismatch": "must be 32 hexadecimal digits",
+}
 """Better said than by pydantic. The one pattern is that of trace ids."""
+_PLAIN = {
+    "Not Found": "there is nothing at this address; GET /api/openapi.json names all there is",
+    "Method Not Allowed": "this address does not take that method; the header Allow names those that it takes",
+}
+"""What Starlette says of its own accord, said so that one knows what to do."""
 _PROGRAMS = ("/api/", "/v1/")
 """What programs ask. A browser that is sent there is shown the same."""
 _CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "unsupported_type"}
@@ -92,15 +102,17 @@ def _invalid(request: Request, error: Exception) -> Response:
     """Names the place and the rule. pydantic's ``input`` is left out: it is what was sent."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 -- as above
     first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"] if part not in ("query", "path", "body"))
+    steps = () if first["type"] == "json_invalid" else first["loc"]  # else how many bytes of the body could be read
+    place = ".".join(str(part) for part in steps if part not in ("query", "path", "body"))
     rule = _RULES.get(first["type"], first["msg"])
-    return page_problem(request, 400, "invalid_request", f"{place or 'the request'}: {rule}")
+    return page_problem(request, 400, "invalid_request", f"{place or 'the body'}: {rule}")
 
 
 def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 -- as above
     code = _CODES.get(error.status_code, "invalid_request")
-    return page_problem(request, error.status_code, code, str(error.detail), dict(error.headers or {}))
+    message = _PLAIN.get(error.detail, str(error.detail))
+    return page_problem(request, error.status_code, code, message, dict(error.headers or {}))
 
 
 def _store(request: Request, error: Exception) -> Response:

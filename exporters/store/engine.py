@@ -71,7 +71,7 @@ def url_of(url: str | None, data_dir: Path) -> sa.URL:
         return sa.URL.create("sqlite+pysqlite", database=str(data_dir / FILE_NAME))
     try:
         made = sa.make_url(url)
-    except sa.exc.ArgumentError:
+    except (sa.exc.ArgumentError, ValueError):  # a port that is no number is a ValueError
         # The text is not repeated: what fails to parse may hold a password.
         raise StoreError("store.url is no database URL; write postgresql+psycopg://user@host/database") from None
     if made.drivername in ("postgresql", "postgres", "postgresql+psycopg"):

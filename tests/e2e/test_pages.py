@@ -304,6 +304,19 @@ def test_hostile_content_is_shown_as_text_and_does_nothing(browser, live):
                 assert "<script>" in text
 
 
+def test_a_place_is_marked_also_where_another_finding_is_about_the_whole_text(browser, live):
+    store, address = live
+    answer = "Write to lena@northwind-cloud.de."
+    whole, part = (Finding("x", "y", evidence=(Evidence("aa", "output", *place),)) for place in ((0, 33), (9, 32)))
+    save(store, a_record(8, verdicts=(a_verdict("a", findings=(whole, part)),), view={"output": answer}))
+    with opened(browser, address) as (page, _):
+        page.goto(f"/traces/{trace_id(8)}")
+        colours = page.locator("mark").evaluate_all("(all) => all.map((one) => getComputedStyle(one).backgroundColor)")
+    around, marked, after = colours
+    assert around == after == "rgba(0, 0, 0, 0)"
+    assert marked != around
+
+
 def test_a_page_of_megabytes_is_cut_and_shows_the_evidence_behind_the_cut(browser, live):
     store, address = live
     save(store, hostile_record())

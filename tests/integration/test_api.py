@@ -366,6 +366,20 @@ def test_a_body_that_is_no_json_is_refused(client, body):
     assert_refused(response, 400, "invalid_request")
 
 
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", "the body: is missing; it is required"),
+        (b"{", "the body: is not valid JSON"),
+        (b"[]", "the body: must be a JSON object, and the Content-Type application/json"),
+        (b"{}", "message: is missing; it is required"),
+    ],
+)
+def test_a_body_that_cannot_be_is_refused_in_plain_words(client, body, message):
+    response = client.post("/api/datasets/commit", content=body, headers={"content-type": "application/json"})
+    assert response.json()["error"] == {"code": "invalid_request", "message": message}
+
+
 def test_an_edit_of_an_unknown_case_is_not_found(client):
     assert_refused(client.patch("/api/cases/case-x", json={"input": "a"}), 404, "not_found")
 
@@ -414,7 +428,9 @@ def test_an_export_that_cannot_be_is_refused(client, query):
     assert_refused(client.get(f"/api/datasets/export?{query}"), 400, "invalid_request")
 
 
-def test_unknown_addresses_and_methods_are_refused_in_the_same_shape(client):
+def test_unknown_addresses_and_methods_are_refused_in_the_same_shape_with_what_to_do(client):
+    assert "openapi.json" in client.get("/api/nothing").json()["error"]["message"]
+    assert "Allow" in client.put("/api/traces").json()["error"]["message"]
     assert_refused(client.get("/api/nothing"), 404, "not_found")
     assert_refused(client.delete("/api/traces"), 405, "method_not_allowed")
 

@@ -282,6 +282,13 @@ def test_config_validate_accepts_the_defaults():
     assert (ended.code, ended.out) == (0, "the default configuration: valid, 5 checks\n")
 
 
+def test_config_validate_does_not_open_the_files_that_it_names(tmp_path):
+    path = tmp_path / "sidecheck.yaml"
+    path.write_text("otlp: {grpc: {token_file: /not/on/this/machine}}\nchecks: {pii: {}}\n")
+    ended = sidecheck("config", "validate", "-c", path)
+    assert (ended.code, ended.out) == (0, f"{path}: valid, 1 check\n")
+
+
 def test_config_validate_accepts_the_sample():
     sample = Path(__file__).resolve().parents[2] / "deploy" / "sidecheck.yaml"
     assert sidecheck("config", "validate", "-c", sample).code == 0

@@ -1,6 +1,7 @@
 """Two lines on one store: real fronts, store and judge; whatever reaches whichever, the verdicts are on all of it."""
 
 import pytest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from pipeline_fakes import LOCKED, Line, a_piece, text, trace_id
 
 from checks.trace import Feedback, FeedbackTarget
@@ -110,6 +111,31 @@ async def test_a_store_that_fails_in_between_is_tried_again(store, replicas):
     await other.receive(a_piece(1, 2))
     await other.flow(40)
     assert store.trace(TRACE).span_count == 2
+
+
+def a_call(span):
+    """A model call of ten tokens."""
+    tokens = KeyValue(key="gen_ai.usage.input_tokens", value=AnyValue(int_value=10))
+    names = text("gen_ai.operation.name", "chat"), text("gen_ai.request.model", "stub")
+    return a_piece(1, span, attributes=[*names, tokens])
+
+
+async def test_the_model_calls_of_halves_that_meet_are_counted_once_each(replicas):
+    one, other = replicas
+    await one.receive(a_call(1))
+    await other.receive(a_call(2))
+    other.clock.step(1)
+    await judged_at_once(one, other)
+    assert [line.count("sidecheck_tokens_total") for line in replicas] == [10, 10]
+
+
+async def test_a_model_call_that_comes_late_is_counted_and_none_twice(replicas):
+    one, _ = replicas
+    for call in (a_call(1), a_call(2), a_call(2)):
+        await one.receive(call)
+        await one.flow(40)
+    assert one.count("sidecheck_tokens_total") == 20
+    assert one.count("sidecheck_traces_evaluated_total") == 1
 
 
 class BlindStore:

@@ -18,7 +18,7 @@ from checks.selection import Selection
 
 HEAD = """
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 from checks.check import CheckInfo, OptionError
 from checks.finding import Finding
@@ -31,6 +31,7 @@ GOOD = """
 class Mine:
     limit: int = 3
     words: tuple[str, ...] = ("a",)
+    weights: dict[str, float] = field(default_factory=dict)
     strict: bool = False
     info: ClassVar[CheckInfo] = INFO
 
@@ -152,7 +153,7 @@ def test_one_check_can_run_twice_under_two_names():
         ({"max_trace": "soon"}, "checks.latency.max_trace", "'soon' is no duration"),
         ({"max_trace": True}, "checks.latency.max_trace", "True is not of type str | int | float | None"),
         ({"max_trace": [1]}, "checks.latency.max_trace", "[1] is not of type"),
-        ({"limits": 3}, "checks.latency.limits", "3 does not fit: input should be a valid tuple"),
+        ({"limits": 3}, "checks.latency.limits", "3 does not fit: input should be a list"),
         ({"limits": [{"max_trase": "5s"}]}, "checks.latency.limits[0].max_trase", "unknown option"),
         ({"limits": [{}, {"max_trace": "x"}]}, "checks.latency.limits[1].max_trace", "'x' is no duration"),
         ({"sample": 2}, "checks.latency.sample", "2.0 is no share"),
@@ -228,7 +229,8 @@ def test_a_plugin_does_not_take_the_name_of_a_built_in_check(module):
         ({"limit": "many"}, "checks.mine.limit", "'many' does not fit: input should be a valid integer"),
         ({"limit": True}, "checks.mine.limit", "True does not fit"),
         ({"words": ["a", 3]}, "checks.mine.words[1]", "3 does not fit: input should be a valid string"),
-        ({"words": "a"}, "checks.mine.words", "'a' does not fit: input should be a valid tuple"),
+        ({"words": "a"}, "checks.mine.words", "'a' does not fit: input should be a list"),
+        ({"weights": "a"}, "checks.mine.weights", "'a' does not fit: input should be a mapping"),
         ({"strict": "perhaps"}, "checks.mine.strict", "valid boolean"),
     ],
 )

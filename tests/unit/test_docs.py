@@ -12,7 +12,9 @@ from doctables import PAGES, TABLES, block, filled
 from documented import Block, blocks, pages
 
 from collector.cli import app
+from collector.conventions.feedback import WORDS_OF_FEEDBACK
 from collector.settings import Settings, as_yaml, describe, json_schema
+from exporters.store.retention import BATCH
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,6 +30,19 @@ def test_a_table_is_filled_in_between_its_markers_and_the_rest_stays():
     assert block("options", text) == TABLES["options"]()
     assert text.startswith("a\n<!-- options -->\n")
     assert text.endswith("\n<!-- /options -->\nb\n")
+
+
+def test_the_names_that_make_an_evaluation_a_users_word_are_those_of_the_code():
+    told = (ROOT / "collector" / "README.md").read_text(encoding="utf-8")
+    assert (
+        set(re.findall(r"`([a-z]+)`", told.partition("one of the words")[2].partition("(as in")[0]))
+        == WORDS_OF_FEEDBACK
+    )
+
+
+def test_the_traces_that_retention_removes_at_once_are_as_many_as_is_told():
+    told = (ROOT / "collector" / "README.md").read_text(encoding="utf-8")
+    assert re.findall(r"in batches of ([0-9,]+) traces", told) == [f"{BATCH:,}"]
 
 
 def test_every_option_is_described_and_can_be_set_by_its_variable():

@@ -1,6 +1,7 @@
 """``promptfoo.yaml`` is a list of tests with promptfoo's own assertions, and escapes what production sent."""
 
 import io
+import re
 
 import pytest
 import yaml
@@ -50,6 +51,14 @@ def test_a_case_is_a_test_with_the_question_and_the_whole_case():
 )
 def test_a_demand_is_one_of_promptfoos_own_assertions(demands, expected):
     assert assertions(**demands) == [expected]
+
+
+def test_a_placeholder_forbids_whatever_looks_like_data_of_its_kind():
+    words, *leaks = assertions(must_not_mention=("<EMAIL_ADDRESS_1>", "<EMAIL_ADDRESS_2>", "<PERSON_1>"))[2:]
+    assert (words["value"], [leak["type"] for leak in leaks]) == ("<PERSON_1>", ["not-regex"])
+    pattern = leaks[0]["value"]
+    assert re.search(pattern, "Write to lena.vogt@northwind-cloud.de.")
+    assert not re.search(pattern, "Write to me@mail.example.com.")
 
 
 @pytest.mark.parametrize(

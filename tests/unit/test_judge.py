@@ -16,8 +16,11 @@ from checks.trace import CloseReason, Feedback
 from checks.view import view
 from collector.conventions.read import read
 from collector.pipeline.assembler import assemble
+from collector.pipeline.buffer import AssemblyLimits
 from collector.pipeline.job import Job, Judged, JudgeOptions, unjudged
 from collector.pipeline.judge import MOST_ENTRIES, MOST_KEYS, Judge
+from collector.pipeline.merging import Earlier
+from exporters import codec
 from exporters.packed import pack
 
 PLAN = {"user_feedback": {}, "latency": {}}
@@ -96,6 +99,33 @@ def test_the_figures_of_model_calls_are_in_the_record(judge):
     assert call.model
     assert call.input_tokens > 0
     assert call.output_tokens > 0
+
+
+def a_job_with_a_late_call(**parts):
+    """A recorded trace whose last model call came after the rest of it was judged."""
+    job = a_recorded_job("tool_ok.binpb")
+    last = bytes.fromhex(read(assemble(job.trace_id, job.spans, b"", job.closed_by)).model_calls[-1].span_id)
+    early, late = (type(a_trace_request()).FromString(job.spans) for _ in range(2))
+    for request, is_late in ((early, False), (late, True)):
+        for scope in (scope for resource in request.resource_spans for scope in resource.scope_spans):
+            kept = [span for span in scope.spans if (span.span_id == last) is is_late]
+            del scope.spans[:]
+            scope.spans.extend(kept)
+    held = codec.join_compressed(early.SerializeToString(), b"", b"{}")
+    earlier = Earlier(held, 2, parts.pop("late_spans", 1), 0, AssemblyLimits())
+    return replace(job, spans=late.SerializeToString(), previous=(), earlier=earlier, **parts)
+
+
+def test_the_model_calls_that_came_late_are_told_apart(judge):
+    record = judge.judge(a_job_with_a_late_call())
+    assert len(record.calls) == 2
+    assert record.late_calls == record.calls[-1:]
+
+
+@pytest.mark.parametrize("parts", [{"is_counted": True}, {"late_spans": 0}])
+def test_no_call_is_late_that_was_counted_already(judge, parts):
+    record = judge.judge(a_job_with_a_late_call(**parts))
+    assert (len(record.calls), record.late_calls) == (2, ())
 
 
 def test_lists_show_what_the_view_says(judge):

@@ -238,6 +238,14 @@ def test_a_decided_verdict_that_turns_over_is_counted_as_a_change_only(before, a
     assert page.of("sidecheck_findings_total") == 0
 
 
+def test_model_calls_that_came_late_are_counted_and_the_others_not_again():
+    early = CallFacts(model="gpt-4o", input_tokens=10, cost=0.5)
+    late = CallFacts(model="gpt-4o", input_tokens=3, output_tokens=2, cost=0.25)
+    page = again(Outcome.PASSED, Outcome.PASSED, calls=(early, late), late_calls=(late,))
+    tokens = [page.of("sidecheck_tokens_total", model="gpt-4o", direction=one) for one in ("input", "output")]
+    assert (tokens, page.of("sidecheck_cost_dollars_total", service="shop")) == ([3, 2], 0.25)
+
+
 @pytest.mark.parametrize(
     ("before", "after"), [("passed", "passed"), ("not_applicable", "errored"), ("errored", "not_applicable")]
 )

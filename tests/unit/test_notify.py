@@ -280,6 +280,18 @@ async def test_a_receiver_that_is_away_is_given_up_after_some_tries(hook_to):
     assert (made.dropped, len(made.slept)) == (["retries"], TRIES)
 
 
+@pytest.mark.parametrize("address", ["http://xn--", "http://127.0.0.1:port"])
+async def test_an_address_that_leads_nowhere_costs_its_messages_and_not_those_to_the_next_one(hook_to, address):
+    made = hook_to(address)
+    made.hook.tell(NEW)
+    await made.until_done(1)
+    with http_backend() as backend:
+        made.hook.turn_to(Receiver(f"{backend.address}/hook", None, Template()))
+        made.hook.tell(NEW)
+        await made.until_done(2)
+    assert (made.sent, made.dropped, made.slept) == (["chat"], ["refused"], [])
+
+
 async def test_messages_that_find_no_room_are_counted(hook_to):
     made = hook_to("http://127.0.0.1:1")
     for _ in range(MOST_WAITING + 3):
@@ -499,6 +511,9 @@ def test_what_cannot_work_stops_the_start(parts, key, said):
     ("text", "key", "said"),
     [
         ("[{url: 'secret place'}]", "notify.0.url", "must be an http"),
+        ("[{url: 'http://a:secret place/'}]", "notify.0.url", "must be an http"),
+        ("[{url: 'http://a:secret/'}]", "notify.0.url", "must be an http"),
+        ('[{url: "http://a\\0b/"}]', "notify.0.url", "must be an http"),
         ("[{url: 'http://a', events: [threshold]}]", "notify.0.thresholds", "go together"),
         ("[{url: 'http://a', thresholds: [{check: a, below: 0.5}]}]", "notify.0.thresholds", "go together"),
         (

@@ -198,6 +198,13 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
         Store.open(None, tmp_path / "file" / "folder")
 
 
+@pytest.mark.parametrize("url", ["postgresql://sidecheck:secret", "postgresql://sidecheck@db:secret/sidecheck"])
+def test_a_url_that_cannot_be_read_is_refused_without_its_text(tmp_path, url):
+    with pytest.raises(StoreError, match="no database URL; write postgresql") as caught:
+        url_of(url, tmp_path)
+    assert "secret" not in str(caught.value)
+
+
 def test_a_locked_database_is_tried_again(tmp_path):
     Store.open(None, tmp_path).close()
     with Store(Database(url_of(None, tmp_path), busy_ms=20)) as store:

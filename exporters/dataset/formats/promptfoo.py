@@ -16,10 +16,12 @@ from exporters.dataset.case import Case, Expectation
 from exporters.dataset.formats.base import DatasetFile, Format
 from exporters.dataset.formats.encoding import Block, json_text, yaml_item
 from exporters.dataset.formats.slots import metadata
+from exporters.dataset.scorer import LEAKS, kind_of
 from exporters.dataset.shape import to_json
 
 _OPENING = re.compile(r"\{(?=[{%#])")
 _LOADED = re.compile(r"\A(\s*)(file|package)(?=:)", re.IGNORECASE)
+_NOT_NOBODYS = r"@(?!(?:[\w-]+\.)*example\.(?:com|net|org)\b)"
 _NOT_TESTED = ("actualOutput", "metadata")
 _NOT_AJV = ("$schema", "$id")
 """Ajv knows draft 7 alone, and takes an id only once; neither says what an answer must be."""
@@ -83,6 +85,9 @@ def _assertions(demanded: Expectation, shape: Mapping[str, Any]) -> Iterator[dic
         yield {"type": "icontains", "value": escape(term), "metric": "mustMention", **words}
     for term in filter(None, expected["mustNotMention"]):
         yield {"type": "not-icontains", "value": escape(term), "metric": "mustNotMention", **words}
+    for kind in dict.fromkeys(kind_of(shape, term) for term in expected["mustNotMention"]):
+        if kind in LEAKS:
+            yield {"type": "not-regex", "value": escape(_leak(kind)), "metric": "mustNotMention", **words}
     if demanded.json_schema is not None:
         yield {**_schema(expected["jsonSchema"]), "metric": "jsonSchema", **words}
     if demanded.value is not None:
@@ -93,6 +98,11 @@ def _assertions(demanded: Expectation, shape: Mapping[str, Any]) -> Iterator[dic
         yield {"type": "javascript", "value": _code("citations"), "metric": "citations"}
     if demanded.max_latency_ms is not None:
         yield {"type": "latency", "threshold": demanded.max_latency_ms, "metric": "maxLatencyMs"}
+
+
+def _leak(kind: str) -> str:
+    """What looks like data of a kind and is somebody's."""
+    return LEAKS[kind].replace("@", _NOT_NOBODYS)
 
 
 def _schema(schema: Mapping[str, Any]) -> dict[str, Any]:
