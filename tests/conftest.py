@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from exporters.store import Store
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take long come first, so that none is left over at the end; ``late`` ones behind their likes."""
+    items.sort(key=lambda item: ("unit" in item.path.parts, item.get_closest_marker("late") is not None))
+
+
 @pytest.fixture(scope="session")
 def require() -> Callable[[str], Path]:
     """``require("prometheus")``: the folder of its programs, or the test is skipped (or fails, if it is required)."""
