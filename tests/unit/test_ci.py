@@ -1,6 +1,7 @@
 """CI says at its end what it did not require. The script is run with programs that stand for those of a machine."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,9 @@ def test_bytecode_is_kept_so_that_no_start_of_sidecheck_compiles_it_anew(machine
     program(machine, "make", 'echo "required: ${PYTHONDONTWRITEBYTECODE-none}"')
     code, (required, *_) = run(machine, user=1000, PYTHONDONTWRITEBYTECODE="1")
     assert (code, required) == (0, "required: none")
+
+
+def test_what_is_built_first_is_built_by_a_python_without_packages(tmp_path):
+    command = [sys.executable, "-S", SCRIPT.parents[1] / "tests" / "go_tools.py", "helm"]
+    done = subprocess.run(command, env={"PATH": "/nowhere", "HOME": str(tmp_path)}, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, "helm needs Go to be built: https://go.dev/dl/\n")
