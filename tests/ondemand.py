@@ -17,7 +17,10 @@ def is_required(name: str, env: Mapping[str, str] = os.environ) -> bool:
 
 
 def missing(name: str, problem: str, env: Mapping[str, str] = os.environ) -> NoReturn:
-    """Skip the test because of a server that is not there; fail it where that server is required."""
+    """Skip the test because of a server that is not there; fail it where that server is required.
+
+    Without the test tools there is no test, and a program ends with the problem.
+    """
     try:
         import pytest
     except ModuleNotFoundError:
