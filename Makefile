@@ -53,7 +53,7 @@ soak: $(VENV)/.dev ## the fault tests in their long form, an hour; their table g
 	SIDECHECK_SOAK=1 SIDECHECK_SOAK_TABLE=1 $(BIN)/pytest tests/faults $(ARGS)
 
 unit: $(VENV)/.dev ## the tests only, three at a time, then those that must be alone (JOBS=4; ARGS="-k citations")
-	$(BIN)/pytest -n $(JOBS) --dist loadfile -m "not alone" $(ARGS); code=$$?; test $$code -eq 0 || test $$code -eq 5
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -m "not alone" $(ARGS); code=$$?; test $$code -eq 0 || test $$code -eq 5
 	$(BIN)/pytest -m alone $(ARGS); code=$$?; test $$code -eq 0 || test $$code -eq 5
 
 test: lint unit ## lint, then all tests; SIDECHECK_REQUIRE=postgres,... makes a missing server a failure

@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from certificates import Authority
-from externals import free_port, missing
+from externals import free_port
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.errors import CoordinatorNotAvailableError, KafkaError, NoError
 from kafka.structs import OffsetAndMetadata, TopicPartition
+from ondemand import missing, one_at_a_time
 from servers import until
 
 HOME = Path(__file__).parent / "integration" / "kafka"
@@ -34,7 +35,8 @@ DOWN_WITHIN_S = 20.0
 
 def fetch(version: str = VERSION) -> Path:
     """The folder with the jars of a Kafka; skips the test (or fails it) where Maven cannot bring them."""
-    done = subprocess.run([HOME / "fetch.sh", version], capture_output=True, text=True, timeout=FETCH_WITHIN_S)
+    with one_at_a_time(HOME / "pom.xml"):  # two that download into one repository disturb each other
+        done = subprocess.run([HOME / "fetch.sh", version], capture_output=True, text=True, timeout=FETCH_WITHIN_S)
     if done.returncode:
         missing("kafka", f"Maven did not bring Kafka {version}: {done.stderr.strip()[-500:]}")
     return Path(done.stdout.strip())
@@ -222,3 +224,8 @@ def corner(of: Broker) -> Corner:
 def _read(reader: KafkaConsumer, wanted: Mapping[TopicPartition, int], found: list) -> bool:
     found += [record for records in reader.poll(timeout_ms=100).values() for record in records]
     return all(reader.position(at) >= end for at, end in wanted.items())
+
+
+if __name__ == "__main__":
+    for each in (VERSION, NEWER_VERSION):
+        print(fetch(each))

@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 import resolver
 import yaml
-from externals import missing
+from ondemand import missing
 from servers import until
 
 ROOT = Path(__file__).parents[1]

@@ -1,8 +1,10 @@
 """What all tests share: real servers, made on demand or skipped with the command that brings them."""
 
 import os
+import shutil
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,11 @@ if TYPE_CHECKING:
     import brokers
 
     from exporters.store import Store
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take long come first, so that none is left over at the end; ``late`` ones behind their likes."""
+    items.sort(key=lambda item: ("unit" in item.path.parts, item.get_closest_marker("late") is not None))
 
 
 @pytest.fixture(scope="session")
@@ -41,19 +48,26 @@ def postgres_cluster(require) -> Iterator[externals.PostgresCluster]:
         yield cluster
 
 
-@pytest.fixture
-def postgres_url(postgres_server) -> Iterator[str]:
-    """An empty PostgreSQL database of the test's own."""
-    admin = sa.create_engine(postgres_server, isolation_level="AUTOCOMMIT")
+@contextmanager
+def database(server: str, *, like: str = "template1") -> Iterator[str]:
+    """A new PostgreSQL database, gone afterwards; ``like`` names the one that it is a copy of."""
+    admin = sa.create_engine(server, isolation_level="AUTOCOMMIT")
     name = f"sidecheck_{uuid.uuid4().hex}"
     with admin.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+        connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE {like}"))
     try:
-        yield sa.make_url(postgres_server).set(database=name).render_as_string(hide_password=False)
+        yield sa.make_url(server).set(database=name).render_as_string(hide_password=False)
     finally:
         with admin.connect() as connection:
             connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
         admin.dispose()
+
+
+@pytest.fixture
+def postgres_url(postgres_server) -> Iterator[str]:
+    """An empty PostgreSQL database of the test's own."""
+    with database(postgres_server) as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -62,6 +76,45 @@ def store_url(request, tmp_path) -> str:
     if request.param == "postgresql":
         return request.getfixturevalue("postgres_url")
     return f"sqlite:///{tmp_path / 'store.db'}"
+
+
+@pytest.fixture(scope="session")
+def prepared_file(tmp_path_factory) -> Path:
+    """The file of an empty store, to be copied: to make one takes longer than what most tests do with it."""
+    from exporters.store import Store
+
+    folder = tmp_path_factory.mktemp("prepared")
+    Store.open(None, folder).close()
+    return folder / "sidecheck.db"
+
+
+@pytest.fixture(scope="session")
+def prepared_database(postgres_server) -> Iterator[str]:
+    """The name of a PostgreSQL database with an empty store, to be copied."""
+    from exporters.store import Store
+
+    with database(postgres_server) as url:
+        Store.open(url).close()
+        yield str(sa.make_url(url).database)
+
+
+@pytest.fixture
+def prepared_folder(prepared_file, tmp_path) -> Path:
+    """A folder of the test's own with the file of an empty store, as the first start of a sidecheck leaves it."""
+    shutil.copy(prepared_file, tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def prepared_url(request, tmp_path) -> Iterator[str]:
+    """As ``store_url``, but with the tables of a store: for whoever does not ask how these are made."""
+    if request.param == "postgresql":
+        name = request.getfixturevalue("prepared_database")
+        with database(request.getfixturevalue("postgres_server"), like=name) as url:
+            yield url
+    else:
+        shutil.copy(request.getfixturevalue("prepared_file"), tmp_path / "store.db")
+        yield f"sqlite:///{tmp_path / 'store.db'}"
 
 
 @pytest.fixture(scope="session")
@@ -82,11 +135,11 @@ def kafka(kafka_broker) -> "brokers.Corner":
 
 
 @pytest.fixture
-def store(store_url, tmp_path) -> "Iterator[Store]":
+def store(prepared_url, tmp_path) -> "Iterator[Store]":
     """An empty store."""
     from exporters.store import Store
 
-    with Store.open(store_url, tmp_path) as opened:
+    with Store.open(prepared_url, tmp_path) as opened:
         yield opened
 
 

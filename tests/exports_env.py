@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from externals import is_required, missing
+from ondemand import is_required, missing, one_at_a_time
 
 REQUIREMENTS = Path(__file__).parent / "integration" / "exports" / "requirements"
 MADE_WITHIN_S = 600
@@ -45,7 +45,9 @@ def environment(tool: str, env: Mapping[str, str] = os.environ) -> Path:
         missing(tool, f"{tool} is not there: python tests/exports_env.py {tool}", env)
     try:
         if not place.exists():
-            _make(tool, place, env)
+            with one_at_a_time(REQUIREMENTS / f"{tool}.txt"):
+                if not place.exists():  # else another process has made it
+                    _make(tool, place, env)
     except (OSError, subprocess.SubprocessError) as error:
         said = getattr(error, "stderr", None) or str(error)
         command = f"python tests/exports_env.py {tool}"

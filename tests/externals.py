@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-import pytest
 import sqlalchemy as sa
+from ondemand import missing
 from servers import until
 
 POSTGRES_USER = "postgres"
@@ -82,18 +82,6 @@ def require(name: str, env: Mapping[str, str] = os.environ, externals: Mapping[s
     """The folder with the programs of a server; skips the test, or fails it where it is required, if there is none."""
     external = externals[name]
     return external.find() or missing(name, f"{name} is not installed: {external.command}", env)
-
-
-def missing(name: str, problem: str, env: Mapping[str, str] = os.environ) -> NoReturn:
-    """Skip the test because of a server that is not there; fail it where that server is required."""
-    if is_required(name, env):
-        pytest.fail(f"{problem} (SIDECHECK_REQUIRE names it)")
-    pytest.skip(problem)
-
-
-def is_required(name: str, env: Mapping[str, str] = os.environ) -> bool:
-    """Whether ``SIDECHECK_REQUIRE`` names it."""
-    return name in {part.strip() for part in env.get("SIDECHECK_REQUIRE", "").split(",")}
 
 
 def free_port() -> int:

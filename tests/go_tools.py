@@ -7,7 +7,6 @@ checkout, and stays until its modules change. The first build takes minutes, so 
 ``SIDECHECK_REQUIRE`` names the tool, or by ``python tests/go_tools.py TOOL...``; without it the test is skipped.
 """
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -17,7 +16,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from externals import is_required, missing
+from ondemand import is_required, missing, one_at_a_time
 
 MODULES = Path(__file__).parent / "go"
 PACKAGES = {"helm": "helm.sh/helm/v3/cmd/helm", "kubeapi": ".", "otelcol": "."}
@@ -30,10 +29,8 @@ def program(tool: str, env: Mapping[str, str] = os.environ) -> Path:
     if not place.exists():
         if not is_required(tool, env):
             missing(tool, f"{tool} is not there: python tests/go_tools.py {tool}", env)
-        place.parent.parent.mkdir(parents=True, exist_ok=True)
-        with place.parent.with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # another process may be building it
-            if not place.exists():
+        with one_at_a_time(MODULES / tool / "go.mod"):
+            if not place.exists():  # else another process has built it
                 _build(tool, place, env)
     return place
 

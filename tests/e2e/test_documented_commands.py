@@ -18,7 +18,7 @@ from terminal import Terminal, the_app, traces_of
 
 from collector.settings import load
 
-pytestmark = pytest.mark.timeout(300)  # what all of them share is made within the first
+pytestmark = [pytest.mark.late, pytest.mark.timeout(300)]  # what all of them share is made within the first
 PYTHON_APP = "Five minutes: a Python app"
 APART = {
     ("README.md", "Five minutes: Kafka"): "test_documented_kafka.py",

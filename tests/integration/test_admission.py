@@ -54,8 +54,8 @@ def save(store: Store, case: Case) -> None:
 
 
 @pytest.fixture
-def store(tmp_path):
-    with Store.open(data_dir=tmp_path) as opened:
+def store(prepared_folder):
+    with Store.open(data_dir=prepared_folder) as opened:
         yield opened
 
 

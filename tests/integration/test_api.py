@@ -72,8 +72,8 @@ def saved(store, *records):
 
 
 @pytest.fixture
-def store(tmp_path):
-    with Store.open(data_dir=tmp_path) as opened:
+def store(prepared_folder):
+    with Store.open(data_dir=prepared_folder) as opened:
         passed = a_record(
             PASSING, Verdict("citations", "1", Outcome.PASSED), start_ns=NOW - 3600 * SECOND, service="bot"
         )

@@ -14,8 +14,8 @@ from exporters.store import Store
 
 
 @pytest.fixture
-def store(tmp_path):
-    with Store.open(data_dir=tmp_path) as opened:
+def store(prepared_folder):
+    with Store.open(data_dir=prepared_folder) as opened:
         view = {"input": "?", "output": "60 days.", "tool_calls": [{"name": "refund", "arguments": {"to": "a@b.co"}}]}
         save(opened, a_failing_record(view=view, duration_ns=3_000_000_000))
         yield opened

@@ -27,7 +27,7 @@ from kube import (
 
 from collector.settings import load
 
-pytestmark = pytest.mark.timeout(900)  # what checks them is made first
+pytestmark = [pytest.mark.late, pytest.mark.timeout(900)]  # what checks them is made first
 IMAGE = {"repository": "registry.example.com/sidecheck"}
 GROUP = {
     "image": IMAGE,

@@ -20,7 +20,7 @@ from kafka_senders import TOPICS, consuming
 from otlp_senders import PROTOBUF
 from servers import CLIENT, Serving, serving, until
 
-pytestmark = pytest.mark.timeout(900)  # the Collector is built first
+pytestmark = [pytest.mark.late, pytest.mark.timeout(900)]  # the Collector is built first
 EXAMPLES = Path(__file__).parents[2] / "deploy" / "otel-collector"
 LIBRARY = "openinference-instrumentation-openai-0.1.66"
 FAILED = recording(f"{LIBRARY}/error500")

@@ -13,7 +13,7 @@ from compose import ROOT, Project
 from expectations import Recording, recording
 from servers import until
 
-pytestmark = pytest.mark.timeout(400)  # what all of them share is made within the first
+pytestmark = [pytest.mark.late, pytest.mark.timeout(400)]  # what all of them share is made within the first
 DEPLOY = ROOT / "deploy"
 BROKEN = recording("opentelemetry-instrumentation-openai-v2-2.4b0__event-content/json_broken")
 VALID = recording("openinference-instrumentation-openai-0.1.66/json_valid")

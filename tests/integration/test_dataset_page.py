@@ -19,8 +19,8 @@ HOSTILE = "<script>alert(1)</script>\x00\x1b[31m\u202egnp.exe{{7*7}}"
 
 
 @pytest.fixture
-def store(tmp_path):
-    with Store.open(data_dir=tmp_path) as opened:
+def store(prepared_folder):
+    with Store.open(data_dir=prepared_folder) as opened:
         yield opened
 
 

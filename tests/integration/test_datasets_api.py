@@ -27,9 +27,9 @@ def admit(case, _trusted, redact):
 
 
 @pytest.fixture
-def store(tmp_path):
+def store(prepared_folder):
     """A store with three promoted cases and a candidate."""
-    with Store.open(data_dir=tmp_path) as opened:
+    with Store.open(data_dir=prepared_folder) as opened:
         limits = CaseLimits(per_cluster=10)
         save(opened, *(a_failing_record(n) for n in (1, 2, 3)), status=CaseStatus.PROMOTED, limits=limits)
         save(opened, a_failing_record(4), limits=limits)

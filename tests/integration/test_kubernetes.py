@@ -22,7 +22,7 @@ from kube import (
 
 from collector.settings import load
 
-pytestmark = pytest.mark.timeout(900)  # what checks them is made first
+pytestmark = [pytest.mark.late, pytest.mark.timeout(900)]  # what checks them is made first
 
 
 @pytest.mark.parametrize("name", ["deployment.yaml", "statefulset.yaml", "networkpolicy.yaml", "podmonitor.yaml"])

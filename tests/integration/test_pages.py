@@ -30,8 +30,8 @@ BROWSER = {"Accept": "text/html,application/xhtml+xml"}
 
 
 @pytest.fixture
-def store(tmp_path):
-    with Store.open(data_dir=tmp_path) as opened:
+def store(prepared_folder):
+    with Store.open(data_dir=prepared_folder) as opened:
         yield opened
 
 

@@ -23,7 +23,7 @@ from compose import ROOT, Container, Project
 from expectations import recording
 from servers import until
 
-pytestmark = pytest.mark.timeout(300)  # what all of them share is made within the first
+pytestmark = [pytest.mark.late, pytest.mark.timeout(300)]  # what all of them share is made within the first
 VALID = recording("openinference-instrumentation-openai-0.1.66/json_valid")
 TOKENS = {name: {"token": secrets.token_hex(32)} for name in ("sidecheck-metrics", "sidecheck-access")}
 STORE = {"sidecheck-store": {"url": "postgresql+psycopg://sidecheck:sidecheck@postgres:5432/sidecheck"}}

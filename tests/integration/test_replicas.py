@@ -31,10 +31,10 @@ async def replicas(store):
 
 
 @pytest.fixture
-def desk(store_url, tmp_path, replicas):
+def desk(prepared_url, tmp_path, replicas):
     """What takes feedback in a process that judges nothing."""
     line = replicas[0]
-    with Store.open(store_url, tmp_path, hold_ns=0) as opened:
+    with Store.open(prepared_url, tmp_path, hold_ns=0) as opened:
         yield FeedbackDesk(opened, line.metrics, Losses(line.metrics, line.clock), line.clock)
 
 

@@ -25,9 +25,9 @@ SAME_ORIGIN = {"origin": "http://testserver"}
 
 
 @pytest.fixture
-def store(tmp_path):
+def store(prepared_folder):
     """Candidates 1 to 4; 4 is the newest, 2 of another service, 3 of the same cluster as 4."""
-    with Store.open(data_dir=tmp_path) as opened:
+    with Store.open(data_dir=prepared_folder) as opened:
         view = {"input": "How long can I return it?", "output": "60 days.", "model": "gpt-4o"}
         for n in range(1, 5):
             source = Source(trace_id(n), "desk" if n == 2 else "shop", "gpt-4o", ("citations",))

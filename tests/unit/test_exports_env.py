@@ -1,6 +1,7 @@
 """The environment of an eval tool is made once and whole; where it cannot be made, the test that needs it says how."""
 
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import exports_env
 import pytest
@@ -20,7 +21,8 @@ def env(tmp_path):
     """Variables that put the cache into a folder of the test's own; the test's own pip stands for uv."""
     uv = tmp_path / "bin" / "uv"
     uv.parent.mkdir()
-    uv.write_text("#!/bin/sh\ngrep -q odd \"$8\" && echo 'no such file' >&2 && exit 1\nexit 0\n")
+    refuse = "grep -q odd \"$8\" && echo 'no such file' >&2 && exit 1"
+    uv.write_text(f"#!/bin/sh\n{refuse}\necho made >> {tmp_path}/made\nexit 0\n")
     uv.chmod(0o755)
     return {"PATH": f"{uv.parent}:/usr/bin:/bin", "XDG_CACHE_HOME": str(tmp_path / "cache")}
 
@@ -32,6 +34,13 @@ def test_an_environment_is_made_once_and_found_again(env):
     made = python.parent.stat().st_ino
     assert exports_env.environment("empty", env).parent.stat().st_ino == made
     assert len(list((python.parents[2]).iterdir())) == 1
+
+
+@pytest.mark.usefixtures("requirements")
+def test_an_environment_that_several_need_at_once_is_made_by_one(env, tmp_path):
+    with ThreadPoolExecutor() as pool:
+        assert len({*pool.map(lambda _: exports_env.environment("empty", env), range(3))}) == 1
+    assert (tmp_path / "made").read_text() == "made\n"
 
 
 def test_other_requirements_are_another_environment(requirements, env):

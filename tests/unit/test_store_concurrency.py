@@ -12,9 +12,9 @@ from exporters.store import CaseLimits, CaseQuery, ClusterQuery, Conflict, Store
 
 
 @pytest.fixture
-def replicas(store_url, tmp_path):
+def replicas(prepared_url, tmp_path):
     """Four stores on one database."""
-    stores = [Store.open(store_url, tmp_path) for _ in range(4)]
+    stores = [Store.open(prepared_url, tmp_path) for _ in range(4)]
     yield stores
     for store in stores:
         store.close()

@@ -5,15 +5,9 @@ from store_builders import SECOND, a_failing_record, a_record, a_verdict, save, 
 
 from checks.report import Outcome
 from exporters.record import CallFacts
-from exporters.store import Store, TraceQuery, trace_queries
+from exporters.store import TraceQuery, trace_queries
 
 MINUTE = 60 * SECOND
-
-
-@pytest.fixture
-def store(store_url, tmp_path):
-    with Store.open(store_url, tmp_path) as opened:
-        yield opened
 
 
 def at_minute(number: int, minute: int, **parts):

@@ -21,12 +21,6 @@ PASSED, FAILED = Outcome.PASSED, Outcome.FAILED
 CHECKS = tuple(f"check-{n}" for n in range(12))
 
 
-@pytest.fixture
-def store(store_url, tmp_path):
-    with Store.open(store_url, tmp_path) as opened:
-        yield opened
-
-
 def judged(number: int, **outcomes: Outcome):
     return a_record(number, verdicts=tuple(a_verdict(check, outcome) for check, outcome in outcomes.items()))
 
@@ -84,10 +78,10 @@ def test_a_set_goes_with_its_last_trace_and_comes_again(store):
     assert found(store, TraceQuery(check="a", outcome=PASSED)) == ids([1])
 
 
-def test_a_set_is_not_removed_under_a_save_that_found_it(store, store_url, tmp_path):
+def test_a_set_is_not_removed_under_a_save_that_found_it(store, prepared_url, tmp_path):
     save(store, judged(1, a=PASSED))
     save(store, judged(1, a=FAILED))
-    with Store.open(store_url, tmp_path) as other:
+    with Store.open(prepared_url, tmp_path) as other:
         removing = threading.Thread(target=lambda: retain(other))
         with store._database.write() as connection:
             saving.save(connection, [packed(judged(2, a=PASSED))], CaseStatus.CANDIDATE, LIMITS, NOW)
@@ -110,8 +104,8 @@ def test_a_set_of_a_save_that_failed_is_not_taken_for_kept(store, monkeypatch):
     assert found(store, TraceQuery(check="a", outcome=FAILED)) == ids([1])
 
 
-def test_replicas_that_meet_the_same_combinations_at_once_make_them_once(store_url, tmp_path):
-    stores = [Store.open(store_url, tmp_path) for _ in range(4)]
+def test_replicas_that_meet_the_same_combinations_at_once_make_them_once(prepared_url, tmp_path):
+    stores = [Store.open(prepared_url, tmp_path) for _ in range(4)]
     records = [[judged(100 * n + i, a=FAILED, **{f"b{i}": PASSED}) for i in range(30)][:: (-1) ** n] for n in range(4)]
     threads = [threading.Thread(target=save, args=(s, *own)) for s, own in zip(stores, records, strict=True)]
     for thread in threads:

@@ -20,9 +20,9 @@ DOWN = a_thumb(up=False, user_id="u")
 
 
 @pytest.fixture
-def other(store_url, tmp_path):
+def other(prepared_url, tmp_path):
     """A store of a process that judges nothing, on the same database as ``store``."""
-    with Store.open(store_url, tmp_path, hold_ns=0) as opened:
+    with Store.open(prepared_url, tmp_path, hold_ns=0) as opened:
         yield opened
 
 
@@ -163,11 +163,11 @@ def test_a_claim_takes_what_waited_longest_and_no_more_than_asked_for(store, oth
     assert len(store.claim(NOW, most=100).trace_ids) == 4
 
 
-def test_replicas_that_claim_at_once_share_what_there_is(store, other, store_url, tmp_path):
+def test_replicas_that_claim_at_once_share_what_there_is(store, other, prepared_url, tmp_path):
     save(store, *(a_record(n) for n in range(1, 101)))
     for n in range(1, 101):
         other.add_feedback(about(n), DOWN, NOW)
-    with Store.open(store_url, tmp_path) as second, ThreadPoolExecutor(4) as pool:
+    with Store.open(prepared_url, tmp_path) as second, ThreadPoolExecutor(4) as pool:
         claimed = list(pool.map(lambda each: each.claim(NOW, most=30), [store, second] * 4))
     taken = [one for each in claimed for one in each.trace_ids]
     assert len(taken) == len(set(taken))

@@ -150,13 +150,13 @@ async def test_however_much_there_is_to_remove_goes_before_the_next_round(store)
     assert left(store, 2 * BATCH + 1) == []
 
 
-def test_nothing_of_a_removed_trace_stays_behind(store, store_url):
+def test_nothing_of_a_removed_trace_stays_behind(store, prepared_url):
     store.add_feedback(about(1), a_thumb(up=False), NOW)
     keys = (("span", "00f067aa0ba902b7"),)
     save(store, a_failing_record(1, case=None, keys=keys, session_id="s"))
     save(store, a_record(1, keys=keys, evaluated_ns=NOW - AGE - 1))
     retain(store)
-    engine = sa.create_engine(store_url)
+    engine = sa.create_engine(prepared_url)
     with engine.connect() as connection:
         rows = {
             t.name: connection.execute(sa.select(sa.func.count()).select_from(t)).scalar()

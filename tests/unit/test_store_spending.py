@@ -113,9 +113,9 @@ def test_what_a_forgotten_user_cost_stays_counted(store):
 
 
 @pytest.fixture
-def other(store_url, tmp_path):
+def other(prepared_url, tmp_path):
     """The same store, of another replica."""
-    with Store.open(store_url, tmp_path) as opened:
+    with Store.open(prepared_url, tmp_path) as opened:
         yield opened
 
 

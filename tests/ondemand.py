@@ -1,0 +1,38 @@
+"""What is brought for the tests when one needs it: whether it must be there, and who brings it while others wait.
+
+Loads nothing that a plain Python lacks, so that ``.ci/run`` builds programs before the test tools are there.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+
+def is_required(name: str, env: Mapping[str, str] = os.environ) -> bool:
+    """Whether ``SIDECHECK_REQUIRE`` names it."""
+    return name in {part.strip() for part in env.get("SIDECHECK_REQUIRE", "").split(",")}
+
+
+def missing(name: str, problem: str, env: Mapping[str, str] = os.environ) -> NoReturn:
+    """Skip the test because of a server that is not there; fail it where that server is required.
+
+    Without the test tools there is no test, and a program ends with the problem.
+    """
+    try:
+        import pytest
+    except ModuleNotFoundError:
+        raise SystemExit(problem) from None
+    if is_required(name, env):
+        pytest.fail(f"{problem} (SIDECHECK_REQUIRE names it)")
+    pytest.skip(problem)
+
+
+@contextmanager
+def one_at_a_time(file: Path) -> Iterator[None]:
+    """Wait until no other process holds this file of the checkout, and hold it."""
+    with file.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
