@@ -58,6 +58,17 @@ class _Known:
         self.candidates: dict[object, tuple[int, _Parts]] = {}
 
 
+class _Candidate(NamedTuple):
+    """What is read at once: how many parts of it are tried, and those, in order, that could be numbers in a region."""
+
+    start: int
+    end: int
+    tries: int
+    could_be: Sequence[tuple[Part, dict[str, Answer]]]
+    by: int
+    """What to add to the places of the parts, which are those of the first candidate that reads alike."""
+
+
 class _Reading:
     """What has been looked at in one run: its candidates, which begin anywhere, and the places of their parts."""
 
@@ -65,13 +76,8 @@ class _Reading:
         self.text = run.text
         self.start, self.end = run.read
         self.tried: set[Stretch] = set()
-        self._candidates: dict[int, Stretch | None] = {}
-
-    def candidate(self, position: int) -> Stretch | None:
-        """The next one from there: most regions go the same way through a run."""
-        if position not in self._candidates:
-            self._candidates[position] = candidate(self.text, position, self.end)
-        return self._candidates[position]
+        self.candidates: dict[int, _Candidate | None] = {}
+        """The next one from a place: most regions go the same way through a run."""
 
 
 class PhoneScanner:
@@ -155,18 +161,29 @@ class PhoneScanner:
     def _of_region(self, region: str, reading: _Reading, end: int, known: _Known) -> Iterator[Stretch]:
         """What libphonenumber reads before ``end`` for one region. It goes on behind each number that it finds."""
         text, position, tries = reading.text, reading.start, _TRIES
-        while tries > 0 and (span := reading.candidate(position)) and span[0] < end:
-            seen = seen_around(text, *span)
-            if seen not in known.candidates:
-                tried = parts(text, *span, reading.tried, known.shapes)
-                known.candidates[seen] = span[0], self._take_apart(tried, known.answers)
-            first, (all_tries, could_be) = known.candidates[seen]
-            position, tries = span[1], tries - all_tries
-            for part, in_regions in could_be:
+        while tries > 0:
+            if position not in reading.candidates:
+                reading.candidates[position] = self._candidate(position, reading, known)
+            read = reading.candidates[position]
+            if read is None or read.start >= end:
+                return
+            position, tries, by = read.end, tries - read.tries, read.by
+            for part, in_regions in read.could_be:
                 if region in in_regions and _is_number(part, text, region, in_regions):
-                    position, tries = part.end + span[0] - first, tries + all_tries
-                    yield part.start + span[0] - first, position
+                    position, tries = part.end + by, tries + read.tries
+                    yield part.start + by, position
                     break
+
+    def _candidate(self, position: int, reading: _Reading, known: _Known) -> _Candidate | None:
+        span = candidate(reading.text, position, reading.end)
+        if span is None:
+            return None
+        seen = seen_around(reading.text, *span)
+        if seen not in known.candidates:
+            tried = parts(reading.text, *span, reading.tried, known.shapes)
+            known.candidates[seen] = span[0], self._take_apart(tried, known.answers)
+        first, (tries, could_be) = known.candidates[seen]
+        return _Candidate(*span, tries, could_be, span[0] - first)
 
     def _take_apart(self, tried: Sequence[Part], known: _Answers) -> _Parts:
         for key in {(part.digits, part.has_plus) for part in tried} - known.keys():

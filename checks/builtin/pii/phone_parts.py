@@ -23,8 +23,20 @@ _BESIDE = 3
 _SHORTEST = 2
 _LONGEST = 24
 """Digits: a prefix for calls abroad, a calling code and the longest national number."""
-_BREAKS = tuple(map(re.compile, ("/+(.*)", r"(\([^(]*)", "(?: -|- ) *(.+)", r"\.+ *([^.]+)", " +([^ ]+)")))
-"""Where libphonenumber takes apart what is no number as a whole. It tries what is before the first and behind each."""
+_BREAKS = tuple(
+    (re.compile(sign), to_end)
+    for sign, to_end in (
+        ("/+(.*)", True),
+        (r"(\([^(]*)", False),
+        ("(?: -|- ) *(.+)", True),
+        (r"\.+ *([^.]+)", False),
+        (" +([^ ]+)", False),
+    )
+)
+"""Where libphonenumber takes apart what is no number as a whole. It tries what is before the first and behind each.
+
+What is behind a sign goes on to the end of all (``True``), or to the next sign.
+"""
 _BRACKETS = re.compile(r"[(\[]?(?:[^()\[\]]+[)\]])?[^()\[\]]+(?:[(\[][^()\[\]]+[)\]]){0,3}[^()\[\]]*")
 _PAGES = re.compile(r"[0-9]{1,5}-+[0-9]{1,5} {0,4}\([0-9]{1,4}")
 _SLASHED_DATE = re.compile("(?:[0-3]?[0-9]/[01]?[0-9]|[01]?[0-9]/[0-3]?[0-9])/(?:[12][0-9])?[0-9]{2}")
@@ -34,8 +46,8 @@ _MINUTES = re.compile(":[0-5][0-9]")
 
 Shape = tuple[str, bool, int, int]
 """What is told of a part wherever it stands: all of ``Part`` but its place."""
-Shapes = dict[tuple[str, str, str], Shape | None]
-"""The shape of each piece, by the piece and the characters beside it."""
+Shapes = dict[tuple[str, int, bool], Shape | None]
+"""The shape of each piece, by the piece with a character on each side, its length, and whether there is one before."""
 
 
 class Part(NamedTuple):
@@ -88,22 +100,25 @@ def parts(
     value = text[start:end]
     if _is_time(text, value, end):
         return []
-    tried = set() if tried is None else tried
     known = {} if known is None else known
-    found: dict[tuple[int, int], Part] = {}
+    places: set[tuple[int, int]] = set()
+    found: list[Part] = []
     for at, piece in _pieces(value):
         bare = piece.rstrip(_NEITHER_END)
-        if len(bare) < _SHORTEST:
+        first, size = start + at, len(bare)
+        place = first, first + size
+        if size < _SHORTEST or place in places:
             continue
-        place = first, last = start + at, start + at + len(bare)
-        tried.add(place)
-        seen = bare, text[first - 1 : first] if first else "", text[last : last + 1]
+        places.add(place)
+        seen = text[first - 1 if first else 0 : first + size + 1], size, first > 0
         if seen not in known:
-            known[seen] = _shape(*seen)
+            known[seen] = _shape(bare, text[first - 1] if first else "", text[first + size : first + size + 1])
         shape = known[seen]
-        if shape is not None and place not in found:
-            found[place] = Part(first, last, *shape)
-    return list(found.values())
+        if shape is not None:
+            found.append(Part(first, first + size, *shape))
+    if tried is not None:
+        tried |= places
+    return found
 
 
 def seen_around(text: str, start: int, end: int) -> tuple[str, bool, int]:
@@ -113,10 +128,15 @@ def seen_around(text: str, start: int, end: int) -> tuple[str, bool, int]:
 
 def _pieces(value: str) -> Iterator[tuple[int, str]]:
     yield 0, value
-    for sign in _BREAKS:
+    for sign, to_end in _BREAKS:
         found = sign.search(value)
-        if found:
-            yield 0, value[: found.start()]
+        if found is None:
+            continue
+        yield 0, value[: found.start()]
+        if not to_end:
+            for found in sign.finditer(value, found.start()):
+                yield found.start(1), found[1]
+            continue
         while found:
             yield found.start(1), found[1]
             found = sign.search(value, found.start() + 1)
@@ -124,6 +144,9 @@ def _pieces(value: str) -> Iterator[tuple[int, str]]:
 
 def _shape(value: str, beside: str, after: str) -> Shape | None:
     """What a piece between two characters is, ``None`` where it can be no number."""
+    last = value.rfind("(")
+    if last > 0 and ")" not in value[last:] and "]" not in value[last:]:
+        return None  # one that is open, and not the first sign
     digits = "".join(_DIGITS.findall(value))
     if not _SHORTEST <= len(digits) <= _LONGEST or (
         not _BRACKET_SIGNS.isdisjoint(value) and _is_badly_bracketed(value)

@@ -45,16 +45,13 @@ _RUN_CHARS = 250
 """The longest candidate in one line that libphonenumber reads has 21 blocks; longer runs are cut at a space."""
 
 _DIGITS = re.compile("[0-9]+")
-_ENDLESS = re.compile("[0-9]{21}")
 _PLAIN = re.compile(r"[0-9 ()\[\]./+-]+")
 _BESIDE = 3
 """Characters behind a run that make it part of a time (``:30``); before it, one decides."""
-_LONGEST = 20
-"""Digits side by side that libphonenumber takes for one number at most."""
 
 
 Seen = tuple[str, int, int, bool]
-"""What is seen of a run, and where in it the run and what is read lie; the last is whether it is a piece."""
+"""What is seen of a run, and where in it the run lies; the last is whether it is a piece."""
 
 _start_of = attrgetter("start")
 
@@ -135,26 +132,26 @@ class Run(NamedTuple):
 
     @property
     def read(self) -> Stretch:
-        """What of the window is of the same stretch as the run, and so is read as one with it."""
+        """What is read as one with the run: of a stretch that is too long, a piece of the next one too.
+
+        Not the end of the piece before: what is left of a number there could be read as the beginning of another.
+        """
         if not self.is_piece:
             return self.start, self.end
-        start, end = self.window
-        return start, min(end, self.reach)
+        return self.start, min(self.window[1], self.reach)
 
     @property
     def seen(self) -> "Seen | None":
         """All that decides what is found in a plain run: where it is the same, so is what is found from its start.
 
-        Plain is a run whose digits alone say what libphonenumber could find: no extension, rare sign or endless digits.
-        For others this is ``None``.
+        Plain is a run whose digits alone say what libphonenumber could find: no extension or rare sign. For others this
+        is ``None``.
         """
         text, (first, last) = self.text, self.read
-        if not _PLAIN.fullmatch(text, self.start, last) or _EXTENDED.match(text, last):
-            return None
-        if last - first > _LONGEST and _ENDLESS.search(text, first, last):
+        if not _PLAIN.fullmatch(text, first, last) or _EXTENDED.match(text, last):
             return None
         seen = text[max(0, first - 1) : last + _BESIDE]
-        return seen, self.start - first + (first > 0), self.end - first, self.is_piece
+        return seen, int(first > 0), self.end - first, self.is_piece
 
     @property
     def seen_around(self) -> tuple[str, int, int]:
