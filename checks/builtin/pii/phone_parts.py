@@ -20,8 +20,10 @@ _BRACKET_SIGNS = frozenset("()[]")
 _DIGITS = re.compile("[0-9]+")
 _BESIDE = 3
 """Characters behind a candidate that make it part of a time (``:30``); before it, one decides."""
-_SHORTEST = 2
-_LONGEST = 24
+VALID = 1
+"""The leniency of libphonenumber at which a number must be a valid one, and may be written in any groups of digits."""
+SHORTEST = 2
+LONGEST = 24
 """Digits: a prefix for calls abroad, a calling code and the longest national number."""
 _BREAKS = tuple(
     (re.compile(sign), to_end)
@@ -107,7 +109,7 @@ def parts(
         bare = piece.rstrip(_NEITHER_END)
         first, size = start + at, len(bare)
         place = first, first + size
-        if size < _SHORTEST or place in places:
+        if size < SHORTEST or place in places:
             continue
         places.add(place)
         seen = text[first - 1 if first else 0 : first + size + 1], size, first > 0
@@ -134,8 +136,7 @@ def _pieces(value: str) -> Iterator[tuple[int, str]]:
             continue
         yield 0, value[: found.start()]
         if not to_end:
-            for found in sign.finditer(value, found.start()):
-                yield found.start(1), found[1]
+            yield from ((each.start(1), each[1]) for each in sign.finditer(value, found.start()))
             continue
         while found:
             yield found.start(1), found[1]
@@ -148,9 +149,7 @@ def _shape(value: str, beside: str, after: str) -> Shape | None:
     if last > 0 and ")" not in value[last:] and "]" not in value[last:]:
         return None  # one that is open, and not the first sign
     digits = "".join(_DIGITS.findall(value))
-    if not _SHORTEST <= len(digits) <= _LONGEST or (
-        not _BRACKET_SIGNS.isdisjoint(value) and _is_badly_bracketed(value)
-    ):
+    if not SHORTEST <= len(digits) <= LONGEST or (not _BRACKET_SIGNS.isdisjoint(value) and _is_badly_bracketed(value)):
         return None
     before = False if value[0] in _LEADS else _rules_out(beside)
     behind = _rules_out(after)
