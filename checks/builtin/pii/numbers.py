@@ -82,12 +82,14 @@ def find_numbers(finders: Iterable[tuple[Form, FindIn]], sieved: Sieved, numbers
         digits = shape.count(b"0")
         if digits < _FEWEST and shape.count(b".") < _DOTS:
             continue
-        missing = None  # two kinds may have the same shape
+        part, pattern = None, None  # that are not there: kinds have the same ones
         for form, find in finders:
-            if digits < form.digits or form.shape is missing:
+            if digits < form.digits or form.part == part or form.shape is pattern:
                 continue
-            if not form.has_shape(shape):
-                missing = form.shape
+            if form.part not in shape:
+                part = form.part
+            elif not form.shape.search(shape):
+                pattern = form.shape
             elif form.may_fit(sieved, start, end, shape):
                 found += find(sieved.text, start, end + _BEYOND)
     return found

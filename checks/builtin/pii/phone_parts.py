@@ -25,23 +25,21 @@ VALID = 1
 SHORTEST = 2
 LONGEST = 24
 """Digits: a prefix for calls abroad, a calling code and the longest national number."""
-_BREAKS = tuple(
-    (re.compile(sign), to_end)
-    for sign, to_end in (
-        ("/+(.*)", True),
-        (r"(\([^(]*)", False),
-        ("(?: -|- ) *(.+)", True),
-        (r"\.+ *([^.]+)", False),
-        (" +([^ ]+)", False),
-    )
+_BREAKS = (
+    (re.compile("/+(.*)"), True),
+    (re.compile(r"(\([^(]*)"), False),
+    (re.compile("(?: -|- ) *(.+)"), True),
+    (re.compile(r"\.+ *([^.]+)"), False),
+    (re.compile(" +([^ ]+)"), False),
 )
-"""Where libphonenumber takes apart what is no number as a whole. It tries what is before the first and behind each.
-
-What is behind a sign goes on to the end of all (``True``), or to the next sign.
+"""Where libphonenumber takes apart what is no number as a whole. It tries what is before the first and behind each:
+to the end (``True``), or to the next one.
 """
 _BRACKETS = re.compile(r"[(\[]?(?:[^()\[\]]+[)\]])?[^()\[\]]+(?:[(\[][^()\[\]]+[)\]]){0,3}[^()\[\]]*")
 _PAGES = re.compile(r"[0-9]{1,5}-+[0-9]{1,5} {0,4}\([0-9]{1,4}")
 _SLASHED_DATE = re.compile("(?:[0-3]?[0-9]/[01]?[0-9]|[01]?[0-9]/[0-3]?[0-9])/(?:[12][0-9])?[0-9]{2}")
+_TWO_SLASHES = re.compile("/[0-9]{1,2}/[0-9]{2}")
+"""In every date with slashes, and found faster."""
 _HOUR = re.compile(r"[12][0-9]{3}[-/]?[01][0-9][-/]?[0-3][0-9] +[0-2][0-9]\Z")
 _MINUTES = re.compile(":[0-5][0-9]")
 
@@ -107,17 +105,19 @@ def parts(
     found: list[Part] = []
     for at, piece in _pieces(value):
         bare = piece.rstrip(_NEITHER_END)
-        first, size = start + at, len(bare)
-        place = first, first + size
-        if size < SHORTEST or place in places:
+        first = start + at
+        last = first + len(bare)
+        place = first, last
+        if place in places or last - first < SHORTEST:
             continue
         places.add(place)
-        seen = text[first - 1 if first else 0 : first + size + 1], size, first > 0
-        if seen not in known:
-            known[seen] = _shape(bare, text[first - 1] if first else "", text[first + size : first + size + 1])
-        shape = known[seen]
+        seen = text[first - 1 if first else 0 : last + 1], last - first, first > 0
+        if seen in known:
+            shape = known[seen]
+        else:
+            shape = known[seen] = _shape(bare, text[first - 1] if first else "", text[last : last + 1])
         if shape is not None:
-            found.append(Part(first, first + size, *shape))
+            found.append(Part(first, last, *shape))
     if tried is not None:
         tried |= places
     return found
@@ -130,17 +130,13 @@ def seen_around(text: str, start: int, end: int) -> tuple[str, bool, int]:
 
 def _pieces(value: str) -> Iterator[tuple[int, str]]:
     yield 0, value
-    for sign, to_end in _BREAKS:
-        found = sign.search(value)
-        if found is None:
-            continue
-        yield 0, value[: found.start()]
-        if not to_end:
-            yield from ((each.start(1), each[1]) for each in sign.finditer(value, found.start()))
-            continue
-        while found:
+    for sign, goes_on in _BREAKS:
+        at = 0
+        while found := sign.search(value, at):
+            if not at:
+                yield 0, value[: found.start()]
             yield found.start(1), found[1]
-            found = sign.search(value, found.start() + 1)
+            at = (found.start() + 1) if goes_on else found.end()
 
 
 def _shape(value: str, beside: str, after: str) -> Shape | None:
@@ -167,7 +163,7 @@ def _is_badly_bracketed(value: str) -> bool:
 
 def _is_time(text: str, value: str, end: int) -> bool:
     """Whether it is a date with slashes, or a date with an hour before ``:00``."""
-    if "/" in value and _SLASHED_DATE.search(value):
+    if "/" in value and _TWO_SLASHES.search(value) and _SLASHED_DATE.search(value):
         return True
     return text[end : end + 1] == ":" and _HOUR.search(value) is not None and _MINUTES.match(text, end) is not None
 
