@@ -103,6 +103,7 @@ def parts(
     known = {} if known is None else known
     places: set[tuple[int, int]] = set()
     found: list[Part] = []
+    is_open = "(" in value and ")" not in value and "]" not in value
     for at, piece in _pieces(value):
         bare = piece.rstrip(_NEITHER_END)
         first = start + at
@@ -111,6 +112,8 @@ def parts(
         if place in places or last - first < SHORTEST:
             continue
         places.add(place)
+        if is_open and bare.rfind("(") > 0:
+            continue  # no number has a bracket inside that is never closed
         seen = text[first - 1 if first else 0 : last + 1], last - first, first > 0
         if seen in known:
             shape = known[seen]
@@ -141,9 +144,6 @@ def _pieces(value: str) -> Iterator[tuple[int, str]]:
 
 def _shape(value: str, beside: str, after: str) -> Shape | None:
     """What a piece between two characters is, ``None`` where it can be no number."""
-    last = value.rfind("(")
-    if last > 0 and ")" not in value[last:] and "]" not in value[last:]:
-        return None  # one that is open, and not the first sign
     digits = "".join(_DIGITS.findall(value))
     if not SHORTEST <= len(digits) <= LONGEST or (not _BRACKET_SIGNS.isdisjoint(value) and _is_badly_bracketed(value)):
         return None
