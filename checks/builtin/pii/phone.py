@@ -47,9 +47,9 @@ class _Known:
     nothing but the place. ``search`` is what libphonenumber itself was asked.
     """
 
-    def __init__(self, search: Search, answers: _Answers) -> None:
-        self.search = search
-        self.answers = answers
+    def __init__(self) -> None:
+        self.search: Search | None = None
+        self.answers: _Answers = {}
         self.shapes: Shapes = {}
         self.around: dict[object, _Numbers] = {}
         self.runs: dict[object, _Numbers] = {}
@@ -105,7 +105,7 @@ class PhoneScanner:
         for run in runs(sieved, sure):
             if limit is not None and tried >= limit:
                 return found, run.start
-            known = known or self._start()
+            known = known or _Known()
             around = run.around
             if around not in known.around:
                 known.around[around] = self._numbers(run, known)
@@ -115,16 +115,17 @@ class PhoneScanner:
             tried += max(1 + len(run.value) // _NUMBER_CHARS, parts_tried // _NUMBER_PARTS)
         return found, None
 
-    def _start(self) -> _Known:
-        answers: _Answers = {}
-        return _Known(Search(self._leniency, self._plans, partial(self._could_be, answers)), answers)
-
     def _numbers(self, run: Run, known: _Known) -> _Numbers:
         plain = run.seen if self._leniency == VALID else None
         seen = plain or run.seen_around
         if seen not in known.runs:
-            known.runs[seen] = self._read(run, known) if plain else _Numbers(known.search.numbers(run), 0)
+            known.runs[seen] = self._read(run, known) if plain else self._searched(run, known)
         return known.runs[seen]
+
+    def _searched(self, run: Run, known: _Known) -> _Numbers:
+        if known.search is None:
+            known.search = Search(self._leniency, self._plans, partial(self._could_be, known.answers))
+        return _Numbers(known.search.numbers(run), 0)
 
     def _read(self, run: Run, known: _Known) -> _Numbers:
         """All numbers in a plain run. Most are one number in some region: that is asked first, and is cheap.

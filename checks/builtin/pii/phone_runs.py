@@ -169,20 +169,21 @@ def runs(sieved: Sieved, sure: Sequence[PiiMatch] = ()) -> Iterator[Run]:
     Left out are those that give way to the findings that are ``sure``, and those that are not promising. Where there
     are ``MANY``, one that reads as another is not asked again.
     """
-    text, are_many = sieved.text, len(sieved.numbers) > MANY
-    known: dict[tuple[str, int], bool] = {}
+    known: dict[tuple[str, int], bool] | None = {} if len(sieved.numbers) > MANY else None
+    seen, is_known = ("", 0), None
     for start, end, is_long in sieved.numbers:
         if not is_long:
             continue
-        seen = _seen(text, start, end) if are_many else ("", 0)
-        is_known = known.get(seen)
-        if is_known is False:
-            continue
+        if known is not None:
+            seen = _seen(sieved.text, start, end)
+            is_known = known.get(seen)
+            if is_known is False:
+                continue
         for run in _runs_in(sieved, start, end):
             if run.gives_way_to(sure):
                 continue
             is_promising = is_known or run.is_promising()
-            if are_many and not run.is_piece and 0 <= start - run.start <= _LEAD_CHARS:
+            if known is not None and not run.is_piece and 0 <= start - run.start <= _LEAD_CHARS:
                 known[seen] = is_promising
             if is_promising:
                 yield run
