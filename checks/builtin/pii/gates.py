@@ -11,8 +11,8 @@ from typing import Self
 
 from checks.builtin.pii.checksums import may_be_card
 from checks.builtin.pii.numbers import Form, by_form, find_numbers, find_repeated
-from checks.builtin.pii.policy import DOTTED_IP, OPT_IN_WORDS, PiiMatch
-from checks.builtin.pii.recognizers import MANY, FindIn, find_each, finder, ip_recognisers, recogniser
+from checks.builtin.pii.policy import DOTTED_IP, MANY, OPT_IN_WORDS, PiiMatch
+from checks.builtin.pii.recognizers import FindIn, find_each, finder, ip_recognisers, recogniser
 from checks.builtin.pii.sieve import Sieved, Stretch
 
 _BESIDE = 1
@@ -30,7 +30,7 @@ _LONGEST_IPV6 = 49
 _HEX_DIGIT = re.compile("[0-9A-Fa-f]")
 _BITCOIN = re.compile("(?s)bc1.*|[13][1-9A-HJ-NP-Za-km-z]*")
 _PLAUSIBLE: Mapping[str, Callable[[str], object]] = {"CRYPTO": _BITCOIN.fullmatch, "CREDIT_CARD": may_be_card}
-"""Other values never pass the check, and cost most: stretches of random letters and digits are common (base64)."""
+"""Other values never pass the check, and cost most: random letters and digits are common (base64), so are long ids."""
 
 
 def _addresses(sieved: Sieved) -> list[Stretch]:

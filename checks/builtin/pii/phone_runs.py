@@ -21,8 +21,7 @@ from checks.builtin.pii.phone_signs import (
     is_date,
     is_named_phone,
 )
-from checks.builtin.pii.policy import PiiMatch
-from checks.builtin.pii.recognizers import MANY
+from checks.builtin.pii.policy import MANY, PiiMatch
 from checks.builtin.pii.sieve import Sieved, Stretch
 
 _LEAD = re.compile(rf"(?:[(\[\uff08\uff3b+][{PHONE_PUNCTUATION}]{{0,4}}){{1,2}}\Z")

@@ -26,8 +26,8 @@ class PiiMatch(NamedTuple):
 _BEFORE = CONTEXT_CHARS + 1
 _AFTER = 4
 """Characters before and behind a finding that a rule may look at."""
-_MANY = 16
-"""Of more findings than that it is worth while to ask whether one reads as another."""
+MANY = 16
+"""Of more findings or stretches than that it is worth while to ask whether one reads as another before it."""
 _NO_DIGIT = re.compile("[^0-9]")
 
 
@@ -232,7 +232,7 @@ def apply(text: str, raw: Iterable[PiiMatch]) -> list[PiiMatch]:
 
 def _accepted(text: str, found: Sequence[PiiMatch]) -> list[PiiMatch]:
     """Those that the rules accept. Where there are many, those that read alike are judged once."""
-    if len(found) <= _MANY:
+    if len(found) <= MANY:
         return [match for match in found if RULES[match.entity](Found(text, match))]
     kept, known = [], dict[object, bool]()
     for match in found:

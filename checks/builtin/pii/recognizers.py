@@ -11,7 +11,7 @@ from functools import cache
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from checks.builtin.pii.policy import PiiMatch
+from checks.builtin.pii.policy import MANY, PiiMatch
 
 if TYPE_CHECKING:
     from presidio_analyzer import EntityRecognizer, PatternRecognizer, RecognizerResult
@@ -24,9 +24,6 @@ Find = Callable[[str], list[PiiMatch]]
 
 FindIn = Callable[[str, int, int], list[PiiMatch]]
 """As ``Find``, between two offsets. Patterns look at what stands before the first, but not beyond the second."""
-
-MANY = 16
-"""Of more stretches than that it is worth while to ask whether one reads as another before it."""
 
 _CLASSES = {
     "PHONE_NUMBER": "PhoneRecognizer",
