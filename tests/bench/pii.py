@@ -41,7 +41,7 @@ FIGURES = (
 )
 HOSTILE = (
     *("7", "@", "[", "1 2 3 4 ", "a@", "a.", ":", "12-34.56/78(90 ", "call 1234567 "),
-    *("1.", "ab12", "ab@cd."),
+    *("1.", "ab12", "ab@cd.", "7" * 25 + " ", "1x2", "x1"),
 )
 STOCK_THRESHOLD = 0.4
 """Presidio's own score for a phone number; above it there would be none."""

@@ -9,8 +9,9 @@ from checks.builtin.pii import policy
 from checks.builtin.pii.context import CONTEXT_CHARS
 from checks.builtin.pii.numbering import NumberingPlan, reads_international, split_code
 from checks.builtin.pii.phone import PhoneScanner
-from checks.builtin.pii.phone_parts import parts
-from checks.builtin.pii.phone_runs import runs
+from checks.builtin.pii.phone_parts import VALID, parts
+from checks.builtin.pii.phone_runs import Run, runs
+from checks.builtin.pii.phone_search import Search
 from checks.builtin.pii.phone_signs import PHONE_WORD, is_named_phone
 from checks.builtin.pii.policy import PiiMatch
 from checks.builtin.pii.recognizers import as_matches, recogniser
@@ -115,6 +116,23 @@ PLAIN_TEXTS = st.lists(
 ).map(lambda parts: "".join(map("".join, parts)))
 
 
+LONG_DIGITS = st.lists(
+    st.tuples(st.text("0123456789", min_size=15, max_size=45), st.sampled_from([" ", "-", " - ", ". ", " ("])),
+    min_size=1,
+    max_size=4,
+).map(lambda parts: "call " + "".join(map("".join, parts)))
+
+EXTENDED = st.lists(
+    st.tuples(
+        st.sampled_from(["212-555-0147", "030 901820", "+49 30 901820", "1234567", "1", "12"])
+        | st.text("0123456789", min_size=1, max_size=8),
+        st.sampled_from(["x", " x", "xx", " ext. ", " ext ", "#", "~", " ", "/", " int 5 "]),
+    ),
+    min_size=1,
+    max_size=5,
+).map(lambda parts: "call " + "".join(map("".join, parts)))
+
+
 @pytest.fixture(scope="module")
 def scanner() -> PhoneScanner:
     return PhoneScanner(recogniser("PHONE_NUMBER"))
@@ -142,6 +160,21 @@ class TestPhoneNumbers:
     def test_in_a_text_that_repeats_itself_too(self, scanner, text):
         again = (text * 9)[:150]
         assert accepted_by(scanner, again) == accepted_of_presidio(again)
+
+    @settings(max_examples=150, deadline=None)
+    @given(text=LONG_DIGITS)
+    def test_so_it_is_of_more_digits_than_one_number_has(self, scanner, text):
+        assert accepted_by(scanner, text) == accepted_of_presidio(text)
+
+    @settings(max_examples=150, deadline=None)
+    @given(text=EXTENDED)
+    def test_so_it_is_with_extensions_and_single_letters(self, scanner, text):
+        assert accepted_by(scanner, text) == accepted_of_presidio(text)
+
+    def test_a_piece_of_a_long_row_does_not_begin_with_the_end_of_what_is_before_it(self):
+        pieces = list(runs(sieve("call " + "12-34.56/78(90 " * 40)))
+        assert len(pieces) > 2
+        assert all(run.read[0] == run.start for run in pieces)
 
     def test_digits_that_come_again_count_by_what_stands_around_them(self, scanner):
         apart = f" {'word ' * 12}"
@@ -196,6 +229,60 @@ def test_a_word_for_a_phone_is_seen_wherever_its_pattern_matches(parts):
     text = "".join(parts)
     start = max(0, len(text) - CONTEXT_CHARS)
     assert is_named_phone(text, len(text)) == (PHONE_WORD.search(text, start) is not None)
+
+
+def test_whether_digits_are_promising_is_asked_once_where_many_read_alike(monkeypatch):
+    asked = []
+    is_promising = Run.is_promising
+    monkeypatch.setattr(Run, "is_promising", lambda run: asked.append(run.start) or is_promising(run))
+    assert list(runs(sieve("my ssn is 123456789 " * 40))) == []
+    assert len(asked) < 9
+    asked.clear()
+    found = list(runs(sieve("call me: 123456789 or see " * 40)))
+    assert len(found) == 40
+    assert len(asked) < 9
+
+
+class TestSearch:
+    """libphonenumber's own search: what it need not parse, and that it parses nothing twice."""
+
+    @pytest.fixture
+    def asked(self) -> list[tuple[str, int]]:
+        return []
+
+    @pytest.fixture
+    def parsed(self, asked):
+        search = Search(VALID, ("US", "DE"), lambda digits, _: ("US",) if digits == "2125550147" else ())
+
+        def parsed(text: str, piece: str, region: str) -> None:
+            matcher = phonenumbers.PhoneNumberMatcher(text, region, leniency=VALID)
+            search.parsed(matcher, piece, text.index(piece), lambda piece, at: asked.append((piece, at)))
+
+        return parsed
+
+    def test_a_piece_is_parsed_once_in_a_region_that_its_digits_do_not_rule_out(self, asked, parsed):
+        for region in ("US", "US", "DE"):
+            parsed("a 2125550147 b", "2125550147", region)
+        parsed("and 2125550147 or", "2125550147", "US")
+        assert asked == [("2125550147", 2)]
+
+    def test_the_characters_beside_it_count(self, asked, parsed):
+        for text in ("2125550147", " 2125550147", " 2125550147$"):
+            parsed(text, "2125550147", "US")
+        assert len(asked) == 3
+
+    @pytest.mark.parametrize("piece", ["ext", "5", "1234567", "7" * 25, "21x2125550x147"])
+    def test_some_are_never_parsed(self, asked, parsed, piece):
+        parsed(piece, piece, "US")
+        assert asked == []
+
+    @pytest.mark.parametrize("piece", ["1234567x12", "12xx345", "12x 34x", "1234567#"])
+    def test_with_letters_or_rare_signs_others_are(self, asked, parsed, piece):
+        parsed(piece, piece, "DE")
+        assert asked == [(piece, 0)]
+
+    def test_libphonenumber_still_has_the_method_that_is_overridden(self):
+        assert callable(phonenumbers.PhoneNumberMatcher._parse_and_verify)
 
 
 def test_digits_behind_an_extension_sign_are_read_with_the_number_before_them():

@@ -1,8 +1,11 @@
 """Texts that go round in circles: what they say again and again is read once, and found wherever it is said."""
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from checks.builtin.pii import gates, recognizers
+from checks.builtin.pii import gates, numbers, policy, recognizers
+from checks.builtin.pii.checksums import may_be_card
 from checks.builtin.pii.engine import PiiEngine, PiiMatch
 from checks.builtin.pii.recognizers import find_each
 from checks.builtin.pii.sieve import Sieved, sieve
@@ -73,3 +76,33 @@ def test_long_rows_of_what_is_nothing_hide_nothing_beside_them(engine, text, exp
 )
 def test_nor_are_they_read(text, stretches):
     assert stretches(sieve(text)) == []
+
+
+def test_stretches_whose_shape_no_recogniser_wants_are_not_looked_at(monkeypatch):
+    looked_at = []
+    monkeypatch.setattr(numbers, "find_each", lambda _find, _text, stretches, *_: looked_at.extend(stretches) or [])
+    finders = gates.Gates.of(["CREDIT_CARD", "US_SSN"]).numbers
+    numbers.find_repeated(finders, sieve("DE89 3704 0044 " * 40 + "and 446-22-9503"))
+    assert looked_at == [(604, 615)]
+
+
+def test_findings_that_read_alike_are_judged_once(monkeypatch):
+    judged = []
+    monkeypatch.setitem(policy.RULES, "US_SSN", lambda found: judged.append(found.match.start) or True)
+    unit = "see the number 446-22-9503, which is written as that of someone, "
+    found = [PiiMatch(at, at + 11, "US_SSN", 0.5) for at in range(15, 40 * len(unit), len(unit))]
+    assert policy.apply(unit * 40, found) == found
+    assert judged == [15, 15 + len(unit)]  # before the first there is less
+
+
+CARDS = recognizers.recogniser("CREDIT_CARD")
+
+
+@example("4539 1488 0343 6467")
+@given(st.from_regex(r"[0-9]{4}[- ]?[0-9]{3,4}[- ]?[0-9]{3,4}[- ]?[0-9]{3,5}", fullmatch=True))
+def test_the_fast_check_of_cards_is_that_of_presidio(value):
+    assert may_be_card(value) == CARDS.validate_result(value)
+
+
+def test_a_card_number_in_other_digits_is_left_to_presidio():
+    assert may_be_card("4539 1488 0343 646\u0967")

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self
 
+from checks.builtin.pii.checksums import may_be_card
 from checks.builtin.pii.numbers import Form, by_form, find_numbers, find_repeated
-from checks.builtin.pii.policy import DOTTED_IP, OPT_IN_WORDS, PiiMatch
-from checks.builtin.pii.recognizers import MANY, FindIn, find_each, finder, ip_recognisers, recogniser
+from checks.builtin.pii.policy import DOTTED_IP, MANY, OPT_IN_WORDS, PiiMatch
+from checks.builtin.pii.recognizers import FindIn, find_each, finder, ip_recognisers, recogniser
 from checks.builtin.pii.sieve import Sieved, Stretch
 
 _BESIDE = 1
@@ -28,7 +29,8 @@ _LONGEST_IPV6 = 49
 """Nine groups and a double colon, as the patterns let stand before an IPv4 address, and its first number."""
 _HEX_DIGIT = re.compile("[0-9A-Fa-f]")
 _BITCOIN = re.compile("(?s)bc1.*|[13][1-9A-HJ-NP-Za-km-z]*")
-"""Other values never pass the check, and cost most: stretches of random letters and digits are common (base64)."""
+_PLAUSIBLE: Mapping[str, Callable[[str], object]] = {"CRYPTO": _BITCOIN.fullmatch, "CREDIT_CARD": may_be_card}
+"""Other values never pass the check, and cost most: random letters and digits are common (base64), so are long ids."""
 
 
 def _addresses(sieved: Sieved) -> list[Stretch]:
@@ -93,7 +95,7 @@ def _finders(entities: Iterable[str]) -> Iterator[tuple[str, FindIn]]:
             for part, made in ip_recognisers().items():
                 yield part, finder(made, unquestioned=DOTTED_IP)
         else:
-            yield entity, finder(recogniser(entity), _BITCOIN if entity == "CRYPTO" else None)
+            yield entity, finder(recogniser(entity), _PLAUSIBLE.get(entity))
 
 
 def _named(entity: str) -> re.Pattern[str]:

@@ -43,6 +43,7 @@ class NumberingPlan:
         self._prefixes = [re.compile(prefix) for prefix in prefixes if prefix]
         self._removes_prefix = own is main and not own.national_prefix_transform_rule
         self._valid = re.compile(_valid(regions))
+        self._shortest = 0 if _adds_digits(own) or _adds_digits(main) else min(map(_shortest, regions))
 
     def reads(self, digits: str) -> Answer:
         """Whether libphonenumber takes these digits, written without a plus, for a valid number.
@@ -52,6 +53,8 @@ class NumberingPlan:
         abroad = self._abroad.match(digits)
         if abroad is not None and not digits.startswith("0", abroad.end()):
             return _reads_abroad(digits[abroad.end() :])
+        if len(digits) < self._shortest:
+            return False
         if digits.startswith(self._code):
             if self._removes_code(digits):
                 return True
@@ -67,6 +70,8 @@ class NumberingPlan:
 
     def reads_behind_code(self, national: str) -> Answer:
         """Whether libphonenumber takes these digits, written behind a plus and the calling code, for a valid number."""
+        if len(national) < self._shortest:
+            return False
         if self._prefix_of(national) is not None:
             return None if self._possible_behind_code.fullmatch(national) else False
         if not self._valid.fullmatch(national):
@@ -165,7 +170,19 @@ def _prefix(metadata: "PhoneMetadata") -> str | None:
     if not prefix or not rule:
         return prefix or ""
     # The rule keeps one group of the prefix, which is the end of the digits: what is before it can be anything.
-    return "[0-9]*?" if re.fullmatch(r"\\[0-9]", rule) else None
+    return None if _adds_digits(metadata) else "[0-9]*?"
+
+
+def _adds_digits(metadata: "PhoneMetadata") -> bool:
+    """Whether what is dialled may become a longer number: its rule does more than keep one group of the digits."""
+    rule = metadata.national_prefix_transform_rule
+    return rule is not None and rule != "" and re.fullmatch(r"\\[0-9]", rule) is None
+
+
+def _shortest(region: str) -> int:
+    """How many digits a valid number of a region has at least."""
+    general = _metadata(region).general_desc
+    return min(general.possible_length, default=0) if general else 0
 
 
 @cache

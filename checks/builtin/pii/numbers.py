@@ -5,7 +5,7 @@ tested on a few bytes.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from checks.builtin.pii.context import CONTEXT_CHARS
@@ -29,10 +29,12 @@ class Form(NamedTuple):
     first: re.Pattern[str] | None = None
     clear: re.Pattern[bytes] | None = None
 
+    def has_shape(self, shape: bytes) -> bool:
+        """Whether a number of this kind may be in a stretch, by its classes alone."""
+        return self.part in shape and self.shape.search(shape) is not None
+
     def may_fit(self, sieved: Sieved, start: int, end: int, shape: bytes) -> bool:
-        """Whether a number of this kind, that the policy accepts, may be in a stretch."""
-        if self.part not in shape or not self.shape.search(shape):
-            return False
+        """Whether the policy may accept a number of this kind in a stretch that has its shape."""
         if self.first and not self.first.search(sieved.text, start, end):
             return False
         return not self.clear or bool(self.clear.search(shape)) or may_be_named(self.entity, sieved.text, start, end)
@@ -80,17 +82,33 @@ def find_numbers(finders: Iterable[tuple[Form, FindIn]], sieved: Sieved, numbers
         digits = shape.count(b"0")
         if digits < _FEWEST and shape.count(b".") < _DOTS:
             continue
+        part, pattern = None, None  # that are not there: kinds have the same ones
         for form, find in finders:
-            if digits >= form.digits and form.may_fit(sieved, start, end, shape):
+            if digits < form.digits or form.part == part or form.shape is pattern:
+                continue
+            if form.part not in shape:
+                part = form.part
+            elif not form.shape.search(shape):
+                pattern = form.shape
+            elif form.may_fit(sieved, start, end, shape):
                 found += find(sieved.text, start, end + _BEYOND)
     return found
 
 
-def find_repeated(finders: Iterable[tuple[Form, FindIn]], sieved: Sieved) -> list[PiiMatch]:
+def find_repeated(finders: Sequence[tuple[Form, FindIn]], sieved: Sieved) -> list[PiiMatch]:
     """As ``find_numbers`` in all of the text's: the same, and faster where there are many that read alike."""
 
     def find(_: str, start: int, end: int) -> list[PiiMatch]:
         return find_numbers(finders, sieved, [(start, end, False)])
 
-    stretches = [n[:2] for n in sieved.numbers if n[1] - n[0] >= (_FEWEST if n[2] else _QUAD_CHARS)]
+    classes, stretches, shapes = sieved.classes, [], dict[bytes, bool]()
+    for start, end, is_long in sieved.numbers:
+        if end - start < (_FEWEST if is_long else _QUAD_CHARS):
+            continue
+        shape = classes[start:end]
+        has_shape = shapes.get(shape)
+        if has_shape is None:
+            has_shape = shapes[shape] = any(form.has_shape(shape) for form, _ in finders)
+        if has_shape:
+            stretches.append((start, end))
     return find_each(find, sieved.text, stretches, CONTEXT_CHARS, _BEYOND)

@@ -6,11 +6,13 @@ the plans of numbers do not tell.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from checks.builtin.pii.numbering import Answer, NumberingPlan, reads_international, split_code
-from checks.builtin.pii.phone_parts import Part, Shapes, candidate, parts, seen_around, whole
+from checks.builtin.pii.phone_parts import VALID, Part, Shapes, candidate, parts, seen_around, whole
 from checks.builtin.pii.phone_runs import Run, runs
+from checks.builtin.pii.phone_search import TRIES, Search
 from checks.builtin.pii.policy import PiiMatch
 from checks.builtin.pii.sieve import Sieved, Stretch
 
@@ -21,11 +23,6 @@ _NUMBER_CHARS = 16
 """A longer run counts as so many numbers: it may hold a whole list of them."""
 _NUMBER_PARTS = 8
 """So does one that has to be taken apart into many pieces: a number has about four."""
-_TRIES = 32
-"""How many wrong starts may be made in one run, for one region."""
-_VALID = 1
-"""The leniency of libphonenumber at which a number must be a valid one, and may be written in any groups of digits."""
-
 
 _Answers = dict[tuple[str, bool], dict[str, Answer]]
 """What was asked in one scan: the digits and whether there is a plus, and the regions in which they could be valid."""
@@ -47,15 +44,27 @@ class _Known:
 
     ``answers``, the ``shapes`` of parts, promising runs by what stands ``around`` them, ``runs`` by what is seen in
     them, and ``candidates`` by the same: with the start of the first of those that read alike, as their parts differ in
-    nothing but the place.
+    nothing but the place. ``search`` is what libphonenumber itself was asked.
     """
 
     def __init__(self) -> None:
+        self.search: Search | None = None
         self.answers: _Answers = {}
         self.shapes: Shapes = {}
         self.around: dict[object, _Numbers] = {}
         self.runs: dict[object, _Numbers] = {}
         self.candidates: dict[object, tuple[int, _Parts]] = {}
+
+
+class _Candidate(NamedTuple):
+    """What is read at once: how many parts of it are tried, and those, in order, that could be numbers in a region."""
+
+    start: int
+    end: int
+    tries: int
+    could_be: Sequence[tuple[Part, dict[str, Answer]]]
+    by: int
+    """What to add to the places of the parts, which are those of the first candidate that reads alike."""
 
 
 class _Reading:
@@ -65,13 +74,8 @@ class _Reading:
         self.text = run.text
         self.start, self.end = run.read
         self.tried: set[Stretch] = set()
-        self._candidates: dict[int, Stretch | None] = {}
-
-    def candidate(self, position: int) -> Stretch | None:
-        """The next one from there: most regions go the same way through a run."""
-        if position not in self._candidates:
-            self._candidates[position] = candidate(self.text, position, self.end)
-        return self._candidates[position]
+        self.candidates: dict[int, _Candidate | None] = {}
+        """The next one from a place: most regions go the same way through a run."""
 
 
 class PhoneScanner:
@@ -79,7 +83,7 @@ class PhoneScanner:
 
     def __init__(self, recognizer: "PhoneRecognizer") -> None:
         _keep_patterns()
-        self._leniency = _VALID if recognizer.leniency is None else recognizer.leniency
+        self._leniency = VALID if recognizer.leniency is None else recognizer.leniency
         self._score = recognizer.SCORE
         self._plans = {region: NumberingPlan(region) for region in _one_per_calling_code(recognizer.supported_regions)}
 
@@ -98,17 +102,12 @@ class PhoneScanner:
         """
         found: list[PiiMatch] = []
         known, tried = None, 0
-        for run in runs(sieved):
-            if run.gives_way_to(sure):
-                continue
-            known = known or _Known()
-            around = run.around
-            is_known = around in known.around
-            if not is_known and not run.is_promising():
-                continue
+        for run in runs(sieved, sure):
             if limit is not None and tried >= limit:
                 return found, run.start
-            if not is_known:
+            known = known or _Known()
+            around = run.around
+            if around not in known.around:
                 known.around[around] = self._numbers(run, known)
             numbers, parts_tried = known.around[around]
             for start, end in numbers:
@@ -117,11 +116,16 @@ class PhoneScanner:
         return found, None
 
     def _numbers(self, run: Run, known: _Known) -> _Numbers:
-        plain = run.seen if self._leniency == _VALID else None
+        plain = run.seen if self._leniency == VALID else None
         seen = plain or run.seen_around
         if seen not in known.runs:
-            known.runs[seen] = self._read(run, known) if plain else _Numbers(self._parse(run), 0)
+            known.runs[seen] = self._read(run, known) if plain else self._searched(run, known)
         return known.runs[seen]
+
+    def _searched(self, run: Run, known: _Known) -> _Numbers:
+        if known.search is None:
+            known.search = Search(self._leniency, self._plans, partial(self._could_be, known.answers))
+        return _Numbers(known.search.numbers(run), 0)
 
     def _read(self, run: Run, known: _Known) -> _Numbers:
         """All numbers in a plain run. Most are one number in some region: that is asked first, and is cheap.
@@ -154,25 +158,40 @@ class PhoneScanner:
 
     def _of_region(self, region: str, reading: _Reading, end: int, known: _Known) -> Iterator[Stretch]:
         """What libphonenumber reads before ``end`` for one region. It goes on behind each number that it finds."""
-        text, position, tries = reading.text, reading.start, _TRIES
-        while tries > 0 and (span := reading.candidate(position)) and span[0] < end:
-            seen = seen_around(text, *span)
-            if seen not in known.candidates:
-                tried = parts(text, *span, reading.tried, known.shapes)
-                known.candidates[seen] = span[0], self._take_apart(tried, known.answers)
-            first, (all_tries, could_be) = known.candidates[seen]
-            position, tries = span[1], tries - all_tries
-            for part, in_regions in could_be:
+        text, position, tries = reading.text, reading.start, TRIES
+        while tries > 0:
+            if position not in reading.candidates:
+                reading.candidates[position] = self._candidate(position, reading, known)
+            read = reading.candidates[position]
+            if read is None or read.start >= end:
+                return
+            position, tries, by = read.end, tries - read.tries, read.by
+            for part, in_regions in read.could_be:
                 if region in in_regions and _is_number(part, text, region, in_regions):
-                    position, tries = part.end + span[0] - first, tries + all_tries
-                    yield part.start + span[0] - first, position
+                    position, tries = part.end + by, tries + read.tries
+                    yield part.start + by, position
                     break
 
+    def _candidate(self, position: int, reading: _Reading, known: _Known) -> _Candidate | None:
+        span = candidate(reading.text, position, reading.end)
+        if span is None:
+            return None
+        seen = seen_around(reading.text, *span)
+        if seen not in known.candidates:
+            tried = parts(reading.text, *span, reading.tried, known.shapes)
+            known.candidates[seen] = span[0], self._take_apart(tried, known.answers)
+        first, (tries, could_be) = known.candidates[seen]
+        return _Candidate(*span, tries, could_be, span[0] - first)
+
     def _take_apart(self, tried: Sequence[Part], known: _Answers) -> _Parts:
-        for key in {(part.digits, part.has_plus) for part in tried} - known.keys():
-            known[key] = {region: answer for region, answer in self._asked(*key) if answer is not False}
-        answered = ((part, known[part.digits, part.has_plus]) for part in tried)
+        answered = ((part, self._could_be(known, part.digits, part.has_plus)) for part in tried)
         return 1 + len(tried), [(part, in_regions) for part, in_regions in answered if in_regions]
+
+    def _could_be(self, known: _Answers, digits: str, has_plus: bool) -> dict[str, Answer]:
+        key = digits, has_plus
+        if key not in known:
+            known[key] = {region: answer for region, answer in self._asked(*key) if answer is not False}
+        return known[key]
 
     def _asked(self, digits: str, has_plus: bool) -> Iterator[tuple[str, Answer]]:
         code, national = split_code(digits) if has_plus else (0, digits)
@@ -184,23 +203,6 @@ class PhoneScanner:
             answer = plan.reads(digits)
             yield region, None if answer and has_plus else answer
 
-    def _parse(self, run: Run) -> list[Stretch]:
-        """All numbers in a run as libphonenumber itself finds them, be there extensions or letters in it."""
-        for region in self._plans:
-            for found in self._matches(run, region, 1):
-                if found[0] <= 0 and found[1] >= len(run.value):
-                    return [found]  # what others could find lies in this one
-        return [found for region in self._plans for found in self._matches(run, region, _TRIES)]
-
-    def _matches(self, run: Run, region: str, tries: int) -> Iterator[Stretch]:
-        from phonenumbers import PhoneNumberMatcher
-
-        start, end = run.window
-        for match in PhoneNumberMatcher(run.text[start:end], region, leniency=self._leniency, max_tries=tries):
-            if start + match.start >= run.end:
-                return
-            yield start + match.start - run.start, start + match.end - run.start
-
 
 def _is_number(part: Part, text: str, region: str, in_regions: dict[str, Answer]) -> bool:
     """Whether a part is a valid number of a region. libphonenumber is asked where the answer is not certain."""
@@ -209,7 +211,7 @@ def _is_number(part: Part, text: str, region: str, in_regions: dict[str, Answer]
         return answer
     from phonenumbers import PhoneNumberMatcher
 
-    found = next(iter(PhoneNumberMatcher(part.shown(text), region, leniency=_VALID, max_tries=1)), None)
+    found = next(iter(PhoneNumberMatcher(part.shown(text), region, leniency=VALID, max_tries=1)), None)
     is_number = found is not None and _is_whole(part, found.raw_string)
     if part.is_sure:
         in_regions[region] = is_number

@@ -20,22 +20,34 @@ _BRACKET_SIGNS = frozenset("()[]")
 _DIGITS = re.compile("[0-9]+")
 _BESIDE = 3
 """Characters behind a candidate that make it part of a time (``:30``); before it, one decides."""
-_SHORTEST = 2
-_LONGEST = 24
+VALID = 1
+"""The leniency of libphonenumber at which a number must be a valid one, and may be written in any groups of digits."""
+SHORTEST = 2
+LONGEST = 24
 """Digits: a prefix for calls abroad, a calling code and the longest national number."""
-_BREAKS = tuple(map(re.compile, ("/+(.*)", r"(\([^(]*)", "(?: -|- ) *(.+)", r"\.+ *([^.]+)", " +([^ ]+)")))
-"""Where libphonenumber takes apart what is no number as a whole. It tries what is before the first and behind each."""
+_BREAKS = (
+    (re.compile("/+(.*)"), True),
+    (re.compile(r"(\([^(]*)"), False),
+    (re.compile("(?: -|- ) *(.+)"), True),
+    (re.compile(r"\.+ *([^.]+)"), False),
+    (re.compile(" +([^ ]+)"), False),
+)
+"""Where libphonenumber takes apart what is no number as a whole. It tries what is before the first and behind each:
+to the end (``True``), or to the next one.
+"""
 _BRACKETS = re.compile(r"[(\[]?(?:[^()\[\]]+[)\]])?[^()\[\]]+(?:[(\[][^()\[\]]+[)\]]){0,3}[^()\[\]]*")
 _PAGES = re.compile(r"[0-9]{1,5}-+[0-9]{1,5} {0,4}\([0-9]{1,4}")
 _SLASHED_DATE = re.compile("(?:[0-3]?[0-9]/[01]?[0-9]|[01]?[0-9]/[0-3]?[0-9])/(?:[12][0-9])?[0-9]{2}")
+_TWO_SLASHES = re.compile("/[0-9]{1,2}/[0-9]{2}")
+"""In every date with slashes, and found faster."""
 _HOUR = re.compile(r"[12][0-9]{3}[-/]?[01][0-9][-/]?[0-3][0-9] +[0-2][0-9]\Z")
 _MINUTES = re.compile(":[0-5][0-9]")
 
 
 Shape = tuple[str, bool, int, int]
 """What is told of a part wherever it stands: all of ``Part`` but its place."""
-Shapes = dict[tuple[str, str, str], Shape | None]
-"""The shape of each piece, by the piece and the characters beside it."""
+Shapes = dict[tuple[str, int, bool], Shape | None]
+"""The shape of each piece, by the piece with a character on each side, its length, and whether there is one before."""
 
 
 class Part(NamedTuple):
@@ -88,22 +100,30 @@ def parts(
     value = text[start:end]
     if _is_time(text, value, end):
         return []
-    tried = set() if tried is None else tried
     known = {} if known is None else known
-    found: dict[tuple[int, int], Part] = {}
+    places: set[tuple[int, int]] = set()
+    found: list[Part] = []
+    is_open = "(" in value and ")" not in value and "]" not in value
     for at, piece in _pieces(value):
         bare = piece.rstrip(_NEITHER_END)
-        if len(bare) < _SHORTEST:
+        first = start + at
+        last = first + len(bare)
+        place = first, last
+        if place in places or last - first < SHORTEST:
             continue
-        place = first, last = start + at, start + at + len(bare)
-        tried.add(place)
-        seen = bare, text[first - 1 : first] if first else "", text[last : last + 1]
-        if seen not in known:
-            known[seen] = _shape(*seen)
-        shape = known[seen]
-        if shape is not None and place not in found:
-            found[place] = Part(first, last, *shape)
-    return list(found.values())
+        places.add(place)
+        if is_open and bare.rfind("(") > 0:
+            continue  # no number has a bracket inside that is never closed
+        seen = text[first - 1 if first else 0 : last + 1], last - first, first > 0
+        if seen in known:
+            shape = known[seen]
+        else:
+            shape = known[seen] = _shape(bare, text[first - 1] if first else "", text[last : last + 1])
+        if shape is not None:
+            found.append(Part(first, last, *shape))
+    if tried is not None:
+        tried |= places
+    return found
 
 
 def seen_around(text: str, start: int, end: int) -> tuple[str, bool, int]:
@@ -113,21 +133,19 @@ def seen_around(text: str, start: int, end: int) -> tuple[str, bool, int]:
 
 def _pieces(value: str) -> Iterator[tuple[int, str]]:
     yield 0, value
-    for sign in _BREAKS:
-        found = sign.search(value)
-        if found:
-            yield 0, value[: found.start()]
-        while found:
+    for sign, goes_on in _BREAKS:
+        at = 0
+        while found := sign.search(value, at):
+            if not at:
+                yield 0, value[: found.start()]
             yield found.start(1), found[1]
-            found = sign.search(value, found.start() + 1)
+            at = (found.start() + 1) if goes_on else found.end()
 
 
 def _shape(value: str, beside: str, after: str) -> Shape | None:
     """What a piece between two characters is, ``None`` where it can be no number."""
     digits = "".join(_DIGITS.findall(value))
-    if not _SHORTEST <= len(digits) <= _LONGEST or (
-        not _BRACKET_SIGNS.isdisjoint(value) and _is_badly_bracketed(value)
-    ):
+    if not SHORTEST <= len(digits) <= LONGEST or (not _BRACKET_SIGNS.isdisjoint(value) and _is_badly_bracketed(value)):
         return None
     before = False if value[0] in _LEADS else _rules_out(beside)
     behind = _rules_out(after)
@@ -145,7 +163,7 @@ def _is_badly_bracketed(value: str) -> bool:
 
 def _is_time(text: str, value: str, end: int) -> bool:
     """Whether it is a date with slashes, or a date with an hour before ``:00``."""
-    if "/" in value and _SLASHED_DATE.search(value):
+    if "/" in value and _TWO_SLASHES.search(value) and _SLASHED_DATE.search(value):
         return True
     return text[end : end + 1] == ":" and _HOUR.search(value) is not None and _MINUTES.match(text, end) is not None
 

@@ -21,12 +21,14 @@ from checks.builtin.pii.phone_signs import (
     is_date,
     is_named_phone,
 )
-from checks.builtin.pii.policy import PiiMatch
+from checks.builtin.pii.policy import MANY, PiiMatch
 from checks.builtin.pii.sieve import Sieved, Stretch
 
 _LEAD = re.compile(rf"(?:[(\[\uff08\uff3b+][{PHONE_PUNCTUATION}]{{0,4}}){{1,2}}\Z")
 _LEAD_SIGNS = frozenset("([\uff08\uff3b+")
 _LEAD_CHARS = 10
+_AROUND = CONTEXT_CHARS + 1 + _LEAD_CHARS
+"""Characters before digits that decide whether the run that begins with them is promising."""
 _EXTENSION_CHARS = 40
 # What libphonenumber takes for the sign of an extension: digits behind it belong to the number before it.
 _SIGN = (
@@ -45,16 +47,13 @@ _RUN_CHARS = 250
 """The longest candidate in one line that libphonenumber reads has 21 blocks; longer runs are cut at a space."""
 
 _DIGITS = re.compile("[0-9]+")
-_ENDLESS = re.compile("[0-9]{21}")
 _PLAIN = re.compile(r"[0-9 ()\[\]./+-]+")
 _BESIDE = 3
 """Characters behind a run that make it part of a time (``:30``); before it, one decides."""
-_LONGEST = 20
-"""Digits side by side that libphonenumber takes for one number at most."""
 
 
 Seen = tuple[str, int, int, bool]
-"""What is seen of a run, and where in it the run and what is read lie; the last is whether it is a piece."""
+"""What is seen of a run, and where in it the run lies; the last is whether it is a piece."""
 
 _start_of = attrgetter("start")
 
@@ -135,26 +134,26 @@ class Run(NamedTuple):
 
     @property
     def read(self) -> Stretch:
-        """What of the window is of the same stretch as the run, and so is read as one with it."""
+        """What is read as one with the run: of a stretch that is too long, a piece of the next one too.
+
+        Not the end of the piece before: what is left of a number there could be read as the beginning of another.
+        """
         if not self.is_piece:
             return self.start, self.end
-        start, end = self.window
-        return start, min(end, self.reach)
+        return self.start, min(self.window[1], self.reach)
 
     @property
     def seen(self) -> "Seen | None":
         """All that decides what is found in a plain run: where it is the same, so is what is found from its start.
 
-        Plain is a run whose digits alone say what libphonenumber could find: no extension, rare sign or endless digits.
-        For others this is ``None``.
+        Plain is a run whose digits alone say what libphonenumber could find: no extension or rare sign. For others this
+        is ``None``.
         """
         text, (first, last) = self.text, self.read
-        if not _PLAIN.fullmatch(text, self.start, last) or _EXTENDED.match(text, last):
-            return None
-        if last - first > _LONGEST and _ENDLESS.search(text, first, last):
+        if not _PLAIN.fullmatch(text, first, last) or _EXTENDED.match(text, last):
             return None
         seen = text[max(0, first - 1) : last + _BESIDE]
-        return seen, self.start - first + (first > 0), self.end - first, self.is_piece
+        return seen, int(first > 0), self.end - first, self.is_piece
 
     @property
     def seen_around(self) -> tuple[str, int, int]:
@@ -163,18 +162,44 @@ class Run(NamedTuple):
         return self.text[start:end], self.start - start, self.end - start
 
 
-def runs(sieved: Sieved) -> Iterator[Run]:
-    """Every run of seven digits or more, with the plus or bracket it begins with."""
-    text, classes = sieved.text, sieved.classes
-    is_rare = b"?" in classes
+def runs(sieved: Sieved, sure: Sequence[PiiMatch] = ()) -> Iterator[Run]:
+    """Every run of seven digits or more, with the plus or bracket it begins with, in which there may be a number.
+
+    Left out are those that give way to the findings that are ``sure``, and those that are not promising. Where there
+    are ``MANY``, one that reads as another is not asked again.
+    """
+    known: dict[tuple[str, int], bool] | None = {} if len(sieved.numbers) > MANY else None
+    seen, is_known = ("", 0), None
     for start, end, is_long in sieved.numbers:
         if not is_long:
             continue
-        if is_rare and classes.find(b"?", start, end) >= 0:  # there may be more than punctuation between the digits
-            for digits in PHONE_DIGITS.finditer(text, start, end):
-                yield from _cut(text, _start(text, digits.start()), digits.end())
-        else:
-            yield from _cut(text, _start(text, start), end)
+        if known is not None:
+            seen = _seen(sieved.text, start, end)
+            is_known = known.get(seen)
+            if is_known is False:
+                continue
+        for run in _runs_in(sieved, start, end):
+            if run.gives_way_to(sure):
+                continue
+            is_promising = is_known or run.is_promising()
+            if known is not None and not run.is_piece and 0 <= start - run.start <= _LEAD_CHARS:
+                known[seen] = is_promising
+            if is_promising:
+                yield run
+
+
+def _seen(text: str, start: int, end: int) -> tuple[str, int]:
+    """All that decides whether the run of these digits is promising, if it begins with them or a lead."""
+    first = start - _AROUND if start > _AROUND else 0
+    return text[first : end + _EXTENSION_CHARS + _BESIDE], start - first
+
+
+def _runs_in(sieved: Sieved, start: int, end: int) -> Iterable[Run]:
+    text, classes = sieved.text, sieved.classes
+    if classes.find(b"?", start, end) < 0:
+        return _cut(text, _start(text, start), end)
+    found = PHONE_DIGITS.finditer(text, start, end)  # there may be more than punctuation between the digits
+    return (run for n in found for run in _cut(text, _start(text, n.start()), n.end()))
 
 
 def _cut(text: str, start: int, end: int) -> Iterable[Run]:
@@ -197,15 +222,14 @@ def _pieces(text: str, first: int, end: int) -> Iterator[Run]:
 def _start(text: str, start: int) -> int:
     """Where to begin reading so as to read these digits as the whole text's reader does."""
     for _ in range(_MOST_EXTENSIONS):
-        first, at = max(0, start - _EXTENSION_CHARS), start - 1
-        while at >= first and text[at] in " \t,-":
-            at -= 1
-        before = _EXTENSION.search(text[first : at + 1]) if at >= first and text[at] in _SIGN_ENDS else None
+        first = start - _EXTENSION_CHARS if start > _EXTENSION_CHARS else 0
+        beside = text[first:start].rstrip(" \t,-")
+        before = _EXTENSION.search(beside) if beside and beside[-1] in _SIGN_ENDS else None
         if before is None:
             break
         sign = start = first + before.start()
         while start > 0 and _NUMBER_PART.match(text, start - 1) and sign - start < _RUN_CHARS:
             start -= 1
-    tail = max(0, start - _LEAD_CHARS)
+    tail = start - _LEAD_CHARS if start > _LEAD_CHARS else 0
     lead = None if _LEAD_SIGNS.isdisjoint(text[tail:start]) else _LEAD.search(text, tail, start)
     return lead.start() if lead else start

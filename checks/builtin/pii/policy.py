@@ -6,7 +6,7 @@ pattern alone cannot tell a phone number from an ISBN, nor a public address from
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -23,6 +23,11 @@ class PiiMatch(NamedTuple):
     score: float
 
 
+_BEFORE = CONTEXT_CHARS + 1
+_AFTER = 4
+"""Characters before and behind a finding that a rule may look at."""
+MANY = 16
+"""Of more findings or stretches than that it is worth while to ask whether one reads as another before it."""
 _NO_DIGIT = re.compile("[^0-9]")
 
 
@@ -40,7 +45,7 @@ class Found(NamedTuple):
     @property
     def after(self) -> str:
         """The next few characters."""
-        return self.text[self.match.end : self.match.end + 4]
+        return self.text[self.match.end : self.match.end + _AFTER]
 
     @property
     def digits(self) -> str:
@@ -220,9 +225,26 @@ def apply(text: str, raw: Iterable[PiiMatch]) -> list[PiiMatch]:
     """
     found = sorted(set(raw))
     if all(match.end <= following.start for match, following in pairwise(found)):
-        return [match for match in found if RULES[match.entity](Found(text, match))]
-    kept = [match for match in drop_contained(found) if RULES[match.entity](Found(text, match))]
+        return _accepted(text, found)
+    kept = _accepted(text, drop_contained(found))
     return _without_overlaps(text, kept) if len(kept) > 1 else kept
+
+
+def _accepted(text: str, found: Sequence[PiiMatch]) -> list[PiiMatch]:
+    """Those that the rules accept. Where there are many, those that read alike are judged once."""
+    if len(found) <= MANY:
+        return [match for match in found if RULES[match.entity](Found(text, match))]
+    kept, known = [], dict[object, bool]()
+    for match in found:
+        start, end, entity, score = match
+        first = start - _BEFORE if start > _BEFORE else 0
+        seen = text[first : end + _AFTER], start - first, end - start, entity, score
+        is_accepted = known.get(seen)
+        if is_accepted is None:
+            is_accepted = known[seen] = RULES[entity](Found(text, match))
+        if is_accepted:
+            kept.append(match)
+    return kept
 
 
 def drop_contained(raw: Iterable[PiiMatch]) -> list[PiiMatch]:

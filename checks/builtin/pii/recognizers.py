@@ -11,7 +11,7 @@ from functools import cache
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from checks.builtin.pii.policy import PiiMatch
+from checks.builtin.pii.policy import MANY, PiiMatch
 
 if TYPE_CHECKING:
     from presidio_analyzer import EntityRecognizer, PatternRecognizer, RecognizerResult
@@ -24,9 +24,6 @@ Find = Callable[[str], list[PiiMatch]]
 
 FindIn = Callable[[str, int, int], list[PiiMatch]]
 """As ``Find``, between two offsets. Patterns look at what stands before the first, but not beyond the second."""
-
-MANY = 16
-"""Of more stretches than that it is worth while to ask whether one reads as another before it."""
 
 _CLASSES = {
     "PHONE_NUMBER": "PhoneRecognizer",
@@ -73,13 +70,15 @@ def ip_recognisers() -> "dict[str, EntityRecognizer]":
 
 
 def finder(
-    made: "EntityRecognizer", plausible: re.Pattern[str] | None = None, unquestioned: re.Pattern[str] | None = None
+    made: "EntityRecognizer",
+    plausible: Callable[[str], object] | None = None,
+    unquestioned: re.Pattern[str] | None = None,
 ) -> FindIn:
     """Run one recogniser alone: its patterns and checks, without engine, context, language model or explanations.
 
     Args:
         made: the recogniser.
-        plausible: matches every value that its checks could prove; what does not match need not be checked.
+        plausible: holds for every value that its checks could prove; another need not be checked.
         unquestioned: matches values that its checks leave at the pattern's score; they need not be checked either.
     """
     from presidio_analyzer import PatternRecognizer
@@ -99,10 +98,11 @@ def finder(
         for regex, score in compiled:
             for match in regex.finditer(text, start, end):
                 value = match.group()
-                if plausible is not None and not plausible.fullmatch(value):
-                    continue
                 if value not in known:
-                    known[value] = None if unquestioned and unquestioned.fullmatch(value) else _proven(made, value)
+                    if plausible is not None and not plausible(value):
+                        known[value] = 0.0
+                    else:
+                        known[value] = None if unquestioned and unquestioned.fullmatch(value) else _proven(made, value)
                 proven = known[value]
                 if proven != 0:
                     found.append(PiiMatch(match.start(), match.end(), entity, score if proven is None else proven))

@@ -185,12 +185,13 @@ def sieve(text: str) -> Sieved | None:
         return None
     numbers = _numbers(found)
     filled = 0
-    for start, end, _ in numbers:
+    for start, end, _ in numbers if len(numbers) < _MANY_DIGITS or _GAP in classes.translate(_PUNCTUATION) else ():
         filled += end - start
         if end - start > _FILLED and _GAP in classes[start:end].translate(_PUNCTUATION):
             numbers = _numbers(_NUMBER_TO_GAP.finditer(classes))
             break
-    may_hold_word = found and (filled < _MANY_DIGITS or _AS_LONG in classes.translate(_ALNUM))
+    are_few = len(numbers) < _MANY_DIGITS and filled < _MANY_DIGITS
+    may_hold_word = found and (are_few or _AS_LONG in classes.translate(_ALNUM))
     return Sieved(text, plain, classes, numbers, _find(_WORD, classes) if may_hold_word else -1, at)
 
 
