@@ -30,8 +30,8 @@ nearly twice as much a trace."""
 MOST_CASES = 5_000
 """Cases that go in one call; far fewer are made in a day."""
 MOST_S = 2.0
-"""How long one call goes on: a process that is to end waits for it. Measured: 45 us a trace, so 45,000, of an SQLite
-file that nobody else writes to."""
+"""How long one call goes on: a process that is to end waits for it. Measured: 44 us a trace, so with the pauses some
+20,000, of an SQLite file that nobody else writes to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,11 @@ def retain(
     now_ns: int,
     lost: Lost = unheeded,
     monotonic: Callable[[], float] = time.monotonic,
+    pause: Callable[[float], object] = time.sleep,
 ) -> Removed:
     """Remove what is over the limits, for ``MOST_S`` seconds by ``monotonic``; what is left is for the next call.
+
+    After each batch there is a ``pause`` as long as that took: what came meanwhile waits to be saved.
 
     Raises ``StoreError``; what was removed until then stays removed.
 
@@ -62,6 +65,7 @@ def retain(
         lost("feedback", "waited_too_long", removed.feedback)
     limits = replace(limits, max_bytes=limits.max_bytes + _bytes_of_cases(database))
     until = monotonic() + MOST_S
+    began = monotonic()
     while batch := _remove_batch(database, limits, now_ns):
         if batch.over_size and batch.flagged:
             lost("flagged", "store_full", batch.flagged)
@@ -71,8 +75,11 @@ def retain(
             over_size=removed.over_size + batch.over_size,
             flagged=removed.flagged + batch.flagged,
         )
-        if monotonic() >= until:
+        ended = monotonic()
+        pause(ended - began)
+        if ended >= until:
             return replace(removed, is_unfinished=True)
+        began = monotonic()
     _remove_unused_sets(database)
     removed = replace(removed, cases=_remove_unseen_cases(database, now_ns - limits.flagged_age_ns))
     _forget_clusters(database, now_ns - limits.flagged_age_ns)

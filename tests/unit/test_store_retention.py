@@ -31,6 +31,12 @@ def retain(store, now_ns=NOW, max_bytes=ROOMY):
     return store.retain(now_ns, AGE, max_bytes, FLAGGED)
 
 
+def a_batch(store, limits, now_ns):
+    """A call whose time is up after the first batch."""
+    ticks = itertools.count(0, MOST_S)
+    return retention.retain(store._database, limits, now_ns, monotonic=lambda: next(ticks), pause=lambda _: None)
+
+
 def left(store, count=10):
     kept = store.known([trace_id(n) for n in range(1, count + 1)])
     return [n for n in range(1, count + 1) if trace_id(n) in kept]
@@ -126,8 +132,7 @@ def test_what_is_over_the_limit_by_many_batches_goes_in_one_call(store):
 @pytest.mark.usefixtures("_small_batches")
 def test_a_call_ends_when_its_time_is_up_and_the_next_goes_on(store):
     save(store, *(a_record(n, evaluated_ns=0) for n in range(1, 2 * BATCH + 2)))
-    limits, ticks = Limits(AGE, ROOMY, FLAGGED), itertools.count(0, MOST_S)
-    removed = [retention.retain(store._database, limits, NOW, monotonic=lambda: next(ticks)) for _ in range(4)]
+    removed = [a_batch(store, Limits(AGE, ROOMY, FLAGGED), NOW) for _ in range(4)]
     assert [(each.aged, each.is_unfinished) for each in removed] == [
         (BATCH, True),
         (BATCH, True),
@@ -137,13 +142,20 @@ def test_a_call_ends_when_its_time_is_up_and_the_next_goes_on(store):
 
 
 @pytest.mark.usefixtures("_small_batches")
+def test_others_have_as_long_to_write_after_each_batch_as_it_took(store):
+    save(store, *(a_record(n, evaluated_ns=0) for n in range(1, 2 * BATCH + 2)))
+    limits, ticks, pauses = Limits(AGE, ROOMY, FLAGGED), itertools.count(0, 0.125), []
+    retention.retain(store._database, limits, NOW, monotonic=lambda: next(ticks), pause=pauses.append)
+    assert pauses == [0.125] * 3
+
+
+@pytest.mark.usefixtures("_small_batches")
 async def test_however_much_there_is_to_remove_goes_before_the_next_round(store):
     class Hurried:
         """A store whose calls each remove one batch."""
 
         def retain(self, now_ns, *limits):
-            ticks = itertools.count(0, MOST_S)
-            return retention.retain(store._database, Limits(*limits), now_ns, monotonic=lambda: next(ticks))
+            return a_batch(store, Limits(*limits), now_ns)
 
     save(store, *(a_record(n, evaluated_ns=0) for n in range(1, 2 * BATCH + 2)))
     await upkeep.retain(Hurried(), AGE, ROOMY, FLAGGED, lambda: NOW)
