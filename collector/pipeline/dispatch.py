@@ -13,8 +13,11 @@ from exporters.store import StoreContended, StoreError
 
 QUEUE = 64
 """Batches that may wait for the store before the workers are held back."""
-MOST_AT_ONCE = 512
+MOST_AT_ONCE = 1024
 """Records in one transaction at most."""
+GATHER_S = 0.05
+"""How long to wait for more where there are fewer: each transaction writes the pages that it touches, and of a large
+index most records touch another one."""
 TRIES = 10
 """Of the same records, some 20 s, before the store is asked whether it takes anything at all."""
 
@@ -81,6 +84,8 @@ class Dispatch:
     async def _write_next(self) -> None:
         """Write what is queued; apart from the loop, so that nothing of it is held while there is nothing to do."""
         batches = [await self._queue.get()]
+        if self._unwritten < MOST_AT_ONCE:
+            await asyncio.sleep(GATHER_S)
         while not self._queue.empty() and sum(map(len, batches)) < MOST_AT_ONCE:
             batches.append(self._queue.get_nowait())
         await self._write([record for batch in batches for record in batch])

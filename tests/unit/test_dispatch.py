@@ -82,6 +82,17 @@ async def test_batches_that_wait_are_written_in_one_transaction_of_bounded_size(
     assert [len(batch) for batch in sink.batches] == [MOST_AT_ONCE, 64]
 
 
+async def test_what_comes_soon_after_the_first_is_written_in_the_same_transaction():
+    sink = Sink()
+    sink.dispatch.start()
+    await sink.dispatch.put([a_record(1)])
+    for _ in range(3):  # the writer has it
+        await asyncio.sleep(0)
+    await sink.dispatch.put([a_record(2)])
+    assert await sink.dispatch.stop(5) == 0
+    assert sink.batches == [[trace_id(1), trace_id(2)]]
+
+
 async def test_a_locked_store_is_asked_again_until_it_takes_the_records():
     sink = await Sink(LOCKED, LOCKED, LOCKED).run([a_record(1)])
     assert len(sink.batches) == 4
