@@ -33,9 +33,10 @@ CONNECTION = {
 }
 """libpq's parameters (s, s, s, times, ms), unless ``store.url`` has its own: a server that vanished without a word is
 noticed within half a minute, by whoever waits for it too (https://www.postgresql.org/docs/current/libpq-connect.html)."""
-WRITER_KIB, READER_KIB = 16_000, 4_000
+WRITER_KIB, READER_KIB = 16_000, 1_000
 """What SQLite keeps of the file's pages, for each connection. A run of keys and the ends of the indexes stay in the
-writer's between two saves; a reader's is worth nothing once something was written."""
+writer's between two saves. A reader's are worth nothing once something was written: it lets go of them when it has
+read, else each reader that a busy moment needed would hold on to as much."""
 CHUNK = 500
 """Ids in one IN list; SQLite before 3.32 takes 999 parameters."""
 
@@ -103,6 +104,7 @@ class Database:
         try:
             if self.is_sqlite:
                 self._reading = _sqlite_engine(url, busy_ms, full_sync, READER_KIB)
+                sa.event.listen(self._reading, "checkin", _let_go_of_pages)
                 # One connection, always the same: a page cache is worth nothing once another connection wrote, and each
                 # that ever wrote would fill one.
                 self._writing = _sqlite_engine(url, busy_ms, full_sync, WRITER_KIB, pool_size=1)
@@ -231,6 +233,11 @@ def _prepare_sqlite(
     for pragma in (*settings, f"cache_size=-{cache_kib}"):
         connection.execute(f"PRAGMA {pragma}")
     sqlite_file.copy_beside(connection.execute)
+
+
+def _let_go_of_pages(connection: sqlite3.Connection | None, _entry: ConnectionPoolEntry) -> None:
+    if connection is not None:  # one that broke is gone
+        connection.execute("PRAGMA shrink_memory")
 
 
 @contextmanager
