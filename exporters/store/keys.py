@@ -5,7 +5,8 @@ in, and each place is a page to write, more of them the more traces are kept. So
 that were saved one after another. Writing touches one run; looking a key up, which is rare, asks every run.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -13,6 +14,7 @@ from exporters.packed import Packed
 from exporters.store.engine import CHUNK, put
 from exporters.store.many import OneOf
 from exporters.store.tables import trace_keys as table
+from exporters.store.tables import traces
 
 RUN = 1 << 13
 """Traces in a run. With four keys each, a run is some 2 MiB: it stays in the page cache while it is written, and a
@@ -47,15 +49,16 @@ def users_of(connection: sa.Connection, number: int) -> list[str]:
     return list(connection.execute(sa.select(table.c.value).where(*own)).scalars())
 
 
-def remove(connection: sa.Connection, numbers: Iterable[int]) -> None:
-    """Remove the keys of traces. Goes through the whole of their runs: best for many that were saved together."""
-    by_run: dict[int, list[int]] = {}
-    for number in numbers:
-        by_run.setdefault(number // RUN, []).append(number)
-    for run, of_run in by_run.items():
-        connection.execute(_REMOVE, {"this": run, "numbers": of_run})
+def remove(connection: sa.Connection, numbers: Any) -> None:
+    """Remove the keys of stored traces, whose numbers come as ``OneOf`` takes them.
+
+    Goes through the whole of their runs: best for many that were saved together.
+    """
+    for run in connection.execute(_RUNS_OF, {"numbers": numbers}).scalars().all():
+        connection.execute(_REMOVE, {"this": run, "numbers": numbers})
 
 
+_RUNS_OF = sa.select(traces.c.id // RUN).where(OneOf(traces.c.id, "numbers")).distinct()
 _REMOVE = sa.delete(table).where(table.c.run == sa.bindparam("this"), OneOf(table.c.trace, "numbers"))
 
 

@@ -9,9 +9,10 @@ removes what is too much.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -19,7 +20,7 @@ from exporters.store import cases as case_rows
 from exporters.store import clusters as cluster_rows
 from exporters.store import keys, outcome_sets, spending
 from exporters.store.engine import Database, Lock, take, take_if_free
-from exporters.store.many import OneOf
+from exporters.store.many import AllOf, OneOf
 from exporters.store.model import Lost, Removed, unheeded
 from exporters.store.tables import feedback, forgotten, metadata, traces
 
@@ -102,12 +103,34 @@ def remove_traces(connection: sa.Connection, trace_ids: Sequence[str], now_ns: i
     Their cases stay, and what they cost in a day that is not over stays counted. The last thing that a transaction does
     with traces: see ``spending.keep``.
     """
-    gone = connection.execute(_HELD, {"ids": trace_ids}).all()
-    numbers = [row.id for row in gone]
-    keys.remove(connection, numbers)
+    _remove(connection, _held(connection, _NAMED, {"ids": trace_ids}), now_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """So many traces, which nobody else removes: their numbers and ids, each as ``OneOf`` takes them.
+
+    As rows, they would be objects by the ten thousand, which leave the memory of a busy process in pieces.
+    """
+
+    count: int
+    numbers: Any
+    ids: Any
+
+
+def _held(connection: sa.Connection, own: sa.Select[Any], values: Mapping[str, Any] | None = None) -> _Held:
+    """The traces of a query that locks them, with their ``id`` and ``trace_id``."""
+    each = own.subquery()
+    gathered = sa.select(sa.func.count(), AllOf(each.c.id), AllOf(each.c.trace_id)).select_from(each)
+    return _Held(*connection.execute(gathered, values or {}).one())
+
+
+def _remove(connection: sa.Connection, held: _Held, now_ns: int) -> None:
+    costs = spending.leaving(connection, held.numbers, now_ns)
+    keys.remove(connection, held.numbers)
     for statement in _REMOVE:
-        connection.execute(statement, {"numbers": numbers, "ids": trace_ids})
-    spending.keep(connection, gone, now_ns)
+        connection.execute(statement, {"numbers": held.numbers, "ids": held.ids})
+    spending.keep(connection, costs)
 
 
 def _removals() -> Iterator[sa.Delete]:
@@ -119,7 +142,7 @@ def _removals() -> Iterator[sa.Delete]:
     yield sa.delete(traces).where(OneOf(traces.c.id, "numbers"))
 
 
-_HELD = sa.select(traces.c.id, *spending.COLUMNS).where(OneOf(traces.c.trace_id, "ids")).with_for_update()
+_NAMED = sa.select(traces.c.id, traces.c.trace_id).where(OneOf(traces.c.trace_id, "ids")).with_for_update()
 _REMOVE = tuple(_removals())
 
 
@@ -130,9 +153,9 @@ def _remove_batch(database: Database, limits: Limits, now_ns: int) -> Removed | 
             return None
         for flagged, age_ns in ((False, limits.age_ns), (True, max(limits.age_ns, limits.flagged_age_ns))):
             gone = _oldest(connection, flagged, BATCH, before_ns=now_ns - age_ns)
-            if gone:
-                remove_traces(connection, gone, now_ns)
-                return Removed(aged=len(gone), flagged=len(gone) if flagged else 0)
+            if gone.count:
+                _remove(connection, gone, now_ns)
+                return Removed(aged=gone.count, flagged=gone.count if flagged else 0)
         excess = _stored_bytes(connection) - limits.max_bytes
         if excess > 0:
             return _remove_bytes(connection, excess, now_ns)
@@ -142,33 +165,36 @@ def _remove_batch(database: Database, limits: Limits, now_ns: int) -> Removed | 
 def _remove_bytes(connection: sa.Connection, excess: int, now_ns: int) -> Removed | None:
     for flagged in (False, True):
         gone = _oldest(connection, flagged, BATCH, worth=excess)
-        if gone:
-            remove_traces(connection, gone, now_ns)
-            return Removed(over_size=len(gone), flagged=len(gone) if flagged else 0)
+        if gone.count:
+            _remove(connection, gone, now_ns)
+            return Removed(over_size=gone.count, flagged=gone.count if flagged else 0)
     return None  # only cases are left
 
 
 def _oldest(
     connection: sa.Connection, flagged: bool, limit: int, *, before_ns: int | None = None, worth: int | None = None
-) -> list[str]:
+) -> _Held:
     """The oldest traces: those judged before ``before_ns``, or as many as it takes to free ``worth`` bytes."""
-    query = (
-        sa.select(traces.c.trace_id, traces.c.stored_bytes)
+    by_age = (traces.c.evaluated_ns, traces.c.id)
+    oldest = (
+        sa.select(*by_age, traces.c.trace_id, traces.c.stored_bytes)
         .where(traces.c.flagged == sa.literal(flagged))
-        .order_by(traces.c.evaluated_ns, traces.c.id)
+        .order_by(*by_age)
         .limit(limit)
         # Another replica removes, or is just judging again, what is locked.
         .with_for_update(skip_locked=True)
     )
     if before_ns is not None:
-        query = query.where(traces.c.evaluated_ns < before_ns)
-    found: list[str] = []
-    for trace_id, size in connection.execute(query):
-        if worth is not None and worth <= 0:
-            break
-        found.append(trace_id)
-        worth = None if worth is None else worth - size
-    return found
+        oldest = oldest.where(traces.c.evaluated_ns < before_ns)
+    return _held(connection, oldest if worth is None else _worth(oldest, worth))
+
+
+def _worth(oldest: sa.Select[Any], worth: int) -> sa.Select[Any]:
+    """The first of these traces, until they free so many bytes."""
+    each = oldest.subquery()
+    until = sa.func.sum(each.c.stored_bytes).over(order_by=(each.c.evaluated_ns, each.c.id))
+    counted = sa.select(each.c.id, each.c.trace_id, (until - each.c.stored_bytes).label("before")).subquery()
+    return sa.select(counted.c.id, counted.c.trace_id).where(counted.c.before < worth)
 
 
 def _stored_bytes(connection: sa.Connection) -> int:

@@ -5,18 +5,16 @@ retention or somebody's wish removed before their day was over is kept beside, a
 is right after a restart, and the same for all replicas of one store. Nothing is written for it when traces are saved.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from exporters.store.engine import chunks, insert_of
+from exporters.store.many import OneOf
 from exporters.store.tables import spending, traces
 
 DAY_NS = 86_400 * 1_000_000_000
-COLUMNS = (traces.c.service, traces.c.time_ns, traces.c.cost)
-"""What ``keep`` needs of a trace that is removed."""
 
 
 def spent(connection: sa.Connection, day: int, services: Sequence[str]) -> dict[str, float]:
@@ -75,19 +73,27 @@ def _removed(day: int) -> sa.Select[Any]:
     return sa.select(spending.c.service, spending.c.removed).where(spending.c.day == day)
 
 
-def keep(connection: sa.Connection, removed: Iterable[Any], now_ns: int) -> None:
-    """Keep what traces cost that were just removed (rows of ``COLUMNS``), of this day, and of the next by other clocks.
+def leaving(connection: sa.Connection, numbers: Any, now_ns: int) -> list[tuple[int, str, float]]:
+    """What these traces cost this day, and the next by other clocks: (day, service, dollars), in this order.
 
-    What began later than that, by the clock of its app, is kept nowhere: such rows would not expire. This is the last
-    thing that a transaction does: whoever waits for one of these rows holds none of a trace.
+    What began later than that, by the clock of its app, is in none: it would not expire. ``numbers`` come as ``OneOf``
+    takes them.
     """
     today = now_ns // DAY_NS
-    costs: Counter[tuple[int, str]] = Counter()
-    for row in removed:
-        day = row.time_ns // DAY_NS
-        if row.cost and today <= day <= today + 1:
-            costs[day, row.service] += row.cost
-    rows = [{"day": d, "service": s, "removed": costs[d, s], "told": 0} for d, s in sorted(costs)]
+    day = (traces.c.time_ns // DAY_NS).label("day")
+    of_days = _within(today * DAY_NS, (today + 2) * DAY_NS)
+    own = sa.select(day, traces.c.service, sa.func.sum(traces.c.cost).label("dollars"))
+    own = own.where(OneOf(traces.c.id, "numbers"), of_days, traces.c.cost > 0).group_by("day", traces.c.service)
+    found = connection.execute(own.order_by("day", traces.c.service), {"numbers": numbers})
+    return [(row.day, row.service, row.dollars) for row in found]
+
+
+def keep(connection: sa.Connection, left: Iterable[tuple[int, str, float]]) -> None:
+    """Keep what traces cost that were just removed: what ``leaving`` gave before.
+
+    This is the last thing that a transaction does: whoever waits for one of these rows holds none of a trace.
+    """
+    rows = [{"day": day, "service": service, "removed": dollars, "told": 0} for day, service, dollars in left]
     if rows:
         statement = insert_of(connection, spending)
         more = {"removed": spending.c.removed + statement.excluded.removed}
