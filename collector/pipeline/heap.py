@@ -45,8 +45,9 @@ EBB_FROM_BYTES = 4 * 1024 * 1024
 """What less than this took is not worth looking for."""
 EBB_SHARE = 0.25
 """Memory is given back once no more than this share of the most that was held is left."""
-CALM_FROM_S = 1.0
-"""CPU time after which there may be something to give back, however little was held at once; to do so is 3 % of it."""
+CALM_FROM_S = 0.25
+"""CPU time after which there may be something to give back, however little was held at once: what retention takes for
+one batch leaves five megabytes behind. To give them back is 2 % of it."""
 CALM_SHARE_S = 0.1
 """All is calm when no more than this was worked since the last question."""
 
