@@ -76,18 +76,18 @@ def run(sidecar: Serving, load: Load, settle_s: float = 0.2) -> Run:
     with peak_memory(sidecar.process.pid) as peak, floor.beside(_floor_requests(load.content, load.per_request)) as low:
         done = send(sidecar, load.again())
         _wait(sidecar, judged, done["traces"], done["began_ns"])
-        wall_s = (time.time_ns() - done["began_ns"]) / 1e9 - settle_s
+        ended_ns = time.time_ns()
         time.sleep(WRITTEN_WITHIN_S)
     end = usage(sidecar.process.pid)
     return Run(
         traces=done["traces"],
         spans=done["spans"],
         size=done["bytes"],
-        wall_s=wall_s,
+        wall_s=(ended_ns - done["began_ns"]) / 1e9 - settle_s,
         front_s=end.front_s - start.front_s,
         workers_s=end.workers_s - start.workers_s,
         sender_s=done["cpu_s"],
-        floor_s=low.seconds(done["traces"]),
+        floor_s=low.seconds(done["traces"], done["began_ns"], ended_ns),
         peak_mib=peak[0],
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 import pytest
-from bench import checks, delay, endtoend, pages, pii, profile, run, scale, startup
+from bench import ageing, checks, delay, endtoend, pages, pii, profile, run, scale, startup
 from bench.lines import Line, as_text, at_least, at_most
 from bench.load import RECORDED, Load, sent
 from bench.measure import run as measured
@@ -93,7 +93,13 @@ def test_workers(sidecar):
 
 
 def test_many_traces(sidecar):
-    assert len(goals(scale.count_lines(sidecar, (FEW, 2 * FEW, 3 * FEW), 0))) == 2
+    assert len(goals(scale.count_lines(sidecar, (FEW, 2 * FEW, 3 * FEW), 0))) == 1
+
+
+def test_a_sidecar_that_judged_many_beside_new_ones(sidecar):
+    line = ageing.cost_growth_line(sidecar, 1_000, LIGHT, rounds=1, traces=FEW)
+    assert line.goal is not None
+    assert line.value == pytest.approx(line.beside["old"] / line.beside["us a trace: new"])
 
 
 def test_delay(sidecar):
