@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from exporters import codec
 from exporters.dataset.case import Case, CaseStatus
 from exporters.dataset.formats.jsonl import FORM, line
-from exporters.store.engine import chunks, upsert
 from exporters.store.many import OneOf
+from exporters.store.rows import chunks, upsert
 from exporters.store.tables import case_checks, case_history, case_tags, cases, dataset_lines, traces
 
 SIDECHECK = "sidecheck"

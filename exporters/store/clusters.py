@@ -14,9 +14,9 @@ import sqlalchemy as sa
 from exporters import codec
 from exporters.dataset.likeness import Likeness, bands_of, similarity
 from exporters.packed import Packed
-from exporters.store.engine import chunks, upsert
 from exporters.store.many import OneOf
 from exporters.store.model import Opened
+from exporters.store.rows import chunks, upsert
 from exporters.store.tables import cases, cluster_bands, clusters, traces
 from exporters.store.traces import Prior
 

@@ -13,10 +13,11 @@ from exporters.dataset.formats.jsonl import frozen
 from exporters.dataset.version import BEGINNING, LATEST, NOW, Version
 from exporters.store import imports, reviews, versions
 from exporters.store.cases import Change
-from exporters.store.engine import Database, chunks
+from exporters.store.engine import Database
 from exporters.store.errors import NotFound
 from exporters.store.imports import Fate, Seen
 from exporters.store.query import CaseQuery
+from exporters.store.rows import chunks
 
 
 @dataclass(frozen=True, slots=True)

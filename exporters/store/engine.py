@@ -1,20 +1,18 @@
-"""One database: how it is reached, how a transaction begins on each kind, and which locks order the writers.
+"""One database: how it is reached, and how a transaction begins on each kind.
 
 SQLite: WAL mode, one writer at a time (threads queue here, processes in ``busy_timeout``). PostgreSQL: many writers,
-put in order by row locks and by the advisory locks named here.
+put in order by row locks and by the advisory ones of ``exporters.store.locks``.
 """
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import Enum
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from exporters import sqlite_file
@@ -37,29 +35,7 @@ WRITER_KIB, READER_KIB = 16_000, 1_000
 """What SQLite keeps of the file's pages, for each connection. A run of keys and the ends of the indexes stay in the
 writer's between two saves. A reader's are worth nothing once something was written: it lets go of them when it has
 read, else each reader that a busy moment needed would hold on to as much."""
-CHUNK = 500
-"""Ids in one IN list; SQLite before 3.32 takes 999 parameters."""
-
 _BEGIN = "sidecheck_begin"
-
-T = TypeVar("T")
-
-
-class Lock(Enum):
-    """Advisory locks on PostgreSQL, held until the transaction ends. On SQLite the one writer holds them all.
-
-    Taken in this order, RETENTION first. The numbers are any that other applications on the database hardly use.
-    """
-
-    SCHEMA = 0x51DEC0
-    """Migrations run once."""
-    PEOPLE = 0x51DEC1
-    """What people send, feedback and reviews, is rare and goes alone; saves hold it shared. So feedback that finds no
-    trace cannot pass a trace that finds no feedback, and a review never waits in a circle with a save."""
-    CASES = 0x51DEC2
-    """Counting cases against a limit and adding one are one step."""
-    RETENTION = 0x51DEC3
-    """One replica removes what is old or too much; nobody waits for it."""
 
 
 def url_of(url: str | None, data_dir: Path) -> sa.URL:
@@ -281,107 +257,3 @@ def _log_in(password_file: Path, _dialect: Any, _record: Any, _args: Any, parame
     except (OSError, UnicodeError) as error:
         problem = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
         raise StoreUnavailable(f"store.password_file {password_file} cannot be read: {problem}") from None
-
-
-def take(connection: sa.Connection, lock: Lock, *, shared: bool = False) -> None:
-    """Hold ``lock`` until the transaction ends; nothing to do on SQLite."""
-    if connection.dialect.name == "postgresql":
-        name = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
-        connection.execute(sa.select(getattr(sa.func, name)(lock.value)))
-
-
-def take_if_free(connection: sa.Connection, lock: Lock) -> bool:
-    """Hold ``lock`` until the transaction ends, unless somebody else does; always true on SQLite."""
-    if connection.dialect.name != "postgresql":
-        return True
-    return bool(connection.execute(sa.select(sa.func.pg_try_advisory_xact_lock(lock.value))).scalar_one())
-
-
-def take_time(connection: sa.Connection) -> None:
-    """Let this transaction wait and work for as long as it needs: a migration of large tables, or somebody else's."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
-        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
-
-
-def insert_of(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
-    """An insert that knows ``ON CONFLICT``; both kinds of database share the clause, SQLAlchemy has it twice."""
-    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
-
-
-def new_numbers(connection: sa.Connection, table: sa.Table, count: int) -> Sequence[int]:
-    """So many numbers, ascending, that no row of ``table`` has or gets as its ``id``."""
-    if connection.dialect.name == "postgresql":
-        sequence = sa.func.pg_get_serial_sequence(table.name, "id")
-        each = sa.select(sa.func.nextval(sequence)).select_from(sa.func.generate_series(1, count))
-        return sorted(connection.execute(each).scalars())
-    last = connection.execute(sa.select(sa.func.max(table.c.id))).scalar() or 0  # nobody else writes meanwhile
-    return range(last + 1, last + 1 + count)
-
-
-def put(
-    connection: sa.Connection,
-    table: sa.Table,
-    columns: tuple[str, ...],
-    rows: Sequence[tuple[Any, ...]],
-    update: Sequence[str] | None = (),
-    unique: Sequence[str] = (),
-) -> int:
-    """Insert rows, whose values stand in the order of ``columns``; returns how many were inserted or updated.
-
-    Where the primary key is taken, the columns in ``update`` are set (all of the rest for ``None``). ``unique`` names
-    other columns to look at instead of the primary key. The values go to the driver as they are: texts, bytes, numbers
-    and booleans only.
-    """
-    if not rows:
-        return 0
-    to_set = None if update is None else tuple(update)
-    text = _insert_of(connection.dialect, table, columns, to_set, tuple(unique))
-    # SQLAlchemy would look at each value of each row on its way to the driver, which takes longer than to write it.
-    return connection.exec_driver_sql(text, list(rows), execution_options=_COUNTED).rowcount
-
-
-_COUNTED = {"preserve_rowcount": True}
-
-
-def upsert(
-    connection: sa.Connection,
-    table: sa.Table,
-    rows: Sequence[Mapping[str, Any]],
-    update: Sequence[str] | None = None,
-    unique: Sequence[str] = (),
-) -> None:
-    """The same for rows with names, all of them the same ones; what is there already is updated, unless told else."""
-    if rows:
-        columns = tuple(rows[0])
-        put(connection, table, columns, [tuple(map(row.__getitem__, columns)) for row in rows], update, unique)
-
-
-@lru_cache
-def _insert_of(
-    dialect: sa.Dialect,
-    table: sa.Table,
-    columns: tuple[str, ...],
-    update: tuple[str, ...] | None,
-    unique: tuple[str, ...],
-) -> str:
-    """The statement as the driver takes it, with its parameters in the order of ``columns``."""
-    keys = unique or tuple(column.name for column in table.primary_key)
-    in_order = sa.table(table.name, *(sa.column(name, table.c[name].type) for name in columns))
-    is_postgres = dialect.name == "postgresql"
-    statement = (postgresql if is_postgres else sqlite).insert(in_order)
-    names = [name for name in columns if name not in keys] if update is None else update
-    if names:
-        new = {name: statement.excluded[name] for name in names}
-        statement = statement.on_conflict_do_update(index_elements=keys, set_=new)
-    else:
-        statement = statement.on_conflict_do_nothing(index_elements=keys)
-    # By names, psycopg would ask for a dictionary a row.
-    by_place: Any = type(dialect)
-    return str(statement.compile(dialect=by_place(paramstyle="format") if is_postgres else dialect))
-
-
-def chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    """``items`` in parts that fit into one IN list."""
-    for start in range(0, len(items), CHUNK):
-        yield items[start : start + CHUNK]

@@ -15,8 +15,9 @@ from checks.trace import Feedback, FeedbackTarget
 from exporters import codec
 from exporters.packed import Packed
 from exporters.store import forgetting, keys
-from exporters.store.engine import CHUNK, Lock, chunks, take
 from exporters.store.errors import TraceForgotten
+from exporters.store.locks import Lock, take
+from exporters.store.rows import CHUNK, chunks
 from exporters.store.tables import feedback as table
 from exporters.store.tables import traces
 

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from checks.report import Outcome
-from exporters.store.engine import chunks
+from exporters.store.rows import chunks
 from exporters.store.spending import by_service
 from exporters.store.tables import outcome_set_checks, outcome_sets, traces
 

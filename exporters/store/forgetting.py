@@ -14,8 +14,9 @@ from exporters import codec
 from exporters.dataset.case import CaseStatus
 from exporters.packed import Packed
 from exporters.store import clusters, keys, outcome_sets, retention, versions
-from exporters.store.engine import Lock, chunks, take, upsert
+from exporters.store.locks import Lock, take
 from exporters.store.model import ForgetTarget, Forgotten
+from exporters.store.rows import chunks, upsert
 from exporters.store.tables import case_owners, cases, feedback, payloads, traces
 from exporters.store.tables import forgotten as table
 

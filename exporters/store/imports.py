@@ -14,8 +14,8 @@ from exporters.dataset.formats.jsonl import line, read_line
 from exporters.store import cases as case_rows
 from exporters.store import reviews
 from exporters.store.cases import NO_PAST, Change, Past
-from exporters.store.engine import Lock, take
 from exporters.store.errors import NotFound
+from exporters.store.locks import Lock, take
 from exporters.store.tables import cases
 
 SERVICE = "import"

@@ -11,8 +11,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from exporters.packed import Packed
-from exporters.store.engine import CHUNK, put
 from exporters.store.many import OneOf
+from exporters.store.rows import CHUNK, put
 from exporters.store.tables import trace_keys as table
 from exporters.store.tables import traces
 

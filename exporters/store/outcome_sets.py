@@ -13,8 +13,9 @@ import sqlalchemy as sa
 from checks.report import Outcome
 from exporters import codec
 from exporters.packed import Packed
-from exporters.store.engine import Lock, put, take
+from exporters.store.locks import Lock, take
 from exporters.store.many import OneOf
+from exporters.store.rows import put
 from exporters.store.tables import outcome_set_checks as checks
 from exporters.store.tables import outcome_sets as table
 from exporters.store.tables import traces

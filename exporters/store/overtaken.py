@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from exporters import codec
 from exporters.packed import PARTS, Packed
-from exporters.store.engine import chunks
+from exporters.store.rows import chunks
 from exporters.store.tables import payloads
 from exporters.store.traces import Prior
 

@@ -13,8 +13,8 @@ from checks.trace import Feedback
 from exporters import codec
 from exporters.packed import BESIDE, Packed
 from exporters.store import feedback
-from exporters.store.engine import chunks, upsert
 from exporters.store.model import Claimed
+from exporters.store.rows import chunks, upsert
 from exporters.store.tables import reopenings as table
 
 HOLD_NS = 60_000_000_000

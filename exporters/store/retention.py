@@ -19,7 +19,8 @@ import sqlalchemy as sa
 from exporters.store import cases as case_rows
 from exporters.store import clusters as cluster_rows
 from exporters.store import keys, outcome_sets, spending
-from exporters.store.engine import Database, Lock, take, take_if_free
+from exporters.store.engine import Database
+from exporters.store.locks import Lock, take, take_if_free
 from exporters.store.many import AllOf, OneOf
 from exporters.store.model import Lost, Removed, unheeded
 from exporters.store.tables import feedback, forgotten, metadata, traces

@@ -11,8 +11,8 @@ from exporters.dataset.case import Case, CaseStatus, ExampleType
 from exporters.store import cases as case_rows
 from exporters.store import forgetting, undoing
 from exporters.store.cases import NO_PAST, Change, Past
-from exporters.store.engine import Lock, take
 from exporters.store.errors import Conflict, NotFound
+from exporters.store.locks import Lock, take
 from exporters.store.tables import cases
 
 FIXED = frozenset({"id", "fingerprint", "source"})

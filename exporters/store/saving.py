@@ -10,7 +10,7 @@ from exporters.dataset.case import CaseStatus
 from exporters.packed import Packed
 from exporters.store import candidates, cases, clusters, feedback, forgetting, overtaken, reopenings, traces
 from exporters.store.candidates import Outcomes
-from exporters.store.engine import Lock, take
+from exporters.store.locks import Lock, take
 from exporters.store.model import CaseLimits, Opened, SaveResult
 from exporters.store.traces import Prior
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from exporters.store.engine import Database, Lock, take, take_time
+from exporters.store.engine import Database
 from exporters.store.errors import StoreError
+from exporters.store.locks import Lock, take, take_time
 from exporters.store.tables import metadata
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from exporters.store.engine import chunks, insert_of
 from exporters.store.many import OneOf
+from exporters.store.rows import chunks, insert_of
 from exporters.store.tables import spending, traces
 
 DAY_NS = 86_400 * 1_000_000_000

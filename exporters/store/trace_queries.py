@@ -14,7 +14,6 @@ from exporters.packed import PARTS
 from exporters.store import cursor, outcome_sets
 from exporters.store import feedback as feedback_rows
 from exporters.store import keys as key_rows
-from exporters.store.engine import chunks
 from exporters.store.many import OneOf
 from exporters.store.model import (
     Kept,
@@ -23,6 +22,7 @@ from exporters.store.model import (
     VerdictSet,
 )
 from exporters.store.query import Page, Searched, TraceQuery
+from exporters.store.rows import chunks
 from exporters.store.tables import cases, finding_codes, payloads, traces, verdict_history
 from exporters.store.traces import verdicts_of
 

@@ -10,7 +10,7 @@ from checks.report import Verdict
 from exporters import codec
 from exporters.packed import COLUMNS, Packed
 from exporters.store import keys, outcome_sets
-from exporters.store.engine import chunks, new_numbers, put, upsert
+from exporters.store.rows import chunks, new_numbers, put, upsert
 from exporters.store.tables import finding_codes, payloads, traces, verdict_history
 
 HISTORY = 50

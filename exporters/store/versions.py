@@ -17,8 +17,9 @@ from exporters.dataset.case import CaseStatus
 from exporters.dataset.formats.jsonl import FORM
 from exporters.dataset.version import LATEST, Version, is_hash, number_in
 from exporters.store.cases import line_of
-from exporters.store.engine import Lock, chunks, take, upsert
 from exporters.store.errors import NotFound, Unchanged
+from exporters.store.locks import Lock, take
+from exporters.store.rows import chunks, upsert
 from exporters.store.tables import cases, dataset_cases, dataset_lines, dataset_versions
 
 ALIKE = 2

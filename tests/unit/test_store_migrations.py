@@ -17,7 +17,8 @@ from checks.trace import FeedbackTarget
 from exporters import codec
 from exporters.record import CallFacts
 from exporters.store import CaseQuery, ClusterQuery, ForgetTarget, Store, TraceQuery, schema
-from exporters.store.engine import Database, take, url_of
+from exporters.store.engine import Database, url_of
+from exporters.store.locks import take
 
 TRACE = {
     "trace_id": trace_id(1),

@@ -11,7 +11,8 @@ from store_builders import DAY, NOW, SECOND, a_case, a_failing_record, a_record,
 
 from checks.trace import FeedbackTarget
 from exporters.store import CaseQuery, Claimed, ForgetTarget, Removed, Store, schema
-from exporters.store.engine import Database, Lock, take, take_if_free, url_of
+from exporters.store.engine import Database, url_of
+from exporters.store.locks import Lock, take, take_if_free
 from exporters.store.reopenings import HOLD_NS, MOST_TRIES
 from exporters.store.tables import reopenings
 

@@ -12,9 +12,9 @@ from checks.trace import FeedbackTarget
 from collector.pipeline import upkeep
 from exporters.dataset.case import CaseStatus
 from exporters.store import CaseLimits, Removed, Store, retention
-from exporters.store.engine import put
 from exporters.store.errors import StoreError
 from exporters.store.retention import MOST_S, Limits
+from exporters.store.rows import put
 from exporters.store.tables import metadata, payloads
 
 AGE, FLAGGED = DAY, 30 * DAY
