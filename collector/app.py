@@ -251,6 +251,7 @@ class Sidecar(Process):
 
     async def _give_back(self, ebb: heap.Ebb) -> None:
         if ebb.has_come(self.front.admission.held_bytes, time.process_time()):
+            await self._pool.forget_last()
             await asyncio.to_thread(heap.give_back)
 
     async def _retain(self) -> None:

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import TimeoutError as TaskTimeout
+from contextlib import suppress
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
@@ -116,10 +117,19 @@ class InspectionPool:
     async def warm_up(self) -> None:
         """Start the workers and load the checks, before the first trace waits for it. Raises ``NoWorkers``."""
         try:
-            await asyncio.gather(*(self._send(judge_batch, ((), {}), self._seconds) for _ in range(self.workers)))
+            await self._send_empty_batches()
         except NoWorkers as error:
             self._note(str(error))
             raise
+
+    async def forget_last(self) -> None:
+        """Have the workers let go of the last batch: they, and who feeds them, hold each until the next one comes.
+
+        Nothing is done while traces are judged: the next batch is there soon.
+        """
+        if not self._inspecting:
+            with suppress(ProcessExpired, TaskTimeout, NoWorkers):  # the next batch tells what is wrong
+                await self._send_empty_batches()
 
     async def inspect(self, jobs: Sequence[Job]) -> Judged:
         """Judge a batch: every trace of it, in order, whatever happens to the workers.
@@ -226,6 +236,9 @@ class InspectionPool:
         if self._missing is None:
             log.error("nothing can be judged; trying again", problem=problem)
         self._missing = problem
+
+    async def _send_empty_batches(self) -> None:
+        await asyncio.gather(*(self._send(judge_batch, ((), {}), self._seconds) for _ in range(self.workers)))
 
     async def _send(self, function: Callable[..., Any], arguments: Sequence[Any], within_s: float) -> Any:
         error: Exception | None = None

@@ -51,6 +51,10 @@ class Pool(Workers, Protocol):
         """Start the workers."""
         ...
 
+    async def forget_last(self) -> None:
+        """Hold on to no batch that is done."""
+        ...
+
     def retire(self) -> None:
         """End the workers, which have nothing to do any more. Blocks."""
         ...
@@ -89,6 +93,11 @@ class RollingPool:
     async def warm_up(self) -> None:
         """See ``Pool``."""
         await self._now.pool.warm_up()
+
+    async def forget_last(self) -> None:
+        """See ``Pool``."""
+        with self._shift() as pool:
+            await pool.forget_last()
 
     async def inspect(self, jobs: Sequence[Job]) -> Judged:
         """See ``InspectionPool.inspect``."""

@@ -1,6 +1,7 @@
 """Real worker processes, and what becomes of the traces that break them."""
 
 import asyncio
+import gc
 import multiprocessing
 import os
 import signal
@@ -10,6 +11,7 @@ from dataclasses import replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from queue import Queue
+from unittest.mock import AsyncMock
 
 import psutil
 import pytest
@@ -20,14 +22,15 @@ from servers import until
 
 from checks import catalogue
 from checks.report import Outcome, Verdict
-from collector.pipeline.forking import NoWorkers
+from collector.pipeline.forking import NoWorkers, Workers
 from collector.pipeline.inspection import InspectionPool
-from collector.pipeline.job import JudgeOptions, NoView
+from collector.pipeline.job import Job, JudgeOptions, NoView
 from exporters import codec
 from exporters.dataset.case import Case, Context, Expectation, Source
 from exporters.dataset.gate import Asked
 from exporters.dataset.promote import case_id
 from exporters.dataset.redact import RedactionFailed, RedactionUnavailable
+from exporters.packed import Packed
 
 CHECKS = {
     "hostile": {"use": "hostile_checks:Hostile", "deadline": "300ms"},
@@ -110,6 +113,26 @@ async def test_a_quarantine_that_cannot_be_written_does_not_stop_the_verdict(poo
     pools.quarantine.write_text("a file where the folder should be")
     (packed,) = (await pools().inspect([a_job(1, "exits")])).traces
     assert outcomes(packed)["hostile"] is Outcome.ERRORED
+
+
+async def test_the_last_batch_is_held_by_nobody_once_it_is_to_be_forgotten(pools):
+    def held():
+        gc.collect()
+        return [one for one in gc.get_objects() if type(one) in (Job, Packed) and one.trace_id == trace_id(41)]
+
+    pool = pools(workers=2)
+    assert (await pool.inspect([a_job(41)])).traces
+    assert held()  # the pool's threads hold the last task, and what came of it
+    await pool.forget_last()
+    assert held() == []
+    assert pools.restarts == 0
+
+
+async def test_a_pool_without_workers_forgets_without_an_error(pools, monkeypatch):
+    pool = pools()
+    monkeypatch.setattr(Workers, "call", AsyncMock(side_effect=NoWorkers("none")))
+    await pool.forget_last()
+    assert pool.problem is None
 
 
 async def test_a_check_that_loops_forever_is_stopped_at_its_deadline_and_costs_no_worker(pools):

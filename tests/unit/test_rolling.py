@@ -33,6 +33,9 @@ class FakePool:
     async def warm_up(self):
         self.did.append("warm")
 
+    async def forget_last(self):
+        self.did.append("forgot")
+
     def retire(self):
         self.did.append("retired")
 
@@ -95,3 +98,13 @@ async def test_two_replacements_in_a_row_leave_the_last(pools):
     await rolling.inspect([1])
     await rolling.settled()
     assert (old.did, new.did, last.did) == (["retired"], ["retired"], [[1]])
+
+
+async def test_the_pool_of_the_moment_forgets_what_is_done(pools):
+    old, new = pools
+    rolling = RollingPool(old)
+    await rolling.forget_last()
+    rolling.replace(new)
+    await rolling.forget_last()
+    await rolling.settled()
+    assert (old.did, new.did) == (["forgot", "retired"], ["forgot"])
