@@ -22,7 +22,7 @@ other, and has the cores for itself then."""
 
 
 def cost_growth_line(
-    old: Serving, judged: int, settings: Mapping[str, str], rounds: int = 6, traces: int = 10_000
+    old: Serving, judged: int, settings: Mapping[str, str], rounds: int = 10, traces: int = 10_000
 ) -> Line:
     """Loads for ``old``, and beside each of them the same load for a new sidecar with these settings.
 
