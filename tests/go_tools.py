@@ -29,7 +29,7 @@ def program(tool: str, env: Mapping[str, str] = os.environ) -> Path:
     if not place.exists():
         if not is_required(tool, env):
             missing(tool, f"{tool} is not there: python tests/go_tools.py {tool}", env)
-        with one_at_a_time(MODULES / tool / "go.mod"):
+        with one_at_a_time(MODULES / tool):
             if not place.exists():  # else another process has built it
                 _build(tool, place, env)
     return place

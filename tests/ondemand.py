@@ -31,8 +31,14 @@ def missing(name: str, problem: str, env: Mapping[str, str] = os.environ) -> NoR
 
 
 @contextmanager
-def one_at_a_time(file: Path) -> Iterator[None]:
-    """Wait until no other process holds this file of the checkout, and hold it."""
-    with file.open("rb") as held:
+def one_at_a_time(place: Path) -> Iterator[None]:
+    """Wait until no other process holds this file or folder of the checkout, and hold it.
+
+    One that no tool holds by itself: ``go`` would wait for its ``go.mod`` for ever.
+    """
+    held = os.open(place, os.O_RDONLY)
+    try:
         fcntl.flock(held, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(held)
