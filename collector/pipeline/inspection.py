@@ -128,7 +128,7 @@ class InspectionPool:
         Nothing is done while traces are judged: the next batch is there soon.
         """
         if not self._inspecting:
-            with suppress(ProcessExpired, TaskTimeout, NoWorkers):  # the next batch tells what is wrong
+            with suppress(Exception):  # memory is given back all the same, and the next batch tells what is wrong
                 await self._send_empty_batches()
 
     async def inspect(self, jobs: Sequence[Job]) -> Judged:

@@ -128,9 +128,10 @@ async def test_the_last_batch_is_held_by_nobody_once_it_is_to_be_forgotten(pools
     assert pools.restarts == 0
 
 
-async def test_a_pool_without_workers_forgets_without_an_error(pools, monkeypatch):
+@pytest.mark.parametrize("error", [NoWorkers("none"), MemoryError(), RuntimeError("closed")], ids=repr)
+async def test_workers_that_cannot_be_asked_are_no_error_where_they_are_to_forget(pools, monkeypatch, error):
     pool = pools()
-    monkeypatch.setattr(Workers, "call", AsyncMock(side_effect=NoWorkers("none")))
+    monkeypatch.setattr(Workers, "call", AsyncMock(side_effect=error))
     await pool.forget_last()
     assert pool.problem is None
 
