@@ -84,8 +84,7 @@ class Workers:
 
         Args:
             done_within_s: how long those that are busy may take.
-            kill_others: kill every worker of this process then, also those that only start: one from which the pool
-                takes away what they share would end in a stack trace.
+            kill_others: kill every worker of this process then, also those that only start.
         """
         self._is_ended = True
         pool = self._pool

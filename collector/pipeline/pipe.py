@@ -1,7 +1,8 @@
 """The pipes to the workers and back: as those of ``multiprocessing``, but that telemetry is not copied on its way.
 
 What a message holds as a ``pickle.PickleBuffer`` is written from where it is, and read to where it is then taken from.
-Owns how a message lies in the pipe; who reads and writes when is the business of the pool.
+Owns how a message lies in the pipe, and how long the locks of a pipe's ends are there; who reads and writes when is the
+business of the pool.
 """
 
 import os
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext, ForkServerContext, SpawnContext
 from multiprocessing.reduction import DupFd
+from multiprocessing.synchronize import RLock
 from typing import Any
 
 from collector.pipeline.job import PICKLES_BUFFERS
@@ -95,6 +97,20 @@ def pair() -> tuple[PipeEnd, PipeEnd]:
 
 
 class _Pipes(BaseContext):
+    def __init__(self) -> None:
+        super().__init__()
+        self._locks: list[RLock] = []
+
+    def RLock(self) -> RLock:  # noqa: N802 - multiprocessing's name
+        """As any, but there until the context goes.
+
+        The pool lets go of its locks before it ends its workers. One that only begins then would look up the name of a
+        lock that is gone, and end in a stack trace (`SemLock._rebuild`).
+        """
+        lock = super().RLock()
+        self._locks.append(lock)
+        return lock
+
     def Pipe(self, duplex: bool = True) -> tuple[PipeEnd, PipeEnd]:  # noqa: N802 - multiprocessing's name
         """One way, as the pool asks for."""
         if duplex:
@@ -103,11 +119,11 @@ class _Pipes(BaseContext):
 
 
 class Copying(_Pipes, ForkServerContext):
-    """Starts processes as copies of one, with these pipes."""
+    """Starts processes as copies of one, with these pipes and locks."""
 
 
 class Spawning(_Pipes, SpawnContext):
-    """Starts processes anew, with these pipes."""
+    """Starts processes anew, with these pipes and locks."""
 
 
 def _rebuilt(handle: Any, readable: bool, writable: bool) -> PipeEnd:

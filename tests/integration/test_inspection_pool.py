@@ -1,7 +1,6 @@
 """Real worker processes, and what becomes of the traces that break them."""
 
 import asyncio
-import gc
 import multiprocessing
 import os
 import signal
@@ -18,19 +17,18 @@ import pytest
 from hostile_checks import GROWS_BY
 from pebble import ProcessPool
 from pipeline_fakes import a_job, span_bytes, text, trace_id
-from servers import until
+from servers import eventually, until
 
 from checks import catalogue
 from checks.report import Outcome, Verdict
 from collector.pipeline.forking import NoWorkers, Workers
 from collector.pipeline.inspection import InspectionPool
-from collector.pipeline.job import Job, JudgeOptions, NoView
+from collector.pipeline.job import JudgeOptions, NoView
 from exporters import codec
 from exporters.dataset.case import Case, Context, Expectation, Source
 from exporters.dataset.gate import Asked
 from exporters.dataset.promote import case_id
 from exporters.dataset.redact import RedactionFailed, RedactionUnavailable
-from exporters.packed import Packed
 
 CHECKS = {
     "hostile": {"use": "hostile_checks:Hostile", "deadline": "300ms"},
@@ -116,15 +114,17 @@ async def test_a_quarantine_that_cannot_be_written_does_not_stop_the_verdict(poo
 
 
 async def test_the_last_batch_is_held_by_nobody_once_it_is_to_be_forgotten(pools):
-    def held():
-        gc.collect()
-        return [one for one in gc.get_objects() if type(one) in (Job, Packed) and one.trace_id == trace_id(41)]
-
     pool = pools(workers=2)
-    assert (await pool.inspect([a_job(41)])).traces
-    assert held()  # the pool's threads hold the last task, and what came of it
+    job = a_job()
+    (packed,) = (await pool.inspect([job])).traces
+    judged = (job, packed)
+
+    def holders():
+        return [count - 3 for count in map(sys.getrefcount, judged)]  # without its name, `judged` and the call itself
+
+    assert min(holders()) > 0  # the pool's threads hold the last task, and what came of it
     await pool.forget_last()
-    assert held() == []
+    assert eventually(holders, [0, 0]) == [0, 0]  # a thread may look at its tasks just now
     assert pools.restarts == 0
 
 
