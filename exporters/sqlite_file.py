@@ -4,10 +4,18 @@ Knows no table. Who may write meanwhile, and how errors are told, is the busines
 """
 
 import os
+import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+MOST_FREE_BYTES = 8 * 1024 * 1024
+"""So much may be free in a file that is filled and emptied."""
+FREE_BY_USED = 4
+"""So many times what is used must be free for a file to be written anew, which takes as long as to write that."""
+
+_ASKED = "page_count", "freelist_count", "page_size"
 Execute = Callable[[str], Any]
 """Runs a statement on a connection, of the driver's or of SQLAlchemy's, and gives a cursor."""
 
@@ -36,3 +44,18 @@ def erase_remains(execute: Execute) -> bool:
     execute("VACUUM")
     is_held = execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
     return not is_held
+
+
+def give_back_pages(execute: Execute) -> None:
+    """Write a file anew that is nearly empty after it was large; where that cannot be done, it stays as it is.
+
+    Else what came in a burst keeps its place on the disk, and what comes after it costs more: for each page SQLite
+    looks through a list of the free ones for the nearest. Measured in a journal: 12 us of CPU for 7 KB, and 18 after a
+    burst. Blocks for as long as it takes to write what is used; a few milliseconds a MiB.
+    """
+    with suppress(sqlite3.Error):
+        pages, free, size = (execute(f"PRAGMA {name}").fetchone()[0] for name in _ASKED)
+        if free * size >= MOST_FREE_BYTES and free >= FREE_BY_USED * (pages - free):
+            copy_beside(execute)
+            execute("VACUUM")
+            execute("PRAGMA wal_checkpoint(PASSIVE)")  # until then the file is as long as it was

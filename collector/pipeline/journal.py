@@ -22,6 +22,7 @@ from collector.intake import Batch, Refusal, Refused, Source
 from collector.pipeline.journal_erasure import erase
 from collector.pipeline.journal_file import FIRST, TOUCH, Row, checksum, connect, page_of
 from collector.pipeline.journal_recovery import Recovery, recover
+from exporters.sqlite_file import give_back_pages
 
 FILE_NAME = "journal.db"
 RETRY_AFTER_S = 2.0
@@ -188,6 +189,8 @@ class Journal:
                 owed = []
                 self._succeeded(work, positions)
                 _erase(connection, work.erasures)
+                if work.forgets:
+                    give_back_pages(connection.execute)
         _close(connection)
 
     def _next(self) -> _Work:

@@ -14,7 +14,7 @@ from pathlib import Path
 import structlog
 
 from exporters.otlp.destination import Signal
-from exporters.sqlite_file import erase_remains
+from exporters.sqlite_file import erase_remains, give_back_pages
 
 FILE_NAME = "forward.db"
 BUSY_S = 1.0
@@ -142,13 +142,14 @@ class QueueFile:
         return found
 
     def expire(self) -> None:
-        """Drop what waits for longer than its destination's bound."""
+        """Drop what waits for longer than its destination's bound; give the room back that an outage took."""
         query = f"DELETE FROM waiting WHERE destination = ? AND taken_ns < ? {_GONE}"  # noqa: S608 - a constant
         with self._connected() as connection:
             for name, bound in self._bounds.items():
                 gone = connection.execute(query, (name, self._wall_ns() - bound.age_ns)).fetchall()
                 self.held.subtract(_sum(gone))
                 self._tell("expired", gone)
+            give_back_pages(connection.execute)
 
     def rebound(self, bounds: Mapping[str, Bound]) -> None:
         """Go by other bounds from now on. What is over them goes with the next commit or expiry."""

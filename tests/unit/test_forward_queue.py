@@ -21,6 +21,7 @@ from exporters.otlp.queue_file import (
 )
 
 HOUR = 3600 * 10**9
+MIB = 1 << 20
 MOST = (100, 10**9)
 
 
@@ -142,6 +143,18 @@ async def test_what_waits_for_too_long_is_dropped(opened, clock, dropped):
     await queue.expire()
     assert (await bodies(queue), dropped) == ([b"new"], {"expired": 1})
     assert queue.size("tempo") == len(b"new") + ROW_BYTES
+
+
+async def test_the_room_that_an_outage_took_is_given_back_when_its_requests_are_sent(opened, tmp_path):
+    queue = await opened(tempo=20 * MIB)
+    for _ in range(12):
+        await queue.put([a_request(bytes(MIB))])
+    *sent, last = await queue.first("tempo", Signal.TRACES, *MOST)
+    await queue.remove([request.position for request in sent])
+    assert (tmp_path / FILE_NAME).stat().st_size > 8 * MIB
+    await queue.expire()
+    assert (tmp_path / FILE_NAME).stat().st_size < 2 * MIB
+    assert [request.position for request in await queue.first("tempo", Signal.TRACES, *MOST)] == [last.position]
 
 
 async def test_what_waits_for_a_destination_that_is_no_more_is_dropped_at_the_start(opened, dropped):

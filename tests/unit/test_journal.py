@@ -3,17 +3,20 @@
 import asyncio
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 from journals import LOG, a_killed_journal, insert, locked, numbers_in
 from pipeline_fakes import a_batch, a_piece
+from servers import eventually
 
 from collector.intake import Batch, Refusal, Refused, Source
 from collector.pipeline.journal import FILE_NAME, Entry, Journal, Sync
 from collector.pipeline.journal_file import connect
 from collector.pipeline.journal_wal import PAGE_BYTES, frames_of
 
+MIB = 1 << 20
 RETRY_WITHIN_S = 30
 
 
@@ -229,6 +232,18 @@ async def test_a_replay_that_waits_ends_with_the_journal(tmp_path):
     await asyncio.to_thread(journal.close)
     with pytest.raises(sqlite3.OperationalError):
         await reading
+
+
+async def test_a_file_that_a_burst_left_nearly_empty_gives_its_room_back_and_keeps_what_waits(journal, tmp_path):
+    large = replace(a_piece(1), spans=bytes(MIB))
+    burst = [await journal.append(a_batch(large)) for _ in range(40)]
+    kept = [await journal.append(a_batch(a_piece(number))) for number in (2, 3)]
+    file = tmp_path / FILE_NAME
+    assert file.stat().st_size > 8 * MIB
+    journal.forget(burst)
+    assert eventually(lambda: file.stat().st_size < MIB, True)
+    assert numbers_in(file) == kept
+    assert await journal.append(a_batch()) == kept[-1] + 1
 
 
 async def test_full_sync_and_normal_keep_the_same(tmp_path):

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from collector.pipeline.journal_erasure import erase
 from collector.pipeline.journal_file import connect
-from exporters.sqlite_file import copy_beside, erase_remains
+from exporters.sqlite_file import copy_beside, erase_remains, give_back_pages
 from exporters.store.engine import Database, url_of
 
 MIB = 2**20
@@ -98,6 +98,44 @@ def test_the_journal_copies_beside_itself(folder):
         copies.watch(connection)
         assert erase(connection, {"0" * 32})
     assert copies.folders == {folder}
+
+
+def a_file_with(path: Path, used: int, free: int) -> sqlite3.Connection:
+    """A file of so many MiB."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("CREATE TABLE kept (body)")
+    connection.executemany(f"INSERT INTO kept VALUES (randomblob({MIB}))", [()] * (used + free))
+    connection.execute("DELETE FROM kept WHERE rowid > ?", (used,))
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return connection
+
+
+def test_a_file_that_a_burst_left_nearly_empty_is_written_anew_beside_itself(folder):
+    copies = Copies()
+    path = folder / "a.db"
+    with contextlib.closing(a_file_with(path, used=3, free=13)) as connection:
+        before = connection.execute("SELECT rowid, body FROM kept").fetchall()
+        connection.execute("PRAGMA cache_size = 10")
+        copies.watch(connection)
+        give_back_pages(connection.execute)
+        assert path.stat().st_size < 4 * MIB
+        assert connection.execute("SELECT rowid, body FROM kept").fetchall() == before
+    assert copies.folders == {folder}
+
+
+@pytest.mark.parametrize(("used", "free"), [(0, 7), (5, 18)], ids=["little is free", "a fifth is in use"])
+def test_a_file_stays_as_it_is_while_writing_it_anew_would_gain_little(folder, used, free):
+    with contextlib.closing(a_file_with(folder / "a.db", used, free)) as connection:
+        give_back_pages(connection.execute)
+        assert connection.execute("PRAGMA freelist_count").fetchone()[0] * 4096 > (free - 1) * MIB
+
+
+def test_a_nearly_empty_file_that_cannot_be_written_anew_stays_as_it_is(folder):
+    with contextlib.closing(a_file_with(folder / "a.db", used=0, free=10)) as connection:
+        connection.execute("PRAGMA query_only = ON")
+        give_back_pages(connection.execute)
+        assert connection.execute("PRAGMA freelist_count").fetchone()[0] * 4096 > 9 * MIB
 
 
 def test_a_folder_that_is_read_only_can_still_be_read(folder):
