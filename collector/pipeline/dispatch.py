@@ -15,7 +15,7 @@ QUEUE = 64
 """Batches that may wait for the store before the workers are held back."""
 MOST_AT_ONCE = 1024
 """Records in one transaction at most."""
-GATHER_S = 0.05
+GATHER_S = 0.1
 """How long to wait for more where there are fewer: each transaction writes the pages that it touches, and of a large
 index most records touch another one."""
 TRIES = 10

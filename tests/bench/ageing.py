@@ -4,14 +4,14 @@ What was measured minutes ago was another machine: its cores are slower by half 
 sidecars that take the same load in the same seconds differ by a percent from ten thousand traces to the next.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 from bench.lines import Line, at_most
 from bench.load import Load
-from bench.measure import UNTIL_STEADY, Run, run, sidecar_of_its_own, warm_up
-from bench.processes import usage
+from bench.measure import UNTIL_STEADY, run, sidecar_of_its_own, warm_up
+from bench.processes import Usage, usage
 from servers import Serving
 
 COST_GROWTH = 1.05
@@ -26,9 +26,10 @@ def cost_growth_line(
 ) -> Line:
     """Loads for ``old``, and beside each of them the same load for a new sidecar with these settings.
 
-    All that the old one does from the first load to the last counts for it, the pauses between them too: what retention
-    removes waits for its turn, which comes every 15 seconds. The new ones have judged as many as it takes until the
-    same failures come again, which cost less than the first of each kind.
+    All that a sidecar does from the beginning of its first load until both are done with its last counts for it: what
+    retention removes waits for its turn, which comes every 15 seconds, and who is done first gives memory back, and
+    idles, while the other one is not. The new ones have judged as many as it takes until the same failures come again,
+    which cost less than the first of each kind.
 
     Args:
         old: The sidecar that judged many.
@@ -42,17 +43,23 @@ def cost_growth_line(
         new = [stack.enter_context(sidecar_of_its_own(**settings)) for _ in range(rounds)]
         for sidecar in new:
             warm_up(sidecar, UNTIL_STEADY)
+        of_new = []
         before = usage(old.process.pid)
-        runs = [list(pool.map(lambda one: run(one, load), (sidecar, old))) for sidecar in new]
+        for sidecar in new:
+            began = usage(sidecar.process.pid)
+            done = list(pool.map(lambda one: run(one, load), (sidecar, old)))
+            of_new.append((began, usage(sidecar.process.pid)))
         after = usage(old.process.pid)
-    of_new, of_old = zip(*runs, strict=True)
-    new_us, old_us = _us(of_new, sum(r.cpu_s for r in of_new)), _us(of_old, after.cpu_s - before.cpu_s)
-    front_us = _us(of_old, after.front_s - before.front_s) - _us(of_new, sum(r.front_s for r in of_new))
-    beside = {"us a trace: new": new_us, "old": old_us, "of which more in front": front_us}
+    judged_by_each = rounds * done[0].traces
+    new_us, new_front_us = _us_a_trace(of_new, judged_by_each)
+    old_us, old_front_us = _us_a_trace([(before, after)], judged_by_each)
+    beside = {"us a trace: new": new_us, "old": old_us, "of which more in front": old_front_us - new_front_us}
     name = f"CPU a trace at {judged:,} by {UNTIL_STEADY + traces:,}"
     return Line(name, old_us / new_us, "x", at_most(COST_GROWTH), beside)
 
 
-def _us(runs: tuple[Run, ...], seconds: float) -> float:
-    """Microseconds a trace of all of them."""
-    return seconds / sum(r.traces for r in runs) * 1e6
+def _us_a_trace(spans: Sequence[tuple[Usage, Usage]], traces: int) -> tuple[float, float]:
+    """What was used in these times, by all processes and by the front."""
+    of_all = sum(end.cpu_s - start.cpu_s for start, end in spans)
+    of_front = sum(end.front_s - start.front_s for start, end in spans)
+    return of_all / traces * 1e6, of_front / traces * 1e6

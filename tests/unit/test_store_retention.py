@@ -117,6 +117,12 @@ def test_the_limit_in_bytes_holds_even_where_everything_fails(store, counted, lo
     assert lost == [("flagged", "store_full", 1)]
 
 
+def test_where_what_is_large_is_young_all_that_is_older_goes_first(store):
+    save(store, *(big(n) for n in (1, 2, 3, 4)), *(a_record(n, evaluated_ns=NOW - 1_000) for n in range(5, 105)))
+    assert retain(store, max_bytes=2_500_000).over_size == 102
+    assert left(store, 104) == [1, 2]
+
+
 def test_a_limit_that_cannot_be_met_ends(store):
     save(store, *(big(n) for n in (1, 2, 3)))
     assert retain(store, max_bytes=0).over_size == 3
