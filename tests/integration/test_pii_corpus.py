@@ -129,6 +129,9 @@ TEXTS = st.lists(st.tuples(SHAPES | SHAPES | NUMBERS | WORDS, SEPARATORS), max_s
 
 @settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example("+ 0201000")
+@example("00000+/+44-20-7946-0149")
+@example("00000+-+44-20-7946-0149")
+@example("++44-20-7946-0149")
 @given(TEXTS)
 def test_both_modes_find_the_same_in_any_mixture_of_shapes(gated, stock, text):
     assert gated.find(text) == stock.find(text)

@@ -25,6 +25,8 @@ VALID = 1
 SHORTEST = 2
 LONGEST = 24
 """Digits: a prefix for calls abroad, a calling code and the longest national number."""
+_APART = re.compile(r"\+[^+]+\+")
+"""Nothing with a plus behind a plus and another sign is a number (libphonenumber's ``_VALID_PHONE_NUMBER``)."""
 _BREAKS = (
     (re.compile("/+(.*)"), True),
     (re.compile(r"(\([^(]*)"), False),
@@ -147,11 +149,14 @@ def _shape(value: str, beside: str, after: str) -> Shape | None:
     digits = "".join(_DIGITS.findall(value))
     if not SHORTEST <= len(digits) <= LONGEST or (not _BRACKET_SIGNS.isdisjoint(value) and _is_badly_bracketed(value)):
         return None
+    has_plus = "+" in value
+    if has_plus and _APART.search(value):
+        return None
     before = False if value[0] in _LEADS else _rules_out(beside)
     behind = _rules_out(after)
     if before is True or behind is True:
         return None
-    return digits, "+" in value, int(before is None), int(behind is None)
+    return digits, has_plus, int(before is None), int(behind is None)
 
 
 def _is_badly_bracketed(value: str) -> bool:
