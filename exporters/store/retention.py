@@ -104,7 +104,7 @@ def remove_traces(connection: sa.Connection, trace_ids: Sequence[str], now_ns: i
     Their cases stay, and what they cost in a day that is not over stays counted. The last thing that a transaction does
     with traces: see ``spending.keep``.
     """
-    _remove(connection, _held(connection, _NAMED, {"ids": trace_ids}), now_ns)
+    _remove(connection, [_held(connection, _NAMED, {"ids": trace_ids})], now_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +128,13 @@ def _held(connection: sa.Connection, own: sa.Select[Any], values: Mapping[str, A
     return _Held(*connection.execute(gathered, values or {}).one())
 
 
-def _remove(connection: sa.Connection, held: _Held, now_ns: int) -> None:
-    costs = spending.leaving(connection, held.numbers, now_ns)
-    keys.remove(connection, held.numbers)
-    for statement in _REMOVE:
-        connection.execute(statement, {"numbers": held.numbers, "ids": held.ids})
-    spending.keep(connection, costs)
+def _remove(connection: sa.Connection, gone: Sequence[_Held], now_ns: int) -> None:
+    costs = [cost for held in gone for cost in spending.leaving(connection, held.numbers, now_ns)]
+    for held in gone:
+        keys.remove(connection, held.numbers)
+        for statement in _REMOVE:
+            connection.execute(statement, {"numbers": held.numbers, "ids": held.ids})
+    spending.keep(connection, sorted(costs))
 
 
 def _removals() -> Iterator[sa.Delete]:
@@ -158,7 +159,7 @@ def _remove_batch(database: Database, limits: Limits, now_ns: int) -> Removed | 
         for flagged, age_ns in ((False, limits.age_ns), (True, max(limits.age_ns, limits.flagged_age_ns))):
             gone = _oldest(connection, flagged, BATCH, before_ns=now_ns - age_ns)
             if gone.count:
-                _remove(connection, gone, now_ns)
+                _remove(connection, [gone], now_ns)
                 return Removed(aged=gone.count, flagged=gone.count if flagged else 0)
         excess = _stored_bytes(connection) - limits.max_bytes
         if excess > 0:
@@ -167,12 +168,20 @@ def _remove_batch(database: Database, limits: Limits, now_ns: int) -> Removed | 
 
 
 def _remove_bytes(connection: sa.Connection, excess: int, now_ns: int) -> Removed | None:
-    for flagged in (False, True):
-        gone = _oldest(connection, flagged, BATCH, worth=excess)
-        if gone.count:
-            _remove(connection, gone, now_ns)
-            return Removed(over_size=gone.count, flagged=gone.count if flagged else 0)
-    return None  # only cases are left
+    """Free so many bytes, of failing traces what the others do not free.
+
+    Both at once: where failing ones fill the store, a few others come in each pause between two batches. A batch for
+    those alone costs as much as a whole one, and while they come it is never the failing ones' turn.
+    """
+    gone = [_oldest(connection, flagged=False, limit=BATCH, worth=excess)]
+    room, worth = BATCH - gone[0].count, excess - gone[0].bytes
+    if room > 0 and worth > 0:
+        gone.append(_oldest(connection, flagged=True, limit=room, worth=worth))
+    count = sum(held.count for held in gone)
+    if not count:
+        return None  # only cases are left
+    _remove(connection, gone, now_ns)
+    return Removed(over_size=count, flagged=sum(held.count for held in gone[1:]))
 
 
 def _oldest(

@@ -89,7 +89,7 @@ def leaving(connection: sa.Connection, numbers: Any, now_ns: int) -> list[tuple[
 
 
 def keep(connection: sa.Connection, left: Iterable[tuple[int, str, float]]) -> None:
-    """Keep what traces cost that were just removed: what ``leaving`` gave before.
+    """Keep what traces cost that were just removed: what ``leaving`` gave before, in its order.
 
     This is the last thing that a transaction does: whoever waits for one of these rows holds none of a trace.
     """

@@ -117,6 +117,13 @@ def test_the_limit_in_bytes_holds_even_where_everything_fails(store, counted, lo
     assert lost == [("flagged", "store_full", 1)]
 
 
+def test_what_passing_traces_do_not_free_failing_ones_do_in_the_same_batch(store):
+    save(store, big(1), *(big(n, a_failing_record) for n in (2, 3, 4, 5)))
+    removed = a_batch(store, Limits(AGE, 2_500_000, FLAGGED), NOW)
+    assert (removed.over_size, removed.flagged) == (3, 2)
+    assert left(store) == [2, 3]
+
+
 def test_where_what_is_large_is_young_all_that_is_older_goes_first(store):
     save(store, *(big(n) for n in (1, 2, 3, 4)), *(a_record(n, evaluated_ns=NOW - 1_000) for n in range(5, 105)))
     assert retain(store, max_bytes=2_500_000).over_size == 102
