@@ -171,7 +171,8 @@ def _remove_bytes(connection: sa.Connection, excess: int, now_ns: int) -> Remove
     """Free so many bytes, of failing traces what the others do not free.
 
     Both at once: where failing ones fill the store, a few others come in each pause between two batches. A batch for
-    those alone costs as much as a whole one, and while they come it is never the failing ones' turn.
+    those alone costs as much as a whole one, and while they come it is never the failing ones' turn. Where the others
+    free too little and are less than a batch, all of them go: no failing one goes before them.
     """
     gone = [_oldest(connection, flagged=False, limit=BATCH, worth=excess)]
     room, worth = BATCH - gone[0].count, excess - gone[0].bytes
@@ -202,9 +203,8 @@ def _oldest(
     held = _held(connection, oldest)
     if worth is None or held.bytes <= worth:
         return held
-    # To tell of each what those before it free takes four times as long as to choose it: so of few more than it takes.
-    likely = held.count * worth // held.bytes
-    return _held(connection, _worth(oldest.limit(min(limit, 2 * likely + 10)), worth))
+    # To tell of each what those before it free takes four times as long as to choose it: only where some are to stay.
+    return _held(connection, _worth(oldest, worth))
 
 
 def _worth(oldest: sa.Select[Any], worth: int) -> sa.Select[Any]:

@@ -125,9 +125,11 @@ def test_what_passing_traces_do_not_free_failing_ones_do_in_the_same_batch(store
 
 
 def test_where_what_is_large_is_young_all_that_is_older_goes_first(store):
-    save(store, *(big(n) for n in (1, 2, 3, 4)), *(a_record(n, evaluated_ns=NOW - 1_000) for n in range(5, 105)))
-    assert retain(store, max_bytes=2_500_000).over_size == 102
-    assert left(store, 104) == [1, 2]
+    save(store, *(big(n) for n in (1, 2, 3, 4, 5, 6)), *(a_record(n, evaluated_ns=NOW - 1_000) for n in range(8, 108)))
+    save(store, big(7, a_failing_record))
+    removed = retain(store, max_bytes=5_500_000)
+    assert (removed.over_size, removed.flagged) == (102, 0)
+    assert left(store, 107) == [1, 2, 3, 4, 7]
 
 
 def test_a_limit_that_cannot_be_met_ends(store):
