@@ -44,11 +44,14 @@ class Copies:
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="open files are looked up in /proc")
 
 
-def a_file(path: Path) -> sqlite3.Connection:
+def a_file(path: Path, used: int = 40, free: int = 0) -> sqlite3.Connection:
+    """A file of so many MiB."""
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("CREATE TABLE kept (body)")
-    connection.execute(f"{MORE_THAN_ITS_CACHE} INSERT INTO kept SELECT randomblob({MIB}) FROM n")
+    connection.executemany(f"INSERT INTO kept VALUES (randomblob({MIB}))", [()] * (used + free))
+    connection.execute("DELETE FROM kept WHERE rowid > ?", (used,))
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return connection
 
 
@@ -100,21 +103,10 @@ def test_the_journal_copies_beside_itself(folder):
     assert copies.folders == {folder}
 
 
-def a_file_with(path: Path, used: int, free: int) -> sqlite3.Connection:
-    """A file of so many MiB."""
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("CREATE TABLE kept (body)")
-    connection.executemany(f"INSERT INTO kept VALUES (randomblob({MIB}))", [()] * (used + free))
-    connection.execute("DELETE FROM kept WHERE rowid > ?", (used,))
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return connection
-
-
 def test_a_file_that_a_burst_left_nearly_empty_is_written_anew_beside_itself(folder):
     copies = Copies()
     path = folder / "a.db"
-    with contextlib.closing(a_file_with(path, used=3, free=13)) as connection:
+    with contextlib.closing(a_file(path, used=3, free=13)) as connection:
         before = connection.execute("SELECT rowid, body FROM kept").fetchall()
         connection.execute("PRAGMA cache_size = 10")
         copies.watch(connection)
@@ -126,13 +118,13 @@ def test_a_file_that_a_burst_left_nearly_empty_is_written_anew_beside_itself(fol
 
 @pytest.mark.parametrize(("used", "free"), [(0, 7), (5, 18)], ids=["little is free", "a fifth is in use"])
 def test_a_file_stays_as_it_is_while_writing_it_anew_would_gain_little(folder, used, free):
-    with contextlib.closing(a_file_with(folder / "a.db", used, free)) as connection:
+    with contextlib.closing(a_file(folder / "a.db", used, free)) as connection:
         give_back_pages(connection.execute)
         assert connection.execute("PRAGMA freelist_count").fetchone()[0] * 4096 > (free - 1) * MIB
 
 
 def test_a_nearly_empty_file_that_cannot_be_written_anew_stays_as_it_is(folder):
-    with contextlib.closing(a_file_with(folder / "a.db", used=0, free=10)) as connection:
+    with contextlib.closing(a_file(folder / "a.db", used=0, free=10)) as connection:
         connection.execute("PRAGMA query_only = ON")
         give_back_pages(connection.execute)
         assert connection.execute("PRAGMA freelist_count").fetchone()[0] * 4096 > 9 * MIB
