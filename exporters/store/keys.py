@@ -6,15 +6,13 @@ that were saved one after another. Writing touches one run; looking a key up, wh
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import sqlalchemy as sa
 
 from exporters.packed import Packed
-from exporters.store.many import OneOf
+from exporters.store.gone import Gone, IsGone
 from exporters.store.rows import CHUNK, put
 from exporters.store.tables import trace_keys as table
-from exporters.store.tables import traces
 
 RUN = 1 << 13
 """Traces in a run. With four keys each, a run is some 2 MiB: it stays in the page cache while it is written, and a
@@ -49,17 +47,16 @@ def users_of(connection: sa.Connection, number: int) -> list[str]:
     return list(connection.execute(sa.select(table.c.value).where(*own)).scalars())
 
 
-def remove(connection: sa.Connection, numbers: Any) -> None:
-    """Remove the keys of stored traces, whose numbers come as ``OneOf`` takes them.
+def remove(gone: Gone) -> None:
+    """Remove the keys of traces that go.
 
     Goes through the whole of their runs: best for many that were saved together.
     """
-    for run in connection.execute(_RUNS_OF, {"numbers": numbers}).scalars().all():
-        connection.execute(_REMOVE, {"this": run, "numbers": numbers})
+    for run in gone.runs(RUN):
+        gone.execute(_REMOVE, {"this": run})
 
 
-_RUNS_OF = sa.select(traces.c.id // RUN).where(OneOf(traces.c.id, "numbers")).distinct()
-_REMOVE = sa.delete(table).where(table.c.run == sa.bindparam("this"), OneOf(table.c.trace, "numbers"))
+_REMOVE = sa.delete(table).where(table.c.run == sa.bindparam("this"), IsGone(table.c.trace))
 
 
 def _runs(connection: sa.Connection) -> Iterator[Sequence[int]]:

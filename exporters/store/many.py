@@ -1,4 +1,4 @@
-"""One of many values: the condition, with all of them in one parameter; and all values of a column as such a parameter.
+"""One of many values: the condition, with all of them in one parameter.
 
 ``IN`` takes a parameter a value: that is another statement for each number of values, which SQLAlchemy words anew each
 time, and that takes longer than to run it. A statement of these is made once, when its module is loaded.
@@ -34,17 +34,6 @@ class OneOf(sa.ColumnElement[bool]):
         return self
 
 
-class AllOf(sa.ColumnElement[Any]):
-    """All values of a column as one, such as the parameter of ``OneOf`` takes: thousands of ids pass as one object."""
-
-    inherit_cache = True
-    _traverse_internals = [("column", InternalTraversal.dp_clauseelement)]  # noqa: RUF012 - as SQLAlchemy declares it
-    type = sa.types.NullType()
-
-    def __init__(self, column: sa.ColumnElement[Any]) -> None:
-        self.column = column
-
-
 class _Values(sa.types.TypeDecorator[Collection[Any]]):
     """An array on PostgreSQL, JSON on SQLite."""
 
@@ -60,9 +49,7 @@ class _Values(sa.types.TypeDecorator[Collection[Any]]):
             return sa.Text()
         return ARRAY(sa.BigInteger() if self.numbers else sa.Text())
 
-    def process_bind_param(self, value: Collection[Any] | str | None, dialect: sa.Dialect) -> Any:
-        if isinstance(value, str):
-            return value  # of ``AllOf``: JSON already
+    def process_bind_param(self, value: Collection[Any] | None, dialect: sa.Dialect) -> Any:
         values = list(value or ())
         if not self.numbers:  # no stored text has a NUL, and for SQLite's JSON a text would end there
             values = [text for text in values if "\0" not in text]
@@ -79,13 +66,3 @@ def _on_sqlite(element: OneOf, compiler: Any, **how: Any) -> str:
 def _on_postgresql(element: OneOf, compiler: Any, **how: Any) -> str:
     column, values = (compiler.process(part, **how) for part in (element.column, element.values))
     return f"{column} = ANY ({values})"
-
-
-@compiles(AllOf)
-def _all_on_sqlite(element: AllOf, compiler: Any, **how: Any) -> str:
-    return f"json_group_array({compiler.process(element.column, **how)})"
-
-
-@compiles(AllOf, "postgresql")
-def _all_on_postgresql(element: AllOf, compiler: Any, **how: Any) -> str:
-    return f"array_agg({compiler.process(element.column, **how)})"

@@ -9,9 +9,11 @@ removes what is too much.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,20 +22,21 @@ from exporters.store import cases as case_rows
 from exporters.store import clusters as cluster_rows
 from exporters.store import keys, outcome_sets, spending
 from exporters.store.engine import Database
+from exporters.store.gone import Gone, IsGone
 from exporters.store.locks import Lock, take, take_if_free
-from exporters.store.many import AllOf, OneOf
+from exporters.store.many import OneOf
 from exporters.store.model import Lost, Removed, unheeded
 from exporters.store.tables import feedback, forgotten, metadata, traces
 
-BATCH = keys.RUN
+BATCH = 2 * keys.RUN
 """Traces that go in one transaction, within some 0.3 s. Their ids lie all over an index, each page of which is written
-once a transaction, and each goes through the whole of the runs of keys that it takes from: a quarter of this costs
-nearly twice as much a trace."""
+once a transaction, and each goes through the whole of the runs of keys that it takes from: half of this costs a quarter
+more a trace."""
 MOST_CASES = 5_000
 """Cases that go in one call; far fewer are made in a day."""
 MOST_S = 2.0
-"""How long one call goes on: a process that is to end waits for it. Measured: 44 us a trace, so with the pauses some
-20,000, of an SQLite file that nobody else writes to."""
+"""How long one call goes on: a process that is to end waits for it. Measured: 18 us a trace, so with the pauses some
+50,000, of an SQLite file that nobody else writes to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,37 +107,17 @@ def remove_traces(connection: sa.Connection, trace_ids: Sequence[str], now_ns: i
     Their cases stay, and what they cost in a day that is not over stays counted. The last thing that a transaction does
     with traces: see ``spending.keep``.
     """
-    _remove(connection, [_held(connection, _NAMED, {"ids": trace_ids})], now_ns)
+    gone = Gone(connection)
+    gone.add(_NAMED, {"ids": trace_ids})
+    _remove(gone, now_ns)
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """So many traces, which nobody else removes: what they free, their numbers and ids, each as ``OneOf`` takes them.
-
-    As rows, they would be objects by the ten thousand, which leave the memory of a busy process in pieces.
-    """
-
-    count: int
-    bytes: int
-    numbers: Any
-    ids: Any
-
-
-def _held(connection: sa.Connection, own: sa.Select[Any], values: Mapping[str, Any] | None = None) -> _Held:
-    """The traces of a query that locks them, with their ``id``, ``trace_id`` and ``stored_bytes``."""
-    each = own.subquery()
-    size = sa.cast(sa.func.coalesce(sa.func.sum(each.c.stored_bytes), 0), sa.BigInteger)
-    gathered = sa.select(sa.func.count(), size, AllOf(each.c.id), AllOf(each.c.trace_id)).select_from(each)
-    return _Held(*connection.execute(gathered, values or {}).one())
-
-
-def _remove(connection: sa.Connection, gone: Sequence[_Held], now_ns: int) -> None:
-    costs = [cost for held in gone for cost in spending.leaving(connection, held.numbers, now_ns)]
-    for held in gone:
-        keys.remove(connection, held.numbers)
-        for statement in _REMOVE:
-            connection.execute(statement, {"numbers": held.numbers, "ids": held.ids})
-    spending.keep(connection, sorted(costs))
+def _remove(gone: Gone, now_ns: int) -> None:
+    costs = spending.leaving(gone, now_ns)
+    keys.remove(gone)
+    for statement in _REMOVE:
+        gone.execute(statement)
+    spending.keep(gone.connection, costs)
 
 
 def _removals() -> Iterator[sa.Delete]:
@@ -142,12 +125,11 @@ def _removals() -> Iterator[sa.Delete]:
     for table in metadata.sorted_tables:
         for link in table.foreign_keys:
             if link.column.table is traces:
-                yield sa.delete(table).where(OneOf(link.parent, "numbers" if link.column is traces.c.id else "ids"))
-    yield sa.delete(traces).where(OneOf(traces.c.id, "numbers"))
+                yield sa.delete(table).where(IsGone(link.parent))
+    yield sa.delete(traces).where(IsGone(traces.c.id))
 
 
-_NAMED = sa.select(traces.c.id, traces.c.trace_id, traces.c.stored_bytes)
-_NAMED = _NAMED.where(OneOf(traces.c.trace_id, "ids")).with_for_update()
+_NAMED = sa.select(traces.c.id, traces.c.trace_id).where(OneOf(traces.c.trace_id, "ids")).with_for_update()
 _REMOVE = tuple(_removals())
 
 
@@ -156,41 +138,49 @@ def _remove_batch(database: Database, limits: Limits, now_ns: int) -> Removed | 
     with _turn(database.unlinked()) as connection:
         if connection is None:
             return None
+        gone = Gone(connection)
         for flagged, age_ns in ((False, limits.age_ns), (True, max(limits.age_ns, limits.flagged_age_ns))):
-            gone = _oldest(connection, flagged, BATCH, before_ns=now_ns - age_ns)
-            if gone.count:
-                _remove(connection, [gone], now_ns)
-                return Removed(aged=gone.count, flagged=gone.count if flagged else 0)
+            count = gone.add(_oldest(flagged, BATCH).where(traces.c.evaluated_ns < now_ns - age_ns))
+            if count:
+                _remove(gone, now_ns)
+                return Removed(aged=count, flagged=count if flagged else 0)
         excess = _stored_bytes(connection) - limits.max_bytes
         if excess > 0:
-            return _remove_bytes(connection, excess, now_ns)
+            return _remove_bytes(gone, excess, now_ns)
     return None
 
 
-def _remove_bytes(connection: sa.Connection, excess: int, now_ns: int) -> Removed | None:
+def _remove_bytes(gone: Gone, excess: int, now_ns: int) -> Removed | None:
     """Free so many bytes, of failing traces what the others do not free.
 
     Both at once: where failing ones fill the store, a few others come in each pause between two batches. A batch for
     those alone costs as much as a whole one, and while they come it is never the failing ones' turn. Where the others
     free too little and are less than a batch, all of them go: no failing one goes before them.
     """
-    gone = [_oldest(connection, flagged=False, limit=BATCH, worth=excess)]
-    room, worth = BATCH - gone[0].count, excess - gone[0].bytes
-    if room > 0 and worth > 0:
-        gone.append(_oldest(connection, flagged=True, limit=room, worth=worth))
-    count = sum(held.count for held in gone)
-    if not count:
+    passing, freed = _add_oldest(gone, flagged=False, limit=BATCH, worth=excess)
+    failing = 0
+    if passing < BATCH and freed < excess:
+        failing, _ = _add_oldest(gone, flagged=True, limit=BATCH - passing, worth=excess - freed)
+    if not passing + failing:
         return None  # only cases are left
-    _remove(connection, gone, now_ns)
-    return Removed(over_size=count, flagged=sum(held.count for held in gone[1:]))
+    _remove(gone, now_ns)
+    return Removed(over_size=passing + failing, flagged=failing)
 
 
-def _oldest(
-    connection: sa.Connection, flagged: bool, limit: int, *, before_ns: int | None = None, worth: int | None = None
-) -> _Held:
-    """The oldest traces: those judged before ``before_ns``, or as many as it takes to free ``worth`` bytes."""
+def _add_oldest(gone: Gone, flagged: bool, limit: int, worth: int) -> tuple[int, int]:
+    """Let as many of the oldest traces go as free so many bytes, at most ``limit``; their number and their bytes."""
+    each = _oldest(flagged, limit).subquery()
+    # As rows, they would be objects by the thousand, which leave the memory of a busy process in pieces.
+    sizes = sa.select(sa.func.aggregate_strings(sa.cast(each.c.stored_bytes, sa.Text), ","))
+    freed = list(accumulate(map(int, filter(None, (gone.connection.execute(sizes).scalar() or "").split(",")))))
+    count = min(bisect_left(freed, worth) + 1, len(freed))
+    return (gone.add(_oldest(flagged, count)), freed[count - 1]) if count else (0, 0)
+
+
+def _oldest(flagged: bool, limit: int) -> sa.Select[Any]:
+    """The traces that were judged first."""
     by_age = (traces.c.evaluated_ns, traces.c.id)
-    oldest = (
+    return (
         sa.select(*by_age, traces.c.trace_id, traces.c.stored_bytes)
         .where(traces.c.flagged == sa.literal(flagged))
         .order_by(*by_age)
@@ -198,22 +188,6 @@ def _oldest(
         # Another replica removes, or is just judging again, what is locked.
         .with_for_update(skip_locked=True)
     )
-    if before_ns is not None:
-        oldest = oldest.where(traces.c.evaluated_ns < before_ns)
-    held = _held(connection, oldest)
-    if worth is None or held.bytes <= worth:
-        return held
-    # To tell of each what those before it free takes four times as long as to choose it: only where some are to stay.
-    return _held(connection, _worth(oldest, worth))
-
-
-def _worth(oldest: sa.Select[Any], worth: int) -> sa.Select[Any]:
-    """The first of these traces, until they free so many bytes."""
-    each = oldest.subquery()
-    until = sa.func.sum(each.c.stored_bytes).over(order_by=(each.c.evaluated_ns, each.c.id), rows=(None, 0))
-    before = (until - each.c.stored_bytes).label("before")
-    counted = sa.select(each.c.id, each.c.trace_id, each.c.stored_bytes, before).subquery()
-    return sa.select(counted.c.id, counted.c.trace_id, counted.c.stored_bytes).where(counted.c.before < worth)
 
 
 def _stored_bytes(connection: sa.Connection) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from exporters.store.many import OneOf
+from exporters.store.gone import Gone, IsGone
 from exporters.store.rows import chunks, insert_of
 from exporters.store.tables import spending, traces
 
@@ -73,18 +73,17 @@ def _removed(day: int) -> sa.Select[Any]:
     return sa.select(spending.c.service, spending.c.removed).where(spending.c.day == day)
 
 
-def leaving(connection: sa.Connection, numbers: Any, now_ns: int) -> list[tuple[int, str, float]]:
-    """What these traces cost this day, and the next by other clocks: (day, service, dollars), in this order.
+def leaving(gone: Gone, now_ns: int) -> list[tuple[int, str, float]]:
+    """What traces that go cost this day, and the next by other clocks: (day, service, dollars), in this order.
 
-    What began later than that, by the clock of its app, is in none: it would not expire. ``numbers`` come as ``OneOf``
-    takes them.
+    What began later than that, by the clock of its app, is in none: it would not expire.
     """
     today = now_ns // DAY_NS
     day = (traces.c.time_ns // DAY_NS).label("day")
     of_days = _within(today * DAY_NS, (today + 2) * DAY_NS)
     own = sa.select(day, traces.c.service, sa.func.sum(traces.c.cost).label("dollars"))
-    own = own.where(OneOf(traces.c.id, "numbers"), of_days, traces.c.cost > 0).group_by("day", traces.c.service)
-    found = connection.execute(own.order_by("day", traces.c.service), {"numbers": numbers})
+    own = own.where(IsGone(traces.c.id), of_days, traces.c.cost > 0).group_by("day", traces.c.service)
+    found = gone.execute(own.order_by("day", traces.c.service))
     return [(row.day, row.service, row.dollars) for row in found]
 
 

@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 from store_builders import a_record, save, trace_id
 
-from exporters.store.many import AllOf, OneOf
+from exporters.store.many import OneOf
 from exporters.store.tables import traces
 
 
@@ -39,15 +39,3 @@ def test_they_are_found_in_an_index_and_other_rows_are_not_read(store):
         else:
             plan = str(connection.exec_driver_sql(f"EXPLAIN {compiled}", {"wanted": ["1"]}).all())
     assert "SEARCH traces USING" in plan or "Index Only Scan using uq_traces_trace_id" in plan, plan
-
-
-@pytest.mark.parametrize("wanted", [[], [2], [1, 3]], ids=["none", "one", "more"])
-@pytest.mark.parametrize("column", [traces.c.id, traces.c.trace_id], ids=["numbers", "texts"])
-def test_all_values_of_a_column_come_as_one_and_go_back_as_they_came(store, column, wanted):
-    save(store, a_record(1), a_record(2), a_record(3))
-    ids = [trace_id(n) for n in wanted]
-    with store._database.read() as connection:
-        own = sa.select(column.label("own")).where(OneOf(traces.c.trace_id, "wanted")).subquery()
-        gathered = connection.execute(sa.select(AllOf(own.c.own)).select_from(own), {"wanted": ids}).scalar_one()
-        query = sa.select(traces.c.trace_id).where(OneOf(column, "gathered")).order_by(traces.c.trace_id)
-        assert connection.execute(query, {"gathered": gathered}).scalars().all() == ids
