@@ -8,17 +8,18 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
+from bench import cores
 from bench.lines import Line, at_most
 from bench.load import Load
-from bench.measure import UNTIL_STEADY, run, sidecar_of_its_own, warm_up
+from bench.measure import run, sidecar_of_its_own, warm_up
 from bench.processes import Usage, usage
 from servers import Serving
 
 COST_GROWTH = 1.05
 """The goal."""
-SHARE = 0.7
-"""Of the speed that one sidecar reaches; the two have half of this each. Where all is taken, one is done before the
-other, and has the cores for itself then."""
+SHARE = 0.5
+"""Of the speed that one sidecar reaches on all cores; the two have half of this each, and a core. Where all of that is
+taken, one is done before the other, and has the machine for itself then."""
 
 
 def cost_growth_line(
@@ -28,8 +29,8 @@ def cost_growth_line(
 
     All that a sidecar does from the beginning of its first load until both are done with its last counts for it: what
     retention removes waits for its turn, which comes every 15 seconds, and who is done first gives memory back, and
-    idles, while the other one is not. The new ones have judged as many as it takes until the same failures come again,
-    which cost less than the first of each kind.
+    idles, while the other one is not. The new ones have judged ``traces`` before: until then memory is taken for the
+    first time, and the same failures do not come again yet.
 
     Args:
         old: The sidecar that judged many.
@@ -42,20 +43,20 @@ def cost_growth_line(
     with ExitStack() as stack, ThreadPoolExecutor(2) as pool:
         new = [stack.enter_context(sidecar_of_its_own(**settings)) for _ in range(rounds)]
         for sidecar in new:
-            warm_up(sidecar, UNTIL_STEADY)
+            warm_up(sidecar, traces)
         of_new = []
         before = usage(old.process.pid)
         for sidecar in new:
             began = usage(sidecar.process.pid)
-            done = list(pool.map(lambda one: run(one, load), (sidecar, old)))
+            with cores.swapped(sidecar.process.pid, old.process.pid):
+                done = list(pool.map(lambda one: run(one, load), (sidecar, old)))
             of_new.append((began, usage(sidecar.process.pid)))
         after = usage(old.process.pid)
     judged_by_each = rounds * done[0].traces
     new_us, new_front_us = _us_a_trace(of_new, judged_by_each)
     old_us, old_front_us = _us_a_trace([(before, after)], judged_by_each)
     beside = {"us a trace: new": new_us, "old": old_us, "of which more in front": old_front_us - new_front_us}
-    name = f"CPU a trace at {judged:,} by {UNTIL_STEADY + traces:,}"
-    return Line(name, old_us / new_us, "x", at_most(COST_GROWTH), beside)
+    return Line(f"CPU a trace at {judged:,} by {traces:,}", old_us / new_us, "x", at_most(COST_GROWTH), beside)
 
 
 def _us_a_trace(spans: Sequence[tuple[Usage, Usage]], traces: int) -> tuple[float, float]:
