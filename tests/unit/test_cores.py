@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import psutil
 import pytest
 from bench.cores import swapped
 from servers import until
@@ -18,14 +19,13 @@ needs_two = pytest.mark.skipif(
 def programs():
     command = [sys.executable, "-c", WITH_A_CHILD]
     made = [subprocess.Popen(command, stdin=subprocess.PIPE) for _ in range(2)]
+    until("each has its child", lambda: all(psutil.Process(program.pid).children() for program in made))
     yield [program.pid for program in made]
     for program in made:
         program.communicate(b"\n")
 
 
 def cores_of(pid):
-    import psutil
-
     family = (psutil.Process(pid), *psutil.Process(pid).children())
     return {core for each in family for core in os.sched_getaffinity(each.pid)}
 
