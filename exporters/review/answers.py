@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from exporters.dataset.plain import plain
 from exporters.dataset.redact import RedactionFailed, RedactionUnavailable
@@ -87,6 +88,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ApiError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(StoreError, _store)
     app.add_exception_handler(RedactionFailed, _unredacted)
     app.add_exception_handler(RedactionUnavailable, _not_looked_at)
@@ -113,6 +115,11 @@ def _http(request: Request, error: Exception) -> Response:
     code = _CODES.get(error.status_code, "invalid_request")
     message = _PLAIN.get(error.detail, str(error.detail))
     return page_problem(request, error.status_code, code, message, dict(error.headers or {}))
+
+
+def _gone(request: Request, _error: Exception) -> Response:
+    # Who left reads no answer: a browser gives up a form's request when its user types on. It is no bug of ours.
+    return page_problem(request, 400, "invalid_request", "the request ended before its body did")
 
 
 def _store(request: Request, error: Exception) -> Response:

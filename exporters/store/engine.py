@@ -88,7 +88,6 @@ class Database:
                 # One connection, always the same: a page cache is worth nothing once another connection wrote, and each
                 # that ever wrote would fill one.
                 self._writing = _sqlite_engine(url, busy_ms, full_sync, WRITER_KIB, pool_size=1)
-                sa.event.listen(self._writing, "connect", _keep_notes_in_memory)
             else:
                 self._reading = self._writing = _postgres_engine(url, busy_ms)
         except ImportError:
@@ -153,7 +152,9 @@ class Database:
         if not self.is_sqlite:
             return False
         with self._alone(), self._connected(self._writing, **{_BEGIN: ""}) as connection:
-            return sqlite_file.erase_remains(connection.exec_driver_sql)
+            is_done = sqlite_file.erase_remains(connection.exec_driver_sql)
+            connection.invalidate()  # what is noted in its temporary tables goes with it
+            return is_done
 
     def close(self) -> None:
         """Close the connections that are not in use."""
@@ -214,11 +215,6 @@ def _prepare_sqlite(
     for pragma in (*settings, f"cache_size=-{cache_kib}", f"wal_autocheckpoint={CHECKPOINT_PAGES}"):
         connection.execute(f"PRAGMA {pragma}")
     sqlite_file.copy_beside(connection.execute)
-
-
-def _keep_notes_in_memory(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
-    # What is removed is noted in a temporary table (``exporters.store.gone``): large ones would go to a file otherwise.
-    connection.execute("PRAGMA temp_store=MEMORY")
 
 
 def _let_go_of_pages(connection: sqlite3.Connection | None, _entry: ConnectionPoolEntry) -> None:

@@ -1,8 +1,9 @@
 """The traces that go in one transaction: noted once, and named by each statement that removes what hangs on them.
 
-SQLite has them in a table of the connection's own, in memory: to read thousands of numbers from a parameter, for one
-statement after the other, is a quarter of what it takes to remove the traces. PostgreSQL has them in arrays: such a
-table needs a permission there, and rows in the catalogue.
+SQLite has them in a table of the connection's own, in memory up to some 30,000 and then in a file beside the database
+whose name is gone: to read thousands of numbers from a parameter, for one statement after the other, is a quarter of
+what it takes to remove the traces. PostgreSQL has them in arrays: such a table needs a permission there, and rows in
+the catalogue.
 """
 
 from collections.abc import Mapping, Sequence

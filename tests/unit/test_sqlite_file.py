@@ -12,6 +12,7 @@ from collector.pipeline.journal_erasure import erase
 from collector.pipeline.journal_file import connect
 from exporters.sqlite_file import copy_beside, erase_remains, give_back_pages
 from exporters.store.engine import Database, url_of
+from exporters.store.gone import Gone
 
 MIB = 2**20
 MORE_THAN_ITS_CACHE = "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 40)"
@@ -31,9 +32,10 @@ class Copies:
         self.folders: set[Path] = set()
 
     def watch(self, connection: sqlite3.Connection) -> None:
-        connection.set_progress_handler(self._look, 1)
+        connection.set_progress_handler(self.look, 1)
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Note the folders of those that are open now."""
         for number in Path("/proc/self/fd").iterdir():
             with contextlib.suppress(OSError):  # closed meanwhile
                 path = number.readlink()
@@ -89,6 +91,24 @@ def test_the_store_copies_beside_itself(folder):
     assert database.erase_remains()
     database.close()
     assert copies.folders == {folder}
+
+
+def test_what_a_removal_noted_lies_beside_the_store_until_its_remains_are_erased(folder):
+    copies, many = Copies(), 100_000
+    with contextlib.closing(Database(url_of(None, folder))) as database:
+        with database.write() as connection:
+            connection.exec_driver_sql("CREATE TABLE kept (id INTEGER PRIMARY KEY, trace_id)")
+            numbered = MORE_THAN_ITS_CACHE.replace("40", str(many))
+            connection.exec_driver_sql(f"{numbered} INSERT INTO kept SELECT i, hex(randomblob(16)) FROM n")
+            kept = sa.table("kept", sa.column("id"), sa.column("trace_id"))
+            assert Gone(connection).add(sa.select(kept)) == many
+        copies.look()
+        assert copies.folders == {folder}
+        copies.folders.clear()
+        assert database.erase_remains()
+        copies.look()
+        assert not copies.folders
+        assert database.erase_remains(), "the next one has a connection again"
 
 
 def test_the_journal_copies_beside_itself(folder):

@@ -4,7 +4,6 @@ import pytest
 import sqlalchemy as sa
 from store_builders import a_record, save, trace_id
 
-from exporters.store import Store
 from exporters.store.gone import Gone, IsGone
 from exporters.store.tables import traces
 
@@ -60,8 +59,3 @@ def test_they_are_found_in_an_index_and_other_rows_are_not_read(connection, colu
         connection.execute(sa.text("SET LOCAL enable_seqscan = off"))
         plan = connection.exec_driver_sql(f"EXPLAIN {removal}", gone._arrays)
     assert any("SEARCH traces USING" in str(step) or "Index Scan" in str(step) for step in plan)
-
-
-def test_sqlite_notes_them_in_memory_and_never_in_a_file(tmp_path):
-    with Store.open(None, tmp_path) as store, store._database.write() as connection:
-        assert connection.exec_driver_sql("PRAGMA temp_store").scalar_one() == 2  # https://sqlite.org/pragma.html
