@@ -6,7 +6,7 @@ Importing this module is cheap; the first recogniser is not (Presidio imports sp
 import importlib
 import logging
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -39,6 +39,15 @@ _CLASSES = {
     "UK_NHS": "NhsRecognizer",
     "MEDICAL_LICENSE": "MedicalLicenseRecognizer",
 }
+
+
+_SAME: Mapping[tuple[str, int], re.Pattern[str]] = {
+    (r"(bc1|[13])[a-zA-HJ-NP-Z0-9]{25,59}", re.DOTALL | re.MULTILINE | re.IGNORECASE): re.compile(
+        "(?:[bB][cC]1|[13])[0-9A-Za-z\u0130\u017f\u212a]{25,59}"  # with I and O, which i and o let in
+    )
+}
+"""For a pattern of Presidio's, with its flags, one that matches the same in a quarter of the time: ``regex`` takes
+longest to look at characters whatever their case, and an image in base64 is one long word."""
 
 
 def recogniser(entity: str, **options: Any) -> "EntityRecognizer":
@@ -140,11 +149,12 @@ def find_each(
 
 
 def _compiled(made: "PatternRecognizer") -> list[tuple[Any, float]]:
-    """Its patterns and their scores. They are of the package ``regex``."""
+    """Its patterns and their scores. They are of the package ``regex``, or match the same."""
     from presidio_analyzer import PatternRecognizer
 
     PatternRecognizer.analyze(made, "", made.supported_entities)  # compiles them
-    return [(pattern.compiled_regex, pattern.score) for pattern in getattr(made, "patterns", ())]
+    flags = made.global_regex_flags or 0
+    return [(_SAME.get((p.regex, flags), p.compiled_regex), p.score) for p in getattr(made, "patterns", ())]
 
 
 def _shortening(made: "PatternRecognizer") -> FindIn:
