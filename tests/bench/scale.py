@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-from bench.ageing import cost_growth_line
+from bench.ageing import NEW, cost_growth_line, new_ones
 from bench.alternate import in_turn
 from bench.delay import delay_lines
 from bench.growth import Seen, growth_line
@@ -58,11 +58,11 @@ def lines(is_long: bool = False) -> Iterator[Line]:
         yield from worker_lines(one, two)
     with pool(1) as one, pool(2) as two:
         yield from pool_lines(one, two)
-    with sidecar_of_its_own(**KEEPING) as sidecar:
+    with new_ones(KEEPING, NEW if is_long else 0) as as_old, sidecar_of_its_own(**KEEPING) as sidecar:
         warm_up(sidecar)
         yield from count_lines(sidecar, LONG if is_long else SHORT)
         if is_long:
-            yield cost_growth_line(sidecar, LONG[-1], KEEPING)
+            yield cost_growth_line(sidecar, LONG[-1], KEEPING, as_old)
         yield from delay_lines(sidecar)
     with sidecar_of_its_own(**OPEN) as sidecar:
         yield from open_lines(sidecar)

@@ -9,8 +9,8 @@ import pytest
 from bench import ageing, checks, delay, endtoend, pages, pii, profile, run, scale, startup
 from bench.lines import Line, as_text, at_least, at_most
 from bench.load import RECORDED, Load, sent
+from bench.measure import evaluated, sidecar_of_its_own
 from bench.measure import run as measured
-from bench.measure import sidecar_of_its_own
 from bench.parts import PARTS, accuracy_lines, check_lines, hostile_lines, pii_lines
 from bench.workload import Mix, request
 from doctables import block
@@ -97,7 +97,10 @@ def test_many_traces(sidecar):
 
 
 def test_a_sidecar_that_judged_many_beside_new_ones(sidecar):
-    line = ageing.cost_growth_line(sidecar, 1_000, LIGHT, rounds=1, traces=FEW)
+    with ageing.new_ones(LIGHT, 1, FEW) as as_old:
+        assert [int(evaluated(each)) for each in as_old] == [FEW]
+        line = ageing.cost_growth_line(sidecar, 1_000, LIGHT, as_old, FEW)
+        assert [int(evaluated(each)) for each in as_old] == [2 * FEW]
     assert line.goal is not None
     assert line.value == pytest.approx(line.beside["old"] / line.beside["us a trace: new"])
 
