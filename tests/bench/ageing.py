@@ -2,7 +2,8 @@
 
 What was measured minutes ago was another machine: its cores are slower by half for a second or two, time and again. Two
 sidecars that take the same load in the same seconds differ by a percent from ten thousand traces to the next. Of two
-equal ones that begun first takes a percent more than the other, so half of the new ones begin before the old one does.
+equal ones the one that began first takes a percent more than the other, so half of the new ones begin before the old
+one does.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -52,7 +53,7 @@ def cost_growth_line(
         old: The sidecar that judged many.
         judged: How many.
         settings: The environment of the new ones that begin now, as the old one has it.
-        as_old: New ones that begun before the old one: as many begin now, and they take turns.
+        as_old: New ones that began before the old one: as many begin now, and they take turns.
         traces: For each of them.
     """
     load = Load(traces, rate=SHARE * run(old, Load(traces)).traces_s / 2)
@@ -71,7 +72,7 @@ def cost_growth_line(
         "us a trace: new": new_us,
         "old": old_us,
         "of which more in front": old_front_us - new_front_us,
-        "x by those that begun before it": by_as_old,
+        "x by those that began before it": by_as_old,
         "x by those after it": by_younger,
     }
     return Line(f"CPU a trace at {judged:,} by {traces:,}", old_us / new_us, "x", at_most(COST_GROWTH), beside)
