@@ -63,11 +63,12 @@ def test_a_store_that_somebody_locks_loses_nothing_and_every_page_answers(shared
             with locked(sidecar.data_dir / "sidecheck.db"):
                 with impatient_callers(sidecar, CALLERS):
                     pass_by(LOCKED_FOR_S)
-                until("the store is told to be degraded", lambda: sidecar.health()["status"] == "degraded", 20)
+                # By the watch's own looks: what another question was told first may be over before the next of them.
+                until("whoever looks is told", lambda: any("locked" in told for told in list(seen.problems)), 20)
         settle(sidecar)
     assert set(load.tally.retried) <= {"503"}
     assert load.tally.dropped == {}
-    assert any("locked" in problem for problem in seen.problems)
+    assert seen.health["degraded"]
     until("health is well again", lambda: sidecar.health()["status"] == "ok", 10)
     verify(sidecar, ledger, seen, "store locked", table)
 
