@@ -48,15 +48,18 @@ STOCK_THRESHOLD = 0.4
 _TEXTS = {200: 200, 2_000: 40, 20_000: 20}
 
 
-def rows(rounds: int = 3) -> list[dict[str, Any]]:
+def rows(rounds: int = 5) -> list[dict[str, Any]]:
     """A row for each size and mix: ``name``, ``stock_us`` and ``ours_us`` a text, and their ``ratio``."""
     cases = {f"{size} characters, {mix}": texts(size, share) for size in SIZES for mix, share in MIXES.items()}
     cases["answers of models"] = [item.text for item in corpus("llm_outputs_dev")]
     return [_row(name, case, rounds) for name, case in cases.items()]
 
 
-def hostile(size: int = 20_000, rounds: int = 3) -> list[dict[str, Any]]:
-    """A row for each hostile text, as a check scans it: ``ours_us``, and ``normal``: by a text of prose of its size."""
+def hostile(size: int = 20_000, rounds: int = 15) -> list[dict[str, Any]]:
+    """A row for each hostile text, as a check scans it: ``ours_us``, and ``normal``: by a text of prose of its size.
+
+    The rounds are many: each takes a millisecond a text.
+    """
     find = PiiEngine(max_chars=32_768, max_phones=64).load().find
     given = {"normal": "".join(texts(size, 0.0)[:1]), **{repr(unit): unit * (size // len(unit)) for unit in HOSTILE}}
     times = alternate({name: _over(find, [text]) for name, text in given.items()}, rounds)
